@@ -1,0 +1,74 @@
+"""The command line: one file per command, imported only when that command is called."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from xbench.errors import UsageError, XbenchError, did_you_mean
+from xbench.version import __version__
+
+COMMANDS = {
+    "run": "xbench.cli.run",
+    "score": "xbench.cli.score",
+    "diff": "xbench.cli.diff",
+    "cache": "xbench.cli.cache",
+}
+"""Command name -> the module whose attribute `command` is the click command."""
+
+_SUMMARIES = {
+    "run": "Evaluate a model on a benchmark: features, similarity, ranks, metrics, diff with the paper.",
+    "score": "Metrics of a similarity matrix that you already have.",
+    "diff": "Compare a result with the published numbers of its protocol.",
+    "cache": "List or clear the cached features.",
+}
+
+
+class _LazyGroup(click.Group):
+    """Lists the commands without importing them: `xbench --help` is instant."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(COMMANDS[cmd_name]).command
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise UsageError(f"There is no command {args[0]!r}.{did_you_mean(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _SUMMARIES[name]) for name in COMMANDS])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="xbench")
+def cli() -> None:
+    """Evaluate video-text retrieval models on MSR-VTT, MSVD, LSMDC, DiDeMo and ActivityNet.
+
+    Example: xbench run --model xclip --dataset didemo --checkpoint pytorch_model.bin.4
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit code; user errors end in one message on stderr."""
+    try:
+        cli.main(args=arguments, prog_name="xbench", standalone_mode=False)
+    except XbenchError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(UsageError.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Stopped; what was encoded so far is kept in the cache.", err=True)
+        sys.exit(130)

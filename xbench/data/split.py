@@ -1,0 +1,86 @@
+"""A protocol loaded from files: which videos, which captions, which caption belongs to which video."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+V2TRule = Literal["group-max", "any-caption"]
+
+
+@dataclass(frozen=True)
+class Video:
+    """One video of the gallery. `window` is (start, end) in seconds, None for the whole clip."""
+
+    id: str
+    window: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Caption:
+    """One query text, raw as in the annotation file; `video` is the index of its video in the split."""
+
+    text: str
+    video: int
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Counts and sha256 hashes that say what was loaded; equal to the fields of a protocol.
+
+    ids: the sorted unique video ids joined by newlines. pairs: the `id<TAB>caption` lines in the split's
+    order, joined by newlines. pairs_sorted: the same lines sorted. pairs_ws_normalised_sorted: sorted, after
+    every run of white space in a caption became one space and the ends were stripped.
+    """
+
+    videos: int
+    captions: int
+    ids: str
+    pairs: str
+    pairs_sorted: str
+    pairs_ws_normalised_sorted: str
+
+
+@dataclass(frozen=True)
+class Split:
+    """Videos and captions in protocol order.
+
+    `protocol` is the id of the rule by which the files were read (`didemo/paragraph`); whether the content
+    is that of the published protocol is told by the fingerprint, not by this name.
+    """
+
+    benchmark: str
+    protocol: str
+    videos: tuple[Video, ...]
+    captions: tuple[Caption, ...]
+    v2t: V2TRule = "group-max"
+
+    @cached_property
+    def caption_to_video(self) -> NDArray[np.int64]:
+        """Index of the right video for each caption, int64 [T]."""
+        return np.array([caption.video for caption in self.captions], dtype=np.int64)
+
+    def fingerprint(self) -> Fingerprint:
+        """Return the counts and hashes of what was loaded (UTF-8, no final newline)."""
+        ids = [self.videos[caption.video].id for caption in self.captions]
+        lines = [f"{vid}\t{caption.text}" for vid, caption in zip(ids, self.captions, strict=True)]
+        normalised = [
+            f"{vid}\t{' '.join(caption.text.split())}"
+            for vid, caption in zip(ids, self.captions, strict=True)
+        ]
+        return Fingerprint(
+            videos=len(self.videos),
+            captions=len(self.captions),
+            ids=_sha256(sorted({video.id for video in self.videos})),
+            pairs=_sha256(lines),
+            pairs_sorted=_sha256(sorted(lines)),
+            pairs_ws_normalised_sorted=_sha256(sorted(normalised)),
+        )
+
+
+def _sha256(lines: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode("utf-8")).hexdigest()
