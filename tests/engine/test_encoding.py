@@ -1,0 +1,91 @@
+"""Encoding what is missing: once per item, in batches, resumable, in order."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from xbench.engine.encoding import Prepared, encode
+from xbench.engine.store import Store, key_of
+from xbench.scorers.base import Features
+
+KEYS = [key_of(item=index) for index in range(10)]
+
+
+class Encoder:
+    """Turns the number i into the feature [[i, i]] and counts its calls; may fail after some batches."""
+
+    def __init__(self, fail_after: int | None = None) -> None:
+        self.prepared: list[int] = []
+        self.batches: list[int] = []
+        self.fail_after = fail_after
+
+    def prepare(self, index: int) -> Prepared[int]:
+        self.prepared.append(index)
+        return Prepared(None if index == 3 else index, {"index": index})
+
+    def encode(self, values: list[int]) -> list[Features]:
+        if self.fail_after is not None and len(self.batches) == self.fail_after:
+            raise KeyboardInterrupt
+        self.batches.append(len(values))
+        return [{"x": torch.full((1, 2), float(value))} for value in values]
+
+
+def run(store: Store, encoder: Encoder, **options: Any) -> list[Any]:
+    return encode(store, "video", KEYS, encoder.prepare, encoder.encode, batch_size=4, **options)
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_every_item_gets_its_own_features_whatever_the_workers(tmp_path: Path, workers: int) -> None:
+    entries = run(Store(tmp_path, "m", {}), Encoder(), workers=workers)
+    for index, entry in enumerate(entries):
+        assert entry.info == {"index": index}
+        if index == 3:
+            assert entry.features is None
+        else:
+            assert entry.features["x"].tolist() == [[index, index]]
+
+
+def test_batches_are_filled_across_items_that_have_no_input(tmp_path: Path) -> None:
+    encoder = Encoder()
+    run(Store(tmp_path, "m", {}), encoder)
+    assert encoder.batches == [4, 4, 1]
+
+
+def test_a_second_run_prepares_and_encodes_only_what_had_no_features(tmp_path: Path) -> None:
+    store = Store(tmp_path, "m", {})
+    first = run(store, Encoder())
+    again = Encoder()
+    second = run(store, again)
+    assert again.batches == []
+    assert again.prepared == [3]
+    assert [entry.info for entry in second] == [entry.info for entry in first]
+
+
+def test_an_interrupted_run_keeps_the_finished_batches(tmp_path: Path) -> None:
+    store = Store(tmp_path, "m", {})
+    with pytest.raises(KeyboardInterrupt):
+        run(store, Encoder(fail_after=1))
+    encoder = Encoder()
+    run(store, encoder)
+    assert sum(encoder.batches) == 5  # 9 items with input, 4 of them saved before the interruption
+
+
+def test_progress_counts_every_item_once(tmp_path: Path) -> None:
+    store = Store(tmp_path, "m", {})
+    for _ in range(2):
+        seen: list[int] = []
+        run(store, Encoder(), on_done=seen.append)
+        assert sum(seen) == len(KEYS)
+
+
+def test_a_table_slices_across_shards_like_one_tensor() -> None:
+    from xbench.engine.table import FeatureTable
+
+    whole = torch.arange(40.0).reshape(10, 4)
+    table = FeatureTable([{"x": whole[:3]}, {"x": whole[3:4]}, {"x": whole[4:]}])
+    assert len(table) == 10
+    for start in range(10):
+        for stop in range(start + 1, 11):
+            assert torch.equal(table.rows(start, stop)["x"], whole[start:stop])

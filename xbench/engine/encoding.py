@@ -1,0 +1,102 @@
+"""Encode what the store lacks: inputs prepared in threads ahead of the encoder, results kept at once."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from xbench.engine.store import Entry, Store
+from xbench.scorers.base import Features
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Prepared(Generic[T]):
+    """What `prepare` made of one item: the encoder's input (None when there is nothing to encode) and facts.
+
+    `info` is JSON and is kept beside the features, so that a cached run can report it again.
+    """
+
+    value: T | None
+    info: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """An item's features (None when it had no input) and the facts kept with them."""
+
+    features: Features | None
+    info: Mapping[str, Any]
+
+
+def encode(
+    store: Store,
+    kind: str,
+    keys: Sequence[str],
+    prepare: Callable[[int], Prepared[T]],
+    encode_batch: Callable[[list[T]], list[Features]],
+    *,
+    batch_size: int,
+    workers: int = 0,
+    on_done: Callable[[int], None] = lambda count: None,
+) -> list[Encoded]:
+    """Return the features of every key, from the store where it has them, else encoded and saved there.
+
+    prepare(i) makes the input of item i; it runs in `workers` threads, a few items ahead (in this thread with
+    0 workers). encode_batch gets up to `batch_size` inputs and returns one Features for each. Every batch is
+    saved before the next begins, so a killed run loses at most one batch. on_done is told how many items are
+    finished, cached ones included.
+    """
+    entries: list[Encoded | None] = [_cached(store.load(kind, key)) for key in keys]
+    todo = [index for index, entry in enumerate(entries) if entry is None]
+    on_done(len(keys) - len(todo))
+    batch: list[tuple[int, T, Mapping[str, Any]]] = []
+
+    def flush() -> None:
+        features = encode_batch([value for _, value, _ in batch])
+        for (index, _, info), row in zip(batch, features, strict=True):
+            store.save(kind, keys[index], row, info)
+            entries[index] = _cached(store.load(kind, keys[index])) or Encoded(row, info)
+        on_done(len(batch))
+        batch.clear()
+
+    for index, prepared in _ahead(prepare, todo, workers, 2 * workers + batch_size):
+        if prepared.value is None:
+            entries[index] = Encoded(None, prepared.info)
+            on_done(1)
+            continue
+        batch.append((index, prepared.value, prepared.info))
+        if len(batch) == batch_size:
+            flush()
+    if batch:
+        flush()
+    return [entry for entry in entries if entry is not None]
+
+
+def _cached(entry: Entry | None) -> Encoded | None:
+    return Encoded(entry.features, entry.info) if entry else None
+
+
+def _ahead(
+    prepare: Callable[[int], Prepared[T]], items: Sequence[int], workers: int, lookahead: int
+) -> Iterator[tuple[int, Prepared[T]]]:
+    """Yield (item, prepared) in order while `workers` threads work up to `lookahead` items ahead."""
+    if workers == 0:
+        for item in items:
+            yield item, prepare(item)
+        return
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+    waiting: deque[tuple[int, Future[Prepared[T]]]] = deque()
+    try:
+        for item in items:
+            waiting.append((item, pool.submit(prepare, item)))
+            if len(waiting) > lookahead:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        while waiting:
+            first, future = waiting.popleft()
+            yield first, future.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
