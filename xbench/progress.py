@@ -1,0 +1,22 @@
+"""Progress on stderr: bars on a terminal, one line per stage elsewhere."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tqdm import tqdm
+
+
+@contextmanager
+def stage(title: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+    """Show a stage of `total` units and yield the function that is told how many more are done."""
+    if not sys.stderr.isatty():
+        print(f"{title} ({total} {unit})", file=sys.stderr, flush=True)
+        yield lambda count: None
+        return
+    with tqdm(total=total, desc=title, unit=f" {unit}", file=sys.stderr, dynamic_ncols=True) as bar:
+
+        def advance(count: int) -> None:
+            bar.update(count)
+
+        yield advance
