@@ -1,0 +1,161 @@
+"""Reading annotation files: what is wrong with a file is said with its name, the place, and what was expected."""
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from xbench.errors import DataError, did_you_mean
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a file that must exist and not be empty."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist.{_what_is_there(path)}") from None
+    except IsADirectoryError:
+        raise DataError(f"{path} is a folder, but a file of that name is wanted.") from None
+    except NotADirectoryError:
+        raise DataError(f"{path.parent} is not a folder; give the folder that holds {path.name}.") from None
+    except PermissionError:
+        raise DataError(f"{path} cannot be read: no permission.") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
+    if not content.strip():
+        raise DataError(f"{path} is empty.")
+    return content
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a UTF-8 file, line ends as they are, without a byte order mark."""
+    content = read_bytes(path)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        byte = content[error.start]
+        raise DataError(f"{path}, line {line}: invalid UTF-8 (byte 0x{byte:02x}); save it as UTF-8.") from None
+
+
+def read_lines(path: Path) -> list[str]:
+    """Return the lines of a text file without their ends (LF or CRLF) and without a final empty line."""
+    lines = [line.removesuffix("\r") for line in read_text(path).split("\n")]
+    while lines and not lines[-1].strip():
+        lines.pop()
+    return lines
+
+
+def read_ids(path: Path) -> list[str]:
+    """Return a list of ids, one a line. Blank lines are skipped; an id that occurs twice is an error."""
+    if read_text(path).lstrip()[:1] in ("{", "["):
+        raise DataError(f"{path}: expected one video id a line, found JSON.")
+    ids = [line.strip() for line in read_lines(path)]
+    require_unique(path, [(number, id) for number, id in enumerate(ids, 1) if id])
+    return [id for id in ids if id]
+
+
+def require_unique(path: Path, numbered_ids: Iterable[tuple[int, str]]) -> None:
+    """Raise if an id occurs twice; the numbers are lines of the file."""
+    first: dict[str, int] = {}
+    for number, id in numbered_ids:
+        if id in first:
+            raise DataError(f"{path}, line {number}: video id {id!r} is already on line {first[id]}.")
+        first[id] = number
+
+
+def read_json(path: Path, unique_keys: bool = False) -> Any:
+    """Parse a JSON file. With `unique_keys`, a key that an object holds twice is an error, not overwritten."""
+    text = read_text(path)
+    hook = _unique_object(path) if unique_keys else None
+    try:
+        return json.loads(text, object_pairs_hook=hook)
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"{path}, line {error.lineno}, column {error.colno}: not valid JSON ({error.msg}); "
+            f"the file starts with {text[:40]!r}."
+        ) from None
+    except RecursionError:
+        raise DataError(f"{path}: not an annotation file (JSON nested too deeply).") from None
+
+
+def read_json_object(path: Path, unique_keys: bool = False) -> dict[str, Any]:
+    """Parse a JSON file whose top level must be an object."""
+    content = read_json(path, unique_keys)
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: expected a JSON object {{...}} at the top, found {kind(content)}.")
+    return content
+
+
+def read_json_list(path: Path) -> list[Any]:
+    """Parse a JSON file whose top level must be a list."""
+    content = read_json(path)
+    if not isinstance(content, list):
+        raise DataError(f"{path}: expected a JSON list [...] at the top, found {kind(content)}.")
+    return content
+
+
+def read_csv(path: Path, columns: Sequence[str]) -> list[tuple[int, tuple[str, ...]]]:
+    """Return (line number, values of `columns`) for each row of a comma-separated file with a header."""
+    reader = csv.reader(read_text(path).splitlines(keepends=True), strict=True)
+    try:
+        header = next(reader)
+        wanted = [_column(path, header, name) for name in columns]
+        rows: list[tuple[int, tuple[str, ...]]] = []
+        for row in reader:
+            if not row:
+                continue
+            if len(row) != len(header):
+                raise DataError(
+                    f"{path}, line {reader.line_num}: expected {len(header)} columns "
+                    f"({', '.join(header)}), found {len(row)}."
+                )
+            rows.append((reader.line_num, tuple(row[index] for index in wanted)))
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num}: not valid CSV ({error}).") from None
+    return rows
+
+
+def kind(value: Any) -> str:
+    """Name the JSON type of a value, for messages."""
+    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number" if isinstance(value, int | float) else type(value).__name__)
+
+
+def field(where: str, entry: Any, key: str, wanted: type | tuple[type, ...]) -> Any:
+    """Return entry[key], which must be there and of the wanted type. `where` names the file and the entry."""
+    if not isinstance(entry, dict):
+        raise DataError(f"{where}: expected an object with the key {key!r}, found {kind(entry)}.")
+    if key not in entry:
+        raise DataError(f"{where}: the key {key!r} is missing; found {', '.join(map(repr, entry)) or 'none'}.")
+    value = entry[key]
+    if not isinstance(value, wanted) or isinstance(value, bool):
+        raise DataError(f"{where}: {key!r} is {kind(value)}, which is not what was expected there.")
+    return value
+
+
+def _column(path: Path, header: list[str], name: str) -> int:
+    if name not in header:
+        found = ", ".join(map(repr, header))[:200]
+        raise DataError(f"{path}, line 1: expected the column {name!r}, found {found}.")
+    return header.index(name)
+
+
+def _unique_object(path: Path) -> Any:
+    def build(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        built = dict(pairs)
+        if len(built) < len(pairs):
+            seen: set[str] = set()
+            twice = next(key for key, _ in pairs if key in seen or seen.add(key))
+            raise DataError(f"{path}: the key {twice!r} occurs twice.")
+        return built
+
+    return build
+
+
+def _what_is_there(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f" There is no folder {path.parent} either."
+    names = [entry.name for entry in path.parent.iterdir()]
+    return f" The folder is there.{did_you_mean(path.name, names[:50])}" if names else " The folder is empty."

@@ -1,0 +1,126 @@
+"""datasets.yaml as typed values: the benchmarks and their protocols."""
+
+from functools import cache
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from xbench.errors import UsageError, did_you_mean
+from xbench.registry import shipped
+
+Sha256 = Field(pattern="^[0-9a-f]{64}$")
+Window = Literal["annotated-duration"] | tuple[float, float] | None
+"""(start, end) in seconds for every video, or from each video's annotation, or None for the whole clip."""
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Hashes(_Entry):
+    """The four sha256 of a protocol, as `Split.fingerprint()` computes them."""
+
+    ids: str = Sha256
+    pairs: str = Sha256
+    pairs_sorted: str = Sha256
+    pairs_ws_normalised_sorted: str = Sha256
+
+
+class Use(_Entry):
+    """A paper or code base that scores this protocol, and where that was read."""
+
+    paper: str
+    source: str
+
+
+class Protocol(_Entry):
+    """Exactly what is scored, as data. `id` is `<benchmark>/<name>`."""
+
+    id: str
+    benchmark: str
+    title: str
+    rule: str
+    files: tuple[str | tuple[str, ...], ...]
+    """What it is read from; of a nested tuple one file is enough."""
+    read: dict[str, Any] | None = None
+    """Settings of the benchmark's adapter, which validates them; None if it is only recognised."""
+    videos: int | None = None
+    captions: int
+    sha256: Hashes | None = None
+    v2t: Literal["group-max", "any-caption"] = "group-max"
+    words: int
+    frames: int
+    used_by: tuple[Use, ...] = ()
+    mishap: str | None = None
+    """What happened to the data when this is found where another protocol was asked for."""
+    recognised_only: bool = False
+    validation: bool = False
+    """A validation set: runs, but never stands beside test rows."""
+
+    @model_validator(mode="after")
+    def _is_either_runnable_or_recognised_only(self) -> Self:
+        if self.recognised_only == (self.read is not None):
+            raise ValueError(f"{self.id}: give `read`, or `recognised_only: true`, not both")
+        return self
+
+
+class Benchmark(_Entry):
+    """One of the five data sets: where its files stand, how the published code treats it, its protocols."""
+
+    id: str
+    name: str
+    annotations: str
+    """Default folder of the annotation files, below $XBENCH_DATA."""
+    videos: str
+    """Default folder of the video files, below $XBENCH_DATA."""
+    default_protocol: str
+    words: int
+    frames: int
+    window: Window
+    annotations_from: str
+    videos_from: str
+    licence: str
+    protocols: dict[str, Protocol]
+    """By full id, in the order of the file."""
+
+    @field_validator("protocols", mode="before")
+    @classmethod
+    def _name_protocols(cls, value: dict[str, dict[str, Any]], info: ValidationInfo) -> dict[str, Any]:
+        defaults = {key: info.data[key] for key in ("words", "frames")} | {"benchmark": info.data["id"]}
+        ids = {name: f"{info.data['id']}/{name}" for name in value}
+        return {ids[name]: defaults | {"id": ids[name]} | entry for name, entry in value.items()}
+
+    @model_validator(mode="after")
+    def _default_exists(self) -> Self:
+        if self.default_protocol not in self.protocols:
+            raise ValueError(f"{self.id}: default_protocol {self.default_protocol!r} is not among its protocols")
+        return self
+
+
+@cache
+def benchmarks() -> dict[str, Benchmark]:
+    """All benchmarks by id (`msrvtt`, ...), in the order of datasets.yaml."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    entries = yaml.load(shipped("datasets.yaml").read_text("utf-8"), Loader=loader)["benchmarks"]
+    return {name: Benchmark.model_validate({"id": name} | entry) for name, entry in entries.items()}
+
+
+def protocols() -> dict[str, Protocol]:
+    """All protocols of all benchmarks by id."""
+    return {id: protocol for benchmark in benchmarks().values() for id, protocol in benchmark.protocols.items()}
+
+
+def benchmark(name: str) -> Benchmark:
+    """Return one benchmark. An unknown name is a UsageError that suggests the closest."""
+    if name not in benchmarks():
+        raise UsageError(f"There is no benchmark {name!r}.{did_you_mean(name, benchmarks())}")
+    return benchmarks()[name]
+
+
+def protocol(id: str) -> Protocol:
+    """Return one protocol by its full id. An unknown id is a UsageError that suggests the closest."""
+    known = protocols()
+    if id not in known:
+        raise UsageError(f"There is no protocol {id!r}.{did_you_mean(id, known)}")
+    return known[id]
