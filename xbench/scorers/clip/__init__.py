@@ -1,0 +1,1 @@
+"""What every CLIP-based scorer shares: the tokenizer, the weights in their several layouts, the towers."""

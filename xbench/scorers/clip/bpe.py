@@ -1,0 +1,142 @@
+"""The byte-pair encoding of CLIP: text -> token ids, equal to the published tokenizer's.
+
+transformers' own CLIP tokenizer cleans text differently (16 of 60 awkward strings get other ids), so this one
+follows the published steps: ftfy, HTML unescaped twice, white space collapsed, lower case, the word pattern,
+merges. Source: `modules/tokenization_clip.py` of X-CLIP, which is OpenAI CLIP's.
+"""
+
+import gzip
+import html
+import zlib
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import ftfy
+import regex
+import torch
+
+from xbench.errors import ModelError
+from xbench.scorers.weights import file_sha256
+
+START, END = "<|startoftext|>", "<|endoftext|>"
+_MERGES = 49152 - 256 - 2
+"""Merges that CLIP uses of its vocabulary file, which holds more."""
+_WORDS = regex.compile(
+    r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+", regex.IGNORECASE
+)
+_WORD_END = "</w>"
+
+
+class ClipTokenizer:
+    """Tokenizer over a vocabulary file in CLIP's format: gzipped text, a header line, one merge a line.
+
+    A file with fewer merges than CLIP's gives a smaller vocabulary by the same rule: 256 bytes, 256 bytes that
+    end a word, the merges, start token, end token.
+    """
+
+    def __init__(self, vocabulary: Path) -> None:
+        """Raises ModelError when the file is missing; a corrupt one is told when it is first used."""
+        if not vocabulary.is_file():
+            raise ModelError(f"There is no vocabulary file {vocabulary}.")
+        self.vocabulary = vocabulary
+        self._words: dict[str, tuple[int, ...]] = {}
+
+    @cached_property
+    def sha256(self) -> str:
+        """The sha256 of the vocabulary file."""
+        return file_sha256(self.vocabulary)
+
+    @property
+    def size(self) -> int:
+        """Number of token ids, to compare with the rows of a model's embedding."""
+        return len(self._ids)
+
+    def encode(self, text: str) -> list[int]:
+        """Return the token ids of a text, without start and end token."""
+        return [token for word in _WORDS.findall(clean(text)) for token in self._word_ids(word)]
+
+    def batch(self, texts: Sequence[str], length: int) -> torch.Tensor:
+        """Return int64 [B, length]: start token, at most `length` - 2 tokens, end token, zeros."""
+        rows = torch.zeros(len(texts), length, dtype=torch.int64)
+        for row, text in zip(rows, texts, strict=True):
+            ids = [self._ids[START], *self.encode(text)[: length - 2], self._ids[END]]
+            row[: len(ids)] = torch.tensor(ids)
+        return rows
+
+    def _word_ids(self, word: str) -> tuple[int, ...]:
+        if word not in self._words:
+            self._words[word] = self._merge(word)
+        return self._words[word]
+
+    def _merge(self, word: str) -> tuple[int, ...]:
+        if word in (START, END):
+            return (self._ids[word],)
+        symbols = [_BYTE_SYMBOLS[byte] for byte in word.encode("utf-8")]
+        symbols[-1] += _WORD_END
+        while len(symbols) > 1:
+            best = min(zip(symbols, symbols[1:], strict=False), key=self._rank)
+            if best not in self._ranks:
+                break
+            symbols = _joined(symbols, best)
+        return tuple(self._ids[symbol] for symbol in symbols)
+
+    def _rank(self, pair: tuple[str, str]) -> int:
+        return self._ranks.get(pair, _MERGES)
+
+    @cached_property
+    def _merges(self) -> list[tuple[str, str]]:
+        return _read_merges(self.vocabulary)
+
+    @cached_property
+    def _ranks(self) -> dict[tuple[str, str], int]:
+        return {pair: rank for rank, pair in enumerate(self._merges)}
+
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        single = list(_BYTE_SYMBOLS.values())
+        merged = [left + right for left, right in self._merges]
+        symbols = [*single, *(symbol + _WORD_END for symbol in single), *merged, START, END]
+        return {symbol: number for number, symbol in enumerate(symbols)}
+
+
+def clean(text: str) -> str:
+    """Return the text as it is split into words: repaired, unescaped twice, one space, lower case."""
+    repaired = html.unescape(html.unescape(ftfy.fix_text(text)))
+    return regex.sub(r"\s+", " ", repaired).strip().lower()
+
+
+def _joined(symbols: list[str], pair: tuple[str, str]) -> list[str]:
+    joined: list[str] = []
+    for symbol in symbols:
+        if joined and (joined[-1], symbol) == pair:
+            joined[-1] += symbol
+        else:
+            joined.append(symbol)
+    return joined
+
+
+def _byte_symbols() -> dict[int, str]:
+    """Map every byte to a printable character, in the order that numbers the first 256 tokens."""
+    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    others = [byte for byte in range(256) if byte not in printable]
+    symbols = {byte: chr(byte) for byte in printable}
+    return symbols | {byte: chr(256 + number) for number, byte in enumerate(others)}
+
+
+_BYTE_SYMBOLS = _byte_symbols()
+
+
+def _read_merges(path: Path) -> list[tuple[str, str]]:
+    try:
+        lines = gzip.decompress(path.read_bytes()).decode("utf-8").rstrip("\n").split("\n")
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise ModelError(
+            f"{path} is not a CLIP vocabulary: a gzipped text file with a header line and one merge a line."
+        ) from error
+    merges = [tuple(line.split()) for line in lines[1 : _MERGES + 1]]
+    wrong = next((number for number, merge in enumerate(merges, 2) if len(merge) != 2), None)
+    if wrong is not None or len(set(merges)) != len(merges):
+        where = f"line {wrong} is not a pair" if wrong else "a merge stands there twice"
+        raise ModelError(f"{path} is not a CLIP vocabulary: {where}.")
+    return [(left, right) for left, right in merges]
