@@ -1,7 +1,9 @@
-"""Reading annotation files: what is wrong with a file is said with its name, the place, and what was expected."""
+"""Reading annotation files. An error names the file, the place in it, and what was expected there."""
 
 import csv
+import io
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,7 +38,9 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         byte = content[error.start]
-        raise DataError(f"{path}, line {line}: invalid UTF-8 (byte 0x{byte:02x}); save it as UTF-8.") from None
+        raise DataError(
+            f"{path}, line {line}: invalid UTF-8 (byte 0x{byte:02x}); save it as UTF-8."
+        ) from None
 
 
 def read_lines(path: Path) -> list[str]:
@@ -52,21 +56,23 @@ def read_ids(path: Path) -> list[str]:
     if read_text(path).lstrip()[:1] in ("{", "["):
         raise DataError(f"{path}: expected one video id a line, found JSON.")
     ids = [line.strip() for line in read_lines(path)]
-    require_unique(path, [(number, id) for number, id in enumerate(ids, 1) if id])
-    return [id for id in ids if id]
+    require_unique(path, [(number, video_id) for number, video_id in enumerate(ids, 1) if video_id])
+    return [video_id for video_id in ids if video_id]
 
 
 def require_unique(path: Path, numbered_ids: Iterable[tuple[int, str]]) -> None:
     """Raise if an id occurs twice; the numbers are lines of the file."""
     first: dict[str, int] = {}
-    for number, id in numbered_ids:
-        if id in first:
-            raise DataError(f"{path}, line {number}: video id {id!r} is already on line {first[id]}.")
-        first[id] = number
+    for number, video_id in numbered_ids:
+        if video_id in first:
+            raise DataError(
+                f"{path}, line {number}: video id {video_id!r} is already on line {first[video_id]}."
+            )
+        first[video_id] = number
 
 
 def read_json(path: Path, unique_keys: bool = False) -> Any:
-    """Parse a JSON file. With `unique_keys`, a key that an object holds twice is an error, not overwritten."""
+    """Parse a JSON file. With `unique_keys`, a key that an object holds twice is an error."""
     text = read_text(path)
     hook = _unique_object(path) if unique_keys else None
     try:
@@ -98,7 +104,7 @@ def read_json_list(path: Path) -> list[Any]:
 
 def read_csv(path: Path, columns: Sequence[str]) -> list[tuple[int, tuple[str, ...]]]:
     """Return (line number, values of `columns`) for each row of a comma-separated file with a header."""
-    reader = csv.reader(read_text(path).splitlines(keepends=True), strict=True)
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
     try:
         header = next(reader)
         wanted = [_column(path, header, name) for name in columns]
@@ -128,7 +134,9 @@ def field(where: str, entry: Any, key: str, wanted: type | tuple[type, ...]) -> 
     if not isinstance(entry, dict):
         raise DataError(f"{where}: expected an object with the key {key!r}, found {kind(entry)}.")
     if key not in entry:
-        raise DataError(f"{where}: the key {key!r} is missing; found {', '.join(map(repr, entry)) or 'none'}.")
+        raise DataError(
+            f"{where}: the key {key!r} is missing; found {', '.join(map(repr, entry)) or 'none'}."
+        )
     value = entry[key]
     if not isinstance(value, wanted) or isinstance(value, bool):
         raise DataError(f"{where}: {key!r} is {kind(value)}, which is not what was expected there.")
@@ -146,8 +154,8 @@ def _unique_object(path: Path) -> Any:
     def build(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         built = dict(pairs)
         if len(built) < len(pairs):
-            seen: set[str] = set()
-            twice = next(key for key, _ in pairs if key in seen or seen.add(key))
+            counts = Counter(key for key, _ in pairs)
+            twice = next(key for key, count in counts.items() if count > 1)
             raise DataError(f"{path}: the key {twice!r} occurs twice.")
         return built
 

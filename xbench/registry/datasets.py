@@ -94,7 +94,7 @@ class Benchmark(_Entry):
     @model_validator(mode="after")
     def _default_exists(self) -> Self:
         if self.default_protocol not in self.protocols:
-            raise ValueError(f"{self.id}: default_protocol {self.default_protocol!r} is not among its protocols")
+            raise ValueError(f"{self.id}: default_protocol {self.default_protocol!r} is not a protocol of it")
         return self
 
 
@@ -108,7 +108,7 @@ def benchmarks() -> dict[str, Benchmark]:
 
 def protocols() -> dict[str, Protocol]:
     """All protocols of all benchmarks by id."""
-    return {id: protocol for benchmark in benchmarks().values() for id, protocol in benchmark.protocols.items()}
+    return {name: entry for benchmark in benchmarks().values() for name, entry in benchmark.protocols.items()}
 
 
 def benchmark(name: str) -> Benchmark:
@@ -118,9 +118,9 @@ def benchmark(name: str) -> Benchmark:
     return benchmarks()[name]
 
 
-def protocol(id: str) -> Protocol:
+def protocol(name: str) -> Protocol:
     """Return one protocol by its full id. An unknown id is a UsageError that suggests the closest."""
     known = protocols()
-    if id not in known:
-        raise UsageError(f"There is no protocol {id!r}.{did_you_mean(id, known)}")
-    return known[id]
+    if name not in known:
+        raise UsageError(f"There is no protocol {name!r}.{did_you_mean(name, known)}")
+    return known[name]
