@@ -1,0 +1,60 @@
+"""The five miniature benchmarks: how long their clips are, how they speak, which seed they are drawn from."""
+
+from dataclasses import dataclass
+
+from xbench.data.miniature.captions import Voice, caption, paragraph
+from xbench.data.miniature.dice import Dice
+from xbench.data.miniature.grammar import Style, gallery
+from xbench.data.miniature.scene import Scene
+
+FPS = 8
+GROUPS, SINGLES = 15, 60
+
+
+@dataclass(frozen=True)
+class Manner:
+    """What tells one miniature benchmark from another. `captions` is (fewest, most) sentences of a video."""
+
+    style: Style
+    voice: Voice
+    captions: tuple[int, int]
+
+
+MANNERS = {
+    "msrvtt": Manner(Style(7, 10), Voice(), (1, 1)),
+    "msvd": Manner(Style(6, 9), Voice(continuous=True), (3, 7)),
+    "lsmdc": Manner(Style(6, 8), Voice(sentences=True), (1, 1)),
+    "didemo": Manner(Style(15, 15, long=True), Voice(brief=True), (3, 3)),
+    "activitynet": Manner(Style(12, 20, long=True), Voice(brief=True, sentences=True), (3, 3)),
+}
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A scene of a gallery with its sentences. Clips of one group differ only in direction or order; -1: none."""
+
+    scene: Scene
+    sentences: tuple[str, ...]
+    group: int
+
+
+def clips(benchmark: str, split: str = "test", groups: int = GROUPS, singles: int = SINGLES) -> list[Clip]:
+    """Return the clips of a miniature gallery, in random order; `split` is part of the seed."""
+    manner = MANNERS[benchmark]
+    seed = f"{benchmark} {split}"
+    words = Dice(f"{seed} words")
+    return [
+        Clip(scene, told(scene, manner, words), group)
+        for group, scene in gallery(seed, manner.style, groups, singles)
+    ]
+
+
+def told(scene: Scene, manner: Manner, dice: Dice) -> tuple[str, ...]:
+    """Return the sentences of a scene: an act each when it is long, else different ways to tell it."""
+    if manner.style.long:
+        return tuple(paragraph(scene, manner.voice, dice))
+    fewest, most = manner.captions
+    wanted, texts = fewest + dice.below(most - fewest + 1), dict[str, None]()
+    while len(texts) < wanted:
+        texts[caption(scene, manner.voice, dice)] = None
+    return tuple(texts)
