@@ -2,12 +2,14 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from xbench.errors import UsageError
 
 V2TRule = Literal["group-max", "any-caption"]
 
@@ -50,7 +52,8 @@ class Split:
     """Videos and captions in protocol order.
 
     `protocol` is the id of the rule by which the files were read (`didemo/paragraph`); whether the content
-    is that of the published protocol is told by the fingerprint, not by this name.
+    is that of the published protocol is told by the fingerprint, not by this name. `cut_from` is the number
+    of videos before the split was cut to its first ones, None if it is whole.
     """
 
     benchmark: str
@@ -58,11 +61,37 @@ class Split:
     videos: tuple[Video, ...]
     captions: tuple[Caption, ...]
     v2t: V2TRule = "group-max"
+    cut_from: int | None = None
 
     @cached_property
     def caption_to_video(self) -> NDArray[np.int64]:
         """Index of the right video for each caption, int64 [T]."""
         return np.array([caption.video for caption in self.captions], dtype=np.int64)
+
+    def without(self, ids: Iterable[str]) -> "Split":
+        """Return the split without some videos and their captions."""
+        gone = set(ids)
+        kept = [index for index, video in enumerate(self.videos) if video.id not in gone]
+        position = {old: new for new, old in enumerate(kept)}
+        return replace(
+            self,
+            videos=tuple(self.videos[index] for index in kept),
+            captions=tuple(
+                replace(caption, video=position[caption.video])
+                for caption in self.captions
+                if caption.video in position
+            ),
+        )
+
+    def limit(self, videos: int) -> "Split":
+        """Return the first `videos` videos with their captions, marked as cut if any video falls away."""
+        if videos < 1:
+            raise UsageError(f"A limit of {videos} videos leaves nothing to score; give 1 or more.")
+        if videos >= len(self.videos):
+            return self
+        captions = tuple(caption for caption in self.captions if caption.video < videos)
+        whole = self.cut_from or len(self.videos)
+        return replace(self, videos=self.videos[:videos], captions=captions, cut_from=whole)
 
     def fingerprint(self) -> Fingerprint:
         """Return the counts and hashes of what was loaded (UTF-8, no final newline)."""

@@ -1,0 +1,144 @@
+"""A folder of video files, indexed once, and the rules by which a video id finds its file."""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from xbench.data.split import Split
+from xbench.errors import DataError
+
+EXTENSIONS = frozenset(
+    (".3g2", ".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg")
+    + (".mpg", ".mts", ".ogv", ".ts", ".vob", ".webm", ".wmv")
+)
+"""Lower case; a file name may have them in any case."""
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """Where the videos of a split stand: a file for each id that has one, and the ids without, in order."""
+
+    paths: dict[str, Path]
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class VideoFolder:
+    """All files below a folder, by name, and all videos by name without their extension."""
+
+    root: Path
+    by_name: dict[str, tuple[Path, ...]]
+    by_stem: dict[str, tuple[Path, ...]]
+
+    @classmethod
+    def index(cls, root: Path) -> "VideoFolder":
+        """Index a folder recursively, following links; a folder that links reach again is read once."""
+        if not root.is_dir():
+            raise DataError(f"{root} is not a folder; give the folder that holds the video files.")
+        names: dict[str, list[Path]] = {}
+        stems: dict[str, list[Path]] = {}
+        for path in _files(root):
+            names.setdefault(path.name, []).append(path)
+            stem, extension = os.path.splitext(path.name)
+            # splitext keeps a name such as ".mp4" whole, and knows a final dot as the extension ".".
+            if extension == "." or extension.lower() in EXTENSIONS:
+                stems.setdefault(stem, []).append(path)
+        return cls(root, _frozen(names), _frozen(stems))
+
+    def find(self, video: str, benchmark: str) -> Path | None:
+        """Return the file of a video id, None if there is none.
+
+        The first of these levels that has a file decides: a file of exactly this name; the id with any video
+        extension; for DiDeMo, whose ids are file names, the same name with another extension. ActivityNet's
+        files may begin with `v_`. Nothing is cut off any other benchmark's id. Two files at the level that
+        decides are a DataError that names both.
+        """
+        for level in self._levels(video, benchmark):
+            candidates = _distinct(level)
+            if len(candidates) > 1:
+                raise DataError(
+                    f"video {video!r} has {len(candidates)} files: {_join(candidates)}; keep one of them."
+                )
+            if candidates:
+                return candidates[0]
+        return None
+
+    def _levels(self, video: str, benchmark: str) -> Iterator[list[Path]]:
+        names = (video, f"v_{video}") if benchmark == "activitynet" else (video,)
+        yield [path for name in names for path in self.by_name.get(name, ())]
+        yield [path for name in names for path in self.by_stem.get(name, ())]
+        if benchmark == "didemo":
+            stem = video.rpartition(".")[0]
+            yield [*self.by_name.get(stem, ()), *self.by_stem.get(stem, ())]
+
+
+def resolve(split: Split, folder: VideoFolder) -> Resolved:
+    """Find the file of every video of a split.
+
+    Ids with more than one candidate are a DataError that names the first ten with their files.
+    """
+    paths: dict[str, Path] = {}
+    missing: list[str] = []
+    ambiguous: list[str] = []
+    for video in split.videos:
+        try:
+            path = folder.find(video.id, split.benchmark)
+        except DataError as error:
+            ambiguous.append(str(error))
+            continue
+        if path is None:
+            missing.append(video.id)
+        else:
+            paths[video.id] = path
+    if ambiguous:
+        more = f" (first 10 of {len(ambiguous)})" if len(ambiguous) > 10 else ""
+        raise DataError(f"In {folder.root}{more}: " + "\n".join(ambiguous[:10]))
+    return Resolved(paths, tuple(missing))
+
+
+def _files(root: Path) -> Iterator[Path]:
+    """Every file below root, in a fixed order; each folder once, by its device and inode number."""
+    seen: set[tuple[int, int]] = set()
+    waiting = [root]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            status = folder.stat()
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            with os.scandir(folder) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError as error:
+            raise DataError(f"{folder} cannot be read: {error.strerror or error}.") from None
+        yield from (Path(entry.path) for entry in entries if _is_file(entry))
+        waiting += [Path(entry.path) for entry in reversed(entries) if _is_folder(entry)]
+
+
+# A link to nowhere or to itself is neither a file nor a folder; DirEntry raises for the latter.
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    return os.path.isfile(entry.path) if entry.is_symlink() else entry.is_file()
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
+
+
+def _distinct(paths: Iterable[Path]) -> list[Path]:
+    """Paths that lead to different files; of several links to one file the first stays."""
+    unique = list(dict.fromkeys(paths))
+    if len(unique) < 2:
+        return unique
+    files: dict[Path, Path] = {}
+    for path in unique:
+        files.setdefault(path.resolve(), path)
+    return list(files.values())
+
+
+def _frozen(index: dict[str, list[Path]]) -> dict[str, tuple[Path, ...]]:
+    return {name: tuple(paths) for name, paths in index.items()}
+
+
+def _join(paths: list[Path]) -> str:
+    return " and ".join(str(path) for path in paths[:4])
