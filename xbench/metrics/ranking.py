@@ -1,0 +1,194 @@
+"""Counts that give every rank: how many rivals score higher than the right item, and how many score equal.
+
+Nothing is sorted. Counts add up over shards of the gallery, so a matrix that never exists as a whole can be
+ranked tile by tile (`Tally`). Scores are NumPy arrays or torch tensors on any device; torch is not imported
+for arrays.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xbench.errors import DataError, ModelError
+from xbench.metrics.arrays import Array, Ints, as_kind, count_nonfinite, is_nan, pick, row_sums, to_numpy
+from xbench.metrics.groups import CaptionGroups
+
+V2TRule = Literal["group-max", "any-caption"]
+
+_CHUNK = 1 << 22
+"""Scores looked at in one go by the full-matrix helpers: 4 MB per mask."""
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """Per query: rivals above the right item, rivals tied with it, its score.
+
+    better: int64 [Q], rivals scored strictly higher. tied: int64 [Q], other items scored equal (+0 and -0
+    are). right: float32 [Q] (float64 where the scores are), the right item's score. nan_rivals: int64 [Q],
+    rivals scored NaN, which are neither better nor tied. nonfinite: how many of the scores looked at were NaN
+    or infinite, right items included.
+    """
+
+    better: Ints
+    tied: Ints
+    right: NDArray[np.floating[Any]]
+    nan_rivals: Ints
+    nonfinite: int
+
+    def __len__(self) -> int:
+        """Return the number of queries Q."""
+        return len(self.better)
+
+    @classmethod
+    def concatenate(cls, parts: Sequence["Counts"]) -> "Counts":
+        """Join the counts of different queries, in order."""
+        return cls(
+            better=np.concatenate([part.better for part in parts]),
+            tied=np.concatenate([part.tied for part in parts]),
+            right=np.concatenate([part.right for part in parts]),
+            nan_rivals=np.concatenate([part.nan_rivals for part in parts]),
+            nonfinite=sum(part.nonfinite for part in parts),
+        )
+
+
+class Tally:
+    """Adds up the counts of Q queries over blocks of the gallery, on the device of the scores.
+
+    The right items' scores must be known before the first block and must come from the same tiles, because
+    float products change in the last bit with a tile's shape. `counts` refuses when a right item had another
+    score in its block.
+    """
+
+    def __init__(self, right: Array) -> None:
+        """Start with the score of each query's right item, [Q]."""
+        self._right = right
+        zero = is_nan(right) * 0
+        self._better, self._tied, self._nan = zero + 0, zero + 0, zero + 0
+        self._nonfinite, self._unequal = zero.sum(), zero.sum()
+
+    def add(self, scores: Array, own: Array, rows: slice = slice(None)) -> None:
+        """Count one block.
+
+        scores: [q, n], the queries `rows` against n items of the gallery. own: int64 [q], array or tensor
+        like the scores, the column of each query's right item in this block, -1 where it is in another block.
+        """
+        right = self._right[rows]
+        here = (own >= 0) * 1
+        at_own = pick(scores, own * here)
+        both_nan = is_nan(at_own) & is_nan(right)
+        self._better[rows] += row_sums(scores > right[:, None])
+        self._tied[rows] += row_sums(scores == right[:, None]) - here * (at_own == right)
+        self._nan[rows] += row_sums(is_nan(scores)) - here * is_nan(at_own)
+        self._nonfinite = self._nonfinite + count_nonfinite(scores)
+        self._unequal = self._unequal + (here * ~((at_own == right) | both_nan)).sum()
+
+    def counts(self) -> Counts:
+        """Return what was counted. Raises ModelError when a right item had another score in its block."""
+        if unequal := int(self._unequal):
+            raise ModelError(
+                f"{unequal} pairs of a caption and its video were scored twice, with two outcomes: the"
+                " scorer's similarity must depend on the features alone (no dropout, no random numbers)"
+            )
+        return Counts(
+            better=to_numpy(self._better),
+            tied=to_numpy(self._tied),
+            right=to_numpy(self._right),
+            nan_rivals=to_numpy(self._nan),
+            nonfinite=int(self._nonfinite),
+        )
+
+
+def count_block(scores: Array, own: Array) -> Counts:
+    """Count queries against a whole gallery. scores: [Q, N]; own: int64 [Q], the right items' columns."""
+    tally = Tally(pick(scores, own))
+    tally.add(scores, own)
+    return tally.counts()
+
+
+def t2v_counts(similarity: Array, caption_to_video: Ints) -> Counts:
+    """Rank the videos for each caption, counting in chunks of rows.
+
+    similarity: [T, V], rows captions. caption_to_video: int64 [T], the right column of each row. Extra
+    memory: a few masks of one chunk. Raises DataError when the sizes do not go together.
+    """
+    _check(similarity, caption_to_video)
+    chunks = _slices(len(caption_to_video), similarity.shape[1])
+    return Counts.concatenate(
+        [count_block(similarity[rows], as_kind(caption_to_video[rows], similarity)) for rows in chunks]
+    )
+
+
+def v2t_counts(similarity: Array, caption_to_video: Ints, rule: V2TRule = "group-max") -> Counts:
+    """Rank the captions for each video that has one, in video order, counting in strips of columns.
+
+    similarity: [T, V]; caption_to_video: int64 [T]; rule: see `v2t_strip_counts`. Extra memory: that of one
+    strip. Raises DataError when the sizes do not go together.
+    """
+    _check(similarity, caption_to_video)
+    groups = CaptionGroups(caption_to_video)
+    strips = _slices(similarity.shape[1], len(caption_to_video))
+    return Counts.concatenate(
+        [
+            v2t_strip_counts(similarity[:, columns], np.arange(columns.start, columns.stop), groups, rule)
+            for columns in strips
+        ]
+    )
+
+
+def v2t_strip_counts(
+    strip: Array, videos: Ints, groups: CaptionGroups, rule: V2TRule = "group-max"
+) -> Counts:
+    """Rank the captions for a few videos: the unit of work of a streamed video-to-text ranking.
+
+    strip: [T, v], every caption against v videos. videos: int64 [v], their indices. Returns the counts of
+    those of them that have a caption, in order.
+
+    `group-max`: a video is ranked against each video's best caption (published metrics.py,
+    `tensor_video_to_text_sim`; NaN becomes minus infinity there, so `nan_rivals` is 0 when a video has
+    several captions). `any-caption`: a video's best caption is ranked against all captions of other videos,
+    so rank 1 means that one of its own comes first. With one caption per video both are the plain ranking.
+    """
+    asked = np.isin(videos, groups.videos)
+    if not asked.all():
+        strip, videos = strip[:, as_kind(asked, strip)], videos[asked]
+    if groups.single:
+        return count_block(strip.T, as_kind(groups.members(videos)[0], strip))
+    if rule == "any-caption":
+        return _any_caption_counts(strip, *groups.members(videos))
+    counts = count_block(groups.best(strip).T, as_kind(groups.positions(videos), strip))
+    return replace(counts, nonfinite=int(count_nonfinite(strip)))
+
+
+def _any_caption_counts(strip: Array, rows: Ints, columns: Ints) -> Counts:
+    own = to_numpy(strip[as_kind(rows, strip), as_kind(columns, strip)])
+    sizes = np.bincount(columns, minlength=strip.shape[1])
+    right = np.fmax.reduceat(own, np.cumsum(sizes) - sizes) if len(own) else own
+    own_tied = np.bincount(columns[own == right[columns]], minlength=len(right))
+    own_nan = np.bincount(columns[np.isnan(own)], minlength=len(right))
+    limit = as_kind(right, strip)
+    return Counts(
+        better=to_numpy(row_sums((strip > limit).T)),
+        tied=to_numpy(row_sums((strip == limit).T)) - own_tied,
+        right=right,
+        nan_rivals=to_numpy(row_sums(is_nan(strip).T)) - own_nan,
+        nonfinite=int(count_nonfinite(strip)),
+    )
+
+
+def _check(similarity: Array, caption_to_video: Ints) -> None:
+    captions, (rows, columns) = len(caption_to_video), similarity.shape
+    if captions != rows or not captions:
+        raise DataError(f"the similarity has {rows} rows and there are {captions} captions")
+    if caption_to_video.min() < 0 or caption_to_video.max() >= columns:
+        raise DataError(
+            f"the similarity has {columns} columns, but captions belong to videos"
+            f" {caption_to_video.min()} to {caption_to_video.max()}"
+        )
+
+
+def _slices(length: int, width: int) -> Iterator[slice]:
+    step = max(1, _CHUNK // max(1, width))
+    return (slice(start, min(start + step, length)) for start in range(0, length, step))

@@ -1,0 +1,93 @@
+"""What a query's rank is when other items score as much as the right one: four policies."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from xbench.errors import DataError
+from xbench.metrics.arrays import Ints
+from xbench.metrics.ranking import Counts
+
+
+class Ties(StrEnum):
+    """How tied scores are ranked. `explanation` is the help text of each policy."""
+
+    explanation: str
+
+    def __new__(cls, value: str, explanation: str) -> "Ties":
+        """Make a member whose value is the name used on the command line."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.explanation = explanation
+        return member
+
+    AVERAGE = "average", "the mean over all orders of the tied items (default)"
+    OPTIMISTIC = "optimistic", "the right item before all that tie with it"
+    PESSIMISTIC = "pessimistic", "the right item after all that tie with it"
+    REFERENCE = (
+        "reference",
+        "as the published code counts, with its faults, to reproduce a number; not comparable: a tied query"
+        " enters once for each tied position, a query without a finite score vanishes",
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Ranked:
+    """Queries with the ranks that the right item takes: `first` to `last`, equally likely.
+
+    first, last: int64 [Q], 1-based. weight: int64 [Q], how many entries the query makes in a mean (1, save
+    under `reference`). vanished: queries that the policy dropped. as_torch: aggregate as the published
+    `tensor_text_to_video_metrics` does, percentages in float32 and the lower of two medians.
+    """
+
+    first: Ints
+    last: Ints
+    weight: Ints
+    vanished: int = 0
+    as_torch: bool = False
+
+    @property
+    def size(self) -> Ints:
+        """How many ranks each query may take, int64 [Q]."""
+        return self.last - self.first + 1
+
+
+def rank_queries(counts: Counts, ties: Ties = Ties.AVERAGE, *, as_torch: bool = False) -> Ranked:
+    """Turn counts into ranks by a policy.
+
+    as_torch says which of its two routines the published code would use, and matters to `reference` alone:
+    True for text-to-video where videos have several captions (`tensor_text_to_video_metrics`: NaN rivals come
+    first, ties in the order of an unstable sort, for which the mean over all orders stands here), False for
+    everything else (`compute_metrics`: NaN rivals come last, a query enters once for each tied position).
+    Raises DataError for NaN or infinite scores under any policy but `reference`.
+    """
+    if ties is Ties.REFERENCE:
+        return _as_published(counts, as_torch)
+    if counts.nonfinite:
+        raise DataError(
+            f"{counts.nonfinite:,} of the similarity scores are NaN or infinite, so there is no honest rank."
+            " A video without a frame or an overflow in half precision causes them: find the videos, or score"
+            " in --precision fp32. --ties reference shows what the published code would make of it"
+        )
+    first, last = counts.better + 1, counts.better + counts.tied + 1
+    if ties is Ties.OPTIMISTIC:
+        last = first
+    if ties is Ties.PESSIMISTIC:
+        first = last
+    return Ranked(first, last, np.ones_like(first))
+
+
+def _as_published(counts: Counts, as_torch: bool) -> Ranked:
+    kept = np.isfinite(counts.right)
+    if not kept.any():
+        raise DataError("no query has a finite score for its right item: the published code divides by zero")
+    above = (counts.better + counts.nan_rivals if as_torch else counts.better)[kept]
+    tied = counts.tied[kept]
+    return Ranked(
+        first=above + 1,
+        last=above + tied + 1,
+        weight=np.ones_like(tied) if as_torch else tied + 1,
+        vanished=int(len(kept) - kept.sum()),
+        as_torch=as_torch,
+    )
