@@ -48,6 +48,8 @@ class Protocol(_Entry):
     videos: int | None = None
     captions: int
     sha256: Hashes | None = None
+    windows: str | None = Field(None, pattern="^[0-9a-f]{64}$")
+    """`window_hash` of xbench.data.protocol: the annotated durations, where they limit the frames."""
     v2t: Literal["group-max", "any-caption"] = "group-max"
     words: int
     frames: int

@@ -79,7 +79,8 @@ def _read_torch(path: Path) -> Any:
     except pickle.UnpicklingError as error:
         raise ModelError(
             f"{path} cannot be opened as plain weights: it is damaged or holds objects other than tensors, "
-            "and xbench does not run code from a file. Save the state dict alone: torch.save(model.state_dict(), ...)."
+            "and xbench does not run code from a file. Save the state dict alone: "
+            "torch.save(model.state_dict(), ...)."
         ) from error
     except (RuntimeError, EOFError, ValueError, OSError) as error:
         raise ModelError(_truncated(path)) from error
@@ -132,6 +133,4 @@ def _listed(loaded: Mapping[Any, Any]) -> str:
 
 
 def _as_float32(state: State) -> State:
-    return {
-        name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()
-    }
+    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}

@@ -10,6 +10,7 @@ import html
 import zlib
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 import ftfy
@@ -23,7 +24,8 @@ START, END = "<|startoftext|>", "<|endoftext|>"
 _MERGES = 49152 - 256 - 2
 """Merges that CLIP uses of its vocabulary file, which holds more."""
 _WORDS = regex.compile(
-    r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+", regex.IGNORECASE
+    r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+",
+    regex.IGNORECASE,
 )
 _WORD_END = "</w>"
 
@@ -31,8 +33,8 @@ _WORD_END = "</w>"
 class ClipTokenizer:
     """Tokenizer over a vocabulary file in CLIP's format: gzipped text, a header line, one merge a line.
 
-    A file with fewer merges than CLIP's gives a smaller vocabulary by the same rule: 256 bytes, 256 bytes that
-    end a word, the merges, start token, end token.
+    A file with fewer merges than CLIP's gives a smaller vocabulary by the same rule: 256 bytes, 256 bytes
+    that end a word, the merges, start token, end token.
     """
 
     def __init__(self, vocabulary: Path) -> None:
@@ -75,7 +77,7 @@ class ClipTokenizer:
         symbols = [_BYTE_SYMBOLS[byte] for byte in word.encode("utf-8")]
         symbols[-1] += _WORD_END
         while len(symbols) > 1:
-            best = min(zip(symbols, symbols[1:], strict=False), key=self._rank)
+            best = min(pairwise(symbols), key=self._rank)
             if best not in self._ranks:
                 break
             symbols = _joined(symbols, best)
@@ -118,7 +120,8 @@ def _joined(symbols: list[str], pair: tuple[str, str]) -> list[str]:
 
 def _byte_symbols() -> dict[int, str]:
     """Map every byte to a printable character, in the order that numbers the first 256 tokens."""
-    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    ranges = (("!", "~"), ("¡", "¬"), ("®", "ÿ"))
+    printable = [byte for first, last in ranges for byte in range(ord(first), ord(last) + 1)]
     others = [byte for byte in range(256) if byte not in printable]
     symbols = {byte: chr(byte) for byte in printable}
     return symbols | {byte: chr(256 + number) for number, byte in enumerate(others)}

@@ -32,7 +32,7 @@ class ClipSizes:
 
     @property
     def backbone(self) -> str:
-        """Name of the vision tower, e.g. `ViT-B/32`; width x layers where it is none of the published ones."""
+        """Name of the vision tower, e.g. `ViT-B/32`; width x layers for one that is not published."""
         size = (self.vision_width, self.vision_layers)
         return f"{_BACKBONES.get(size, 'ViT-{}x{}'.format(*size))}/{self.patch}"
 

@@ -25,7 +25,7 @@ class ClipTowers(nn.Module):
     """CLIP's two encoders, each with its projection. Differentiable; nothing is normalised."""
 
     def __init__(self, sizes: ClipSizes, state: Mapping[str, torch.Tensor]) -> None:
-        """Fill the towers from a complete state dict in OpenAI's layout; its tensors become the parameters."""
+        """Fill from a complete state dict in OpenAI's layout, whose tensors become the parameters."""
         super().__init__()
         with torch.device("meta"):
             self.clip = CLIPModel(_clip_config(sizes))
@@ -53,7 +53,7 @@ class ClipTowers(nn.Module):
 
 
 class AttentionBlocks(nn.Module):
-    """A stack of CLIP's residual attention blocks outside CLIP, e.g. over time. QuickGELU, heads width // 64."""
+    """CLIP's residual attention blocks outside CLIP, e.g. over time. QuickGELU, heads width // 64."""
 
     def __init__(self, width: int, layers: int, eps: float, state: Mapping[str, torch.Tensor]) -> None:
         """Fill from `resblocks.N.*`, complete."""

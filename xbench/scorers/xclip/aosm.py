@@ -1,7 +1,7 @@
-"""The similarity of X-CLIP: four grains of contrast, each pooled by attention over its own similarities (AOSM).
+"""The similarity of X-CLIP: four grains of contrast, pooled by attention over their own similarities (AOSM).
 
-Ma et al. 2022, section 3.3 and 3.4; `modules/modeling_xclip.py`. With a sentence s [D], words w [W, D], a video
-v [D], frames f [F, D], all of length one, `softmax` at temperature 0.01 and matrices applied from the right:
+Ma et al. 2022, section 3.3 and 3.4; `modules/modeling_xclip.py`. With a sentence s [D], words w [W, D], a
+video v [D], frames f [F, D], all of length one, `softmax` at temperature 0.01, matrices from the right:
 
     coarse          (s G) . v
     video-word      a = w v             sum_j a_j (softmax(a) A)_j

@@ -32,12 +32,16 @@ def initial_state(
             f"{sizes.embed}, so its text layers do not fit frame features."
         )
     if not 0 < layers <= sizes.text_layers:
-        raise UsageError(f"{layers} temporal layers: {source} has {sizes.text_layers} text layers to start from.")
+        raise UsageError(
+            f"{layers} temporal layers: {source} has {sizes.text_layers} text layers to start from."
+        )
     start = {POSITIONS: clip["positional_embedding"].clone()}
     for name, tensor in clip.items():
         if name.startswith("transformer.resblocks.") and int(name.split(".")[2]) < layers:
             start[f"transformerClip.{name.removeprefix('transformer.')}"] = tensor.clone()
-    identities = {name: torch.eye(side) for name, (side, _) in matrix_shapes(sizes.embed, words, frames).items()}
+    identities = {
+        name: torch.eye(side) for name, (side, _) in matrix_shapes(sizes.embed, words, frames).items()
+    }
     return with_prefix("clip.", clip) | start | identities
 
 

@@ -46,7 +46,7 @@ class XClipModel(nn.Module):
         return pool(self.temporal(images, mask), mask), unit(images)
 
     def encode_frames(self, frames: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Encode [B, F, 3, H, W] to [B, F, D]: the valid frames and one zero frame, placed where padding is."""
+        """Encode [B, F, 3, H, W] to [B, F, D]: the valid frames, and one zero frame for all padding."""
         zero = frames.new_zeros(1, *frames.shape[2:])
         encoded = self.images(torch.cat([frames[mask], zero]))
         return place(encoded[:-1], mask, encoded[-1])
@@ -62,4 +62,4 @@ def place(encoded: torch.Tensor, mask: torch.Tensor, padding: torch.Tensor) -> t
     which = torch.cumsum(mask.flatten(), dim=0) - 1
     rows = torch.cat([encoded, padding[None]])
     index = torch.where(mask.flatten(), which, len(encoded))
-    return rows[index].unflatten(0, mask.shape)
+    return rows[index].reshape(*mask.shape, -1)

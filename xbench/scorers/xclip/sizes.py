@@ -98,7 +98,7 @@ def _temporal_layers(state: Mapping[str, torch.Tensor], variant: Variant) -> int
 def _check_lengths(sizes: XClipSizes, source: str) -> None:
     if sizes.words > sizes.clip.context:
         raise ModelError(
-            f"{source} scores {sizes.words} words, more than its text encoder's {sizes.clip.context} positions."
+            f"{source} scores {sizes.words} words, more than the {sizes.clip.context} of its text encoder."
         )
     if sizes.variant == "seqTransf" and sizes.frames > sizes.positions:
         raise ModelError(
@@ -110,16 +110,16 @@ def _refuse_other_models(state: Mapping[str, torch.Tensor], source: str) -> None
     names = list(state)
     if any(name.startswith(("mit.", "prompts_")) or ".message_" in name for name in names):
         raise ModelError(
-            f"{source} is Microsoft's X-CLIP, an action-recognition model of the same name. xbench's `xclip` is "
-            "the retrieval model of Ma et al. 2022 (arXiv:2207.07285); pass a checkpoint of that one."
+            f"{source} is Microsoft's X-CLIP, an action-recognition model of the same name. xbench's `xclip` "
+            "is the retrieval model of Ma et al. 2022 (arXiv:2207.07285); pass a checkpoint of that one."
         )
     if "visual.proj" in state or any(name.startswith(("text_model.", "vision_model.")) for name in names):
         raise ModelError(
-            f"{source} holds plain CLIP weights, not an X-CLIP checkpoint. To start from CLIP as the official "
-            "initialisation does, use --model xclip-zeroshot --clip FILE."
+            f"{source} holds plain CLIP weights, not an X-CLIP checkpoint. To start from CLIP as the "
+            "official initialisation does, use --model xclip-zeroshot --clip FILE."
         )
     if "clip.visual.proj" in state and not any(name in state for name in matrix_shapes(1, 1, 1)):
         raise ModelError(
-            f"{source} lacks all eight matrices of X-CLIP's similarity (global_mat_weight, word_logit_weight, ...): "
-            "it looks like a CLIP4Clip checkpoint, which shares X-CLIP's code base."
+            f"{source} lacks all eight matrices of X-CLIP's similarity (global_mat_weight, ...): it looks "
+            "like a CLIP4Clip checkpoint, which shares X-CLIP's code base."
         )

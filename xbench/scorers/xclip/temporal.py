@@ -43,12 +43,14 @@ class TemporalTransformer(nn.Module):
     def forward(self, frames: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         length = frames.shape[1]
         bias = (~mask).to(frames.dtype)[:, None, None, :] * _MASKED
-        hidden = self.blocks(frames + self.positions[:length], bias.expand(-1, -1, length, -1))
+        hidden: torch.Tensor = self.blocks(frames + self.positions[:length], bias.expand(-1, -1, length, -1))
         return hidden + frames
 
     def official_state(self) -> State:
         """Return the weights under the names of a checkpoint."""
-        return {POSITIONS: self.positions.data} | with_prefix("transformerClip.", self.blocks.official_state())
+        return {POSITIONS: self.positions.data} | with_prefix(
+            "transformerClip.", self.blocks.official_state()
+        )
 
 
 class TemporalLstm(nn.Module):
@@ -64,8 +66,9 @@ class TemporalLstm(nn.Module):
     def forward(self, frames: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         lengths = mask.sum(dim=1).cpu()
         packed = pack_padded_sequence(frames, lengths, batch_first=True, enforce_sorted=False)
-        hidden, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=frames.shape[1])
-        return hidden + frames
+        run, _ = self.lstm(packed)
+        hidden, _ = pad_packed_sequence(run, batch_first=True, total_length=frames.shape[1])
+        return torch.add(hidden, frames)
 
     def official_state(self) -> State:
         """Return the weights under the names of a checkpoint."""

@@ -1,0 +1,35 @@
+"""Where the CLIP vocabulary is found: xbench does not ship it."""
+
+import importlib.util
+from pathlib import Path
+
+from xbench.errors import ModelError
+from xbench.registry.checkpoints import checkpoints
+from xbench.registry.fetch import fetched
+from xbench.scorers.clip.bpe import ClipTokenizer
+
+FILE = "bpe_simple_vocab_16e6.txt.gz"
+_HOW = (
+    f"CLIP's vocabulary ({FILE}) is needed to read captions: pass it with --bpe FILE, or run "
+    "`pip install open_clip_torch`, whose copy is found by itself."
+)
+
+
+def clip_tokenizer(bpe: Path | None = None) -> ClipTokenizer:
+    """Return the tokenizer over `bpe`, else over the copy in open_clip, else over one fetched and checked.
+
+    Raises ModelError, saying how to get the vocabulary, when there is none and it cannot be fetched.
+    """
+    if bpe is not None:
+        if not bpe.is_file():
+            raise ModelError(f"There is no vocabulary file {bpe}. {_HOW}")
+        return ClipTokenizer(bpe)
+    return ClipTokenizer(_in_open_clip() or fetched(checkpoints().vocabulary["clip-bpe"], _HOW))
+
+
+def _in_open_clip() -> Path | None:
+    """Find the file without importing the package, which would import torchvision."""
+    spec = importlib.util.find_spec("open_clip")
+    folders = spec.submodule_search_locations if spec else None
+    files = [Path(folder) / FILE for folder in folders or ()]
+    return next((file for file in files if file.is_file()), None)

@@ -1,0 +1,186 @@
+"""X-CLIP behind the scorer contract: captions and frames to features, features to scores."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import torch
+
+from xbench.errors import ModelError, UsageError
+from xbench.scorers.base import Features, VideoInput
+from xbench.scorers.clip.bpe import ClipTokenizer
+from xbench.scorers.weights import State
+from xbench.scorers.xclip.aosm import Aosm
+from xbench.scorers.xclip.sizes import infer_sizes
+from xbench.scorers.xclip.tiles import similarity
+
+if TYPE_CHECKING:
+    from xbench.scorers.xclip.model import XClipModel
+
+Precision = Literal["fp32", "fp16", "bf16"]
+"""fp32; or the CLIP towers in half precision with LayerNorm in float32, everything after them in float32."""
+
+_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+_FRAMES_AT_ONCE = 32
+_TEXTS_AT_ONCE = 128
+_LIBRARIES = ("torch", "transformers", "ftfy", "regex")
+"""Their versions can change a feature: arithmetic, the towers, the cleaning and splitting of text."""
+
+
+class XClip:
+    """The scorer. The towers are built on first use: scoring cached features needs no transformers."""
+
+    def __init__(
+        self,
+        state: State,
+        *,
+        tokenizer: ClipTokenizer,
+        sha256: str | None = None,
+        source: str = "the state dict",
+        precision: Precision = "fp32",
+        device: str = "cpu",
+        name: str = "xclip",
+    ) -> None:
+        """Take a state dict in the published layout, float32.
+
+        sha256 names the weights in caches and records; None for weights in memory, whose features are not
+        cached. source is what messages call the weights. Raises ModelError when weights or vocabulary do not
+        fit, UsageError for an unknown precision.
+        """
+        if precision not in get_args(Precision):
+            raise UsageError(f"There is no precision {precision!r}. Known: {', '.join(get_args(Precision))}.")
+        self.sizes = infer_sizes(state, source)
+        self.name = name
+        self.precision = precision
+        self._state, self._tokenizer, self._sha256 = state, tokenizer, sha256
+        self._device = torch.device(device)
+        self._aosm = Aosm(state).to(self._device).requires_grad_(False)
+        _check_vocabulary(tokenizer, self.sizes.clip.vocabulary, source)
+
+    @property
+    def video_input(self) -> VideoInput:
+        """CLIP's transform at the checkpoint's image size and number of frames."""
+        return VideoInput(size=self.sizes.clip.image, max_frames=self.sizes.frames)
+
+    @property
+    def identity(self) -> Mapping[str, Any] | None:
+        """What can change a feature; None for weights in memory."""
+        if self._sha256 is None:
+            return None
+        return {
+            "scorer": self.name,
+            "weights": self._sha256,
+            "vocabulary": self._tokenizer.sha256,
+            "variant": self.sizes.variant,
+            "words": self.sizes.words,
+            "frames": self.sizes.frames,
+            "precision": self.precision,
+            "device": self._device.type,
+            "versions": {library: version(library) for library in _LIBRARIES},
+        }
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What the shapes of the checkpoint say, for the record."""
+        return {
+            "backbone": self.sizes.clip.backbone,
+            "variant": self.sizes.variant,
+            "words": self.sizes.words,
+            "frames": self.sizes.frames,
+            "temporal_layers": self.sizes.temporal_layers,
+            "text_layers": self.sizes.clip.text_layers,
+            "image_size": self.sizes.clip.image,
+            "embedding": self.sizes.clip.embed,
+            "logit_scale": round(float(self._aosm.logit_scale.exp()), 4),
+            "precision": self.precision,
+        }
+
+    @property
+    def block(self) -> tuple[int, int]:
+        """Texts many, so that what a block costs per video is spread thin; see `tiles`."""
+        return 512, 64
+
+    @torch.inference_mode()
+    def encode_texts(self, texts: Sequence[str]) -> Features:
+        """Encode B captions to `sentence` [B, D] and `words` [B, W, D], float32, L2-normalised."""
+        tokens = self._tokenizer.batch(texts, self.sizes.words)
+        parts = [self._model.texts(part.to(self._device)) for part in torch.split(tokens, _TEXTS_AT_ONCE)]
+        sentence, words = (torch.cat(group) for group in zip(*parts, strict=True))
+        return {"sentence": sentence, "words": words}
+
+    @torch.inference_mode()
+    def encode_videos(self, frames: torch.Tensor, mask: torch.Tensor) -> Features:
+        """Encode B videos to `video` [B, D] and `frames` [B, F, D], float32, L2-normalised.
+
+        Only valid frames are encoded; every padded position gets the features of one zero frame, as the
+        published code computes them from its zero pixels. Raises ModelError when the input does not fit the
+        checkpoint or a video has no frame.
+        """
+        from xbench.scorers.xclip.model import place
+
+        mask = self._checked(frames, mask).to(self._device)
+        encoded = self._images(frames[mask.to(frames.device)])
+        images = place(encoded, mask, self._padding)
+        short = self.sizes.frames - images.shape[1]
+        images = torch.cat([images, self._padding.expand(len(images), short, -1)], dim=1)
+        mask = torch.nn.functional.pad(mask, (0, short))
+        video, frame = self._model.videos(images, mask)
+        return {"video": video, "frames": frame}
+
+    @torch.inference_mode()
+    def similarity(self, text: Features, video: Features) -> torch.Tensor:
+        """Return the logits float32 [T, V] of a block."""
+        return similarity(self._aosm, *self._on_device(text, video))
+
+    def _on_device(self, text: Features, video: Features) -> list[torch.Tensor]:
+        tensors = (text["sentence"], text["words"], video["video"], video["frames"])
+        return [tensor.to(self._device, torch.float32) for tensor in tensors]
+
+    @cached_property
+    def _model(self) -> "XClipModel":
+        from xbench.scorers.clip.towers import in_half
+        from xbench.scorers.xclip.model import XClipModel
+
+        model = XClipModel(self.sizes, self._state).eval().requires_grad_(False)
+        if self.precision != "fp32":
+            in_half(model.towers, _DTYPES[self.precision])
+        return model.to(self._device)
+
+    @cached_property
+    def _padding(self) -> torch.Tensor:
+        """Features [D] of a zero frame: encoded once, so that all padded frames are one identical vector."""
+        side = self.sizes.clip.image
+        return self._images(torch.zeros(1, 3, side, side))[0]
+
+    def _images(self, pixels: torch.Tensor) -> torch.Tensor:
+        parts = [
+            part.to(self._device, _DTYPES[self.precision]) for part in torch.split(pixels, _FRAMES_AT_ONCE)
+        ]
+        # TensorFloat-32, torch's default for convolutions on a GPU, has the precision of a half.
+        with torch.backends.cudnn.flags(allow_tf32=False):
+            return torch.cat([self._model.images(part) for part in parts])
+
+    def _checked(self, frames: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        side, most = self.sizes.clip.image, self.sizes.frames
+        batch = tuple(frames.shape[:2])
+        if frames.ndim != 5 or tuple(frames.shape[2:]) != (3, side, side) or batch[1] > most:
+            wanted = f"[B, at most {most}, 3, {side}, {side}]"
+            raise ModelError(f"{self.name} was given frames of shape {list(frames.shape)}, not {wanted}.")
+        if tuple(mask.shape) != batch:
+            raise ModelError(f"{self.name} was given a mask of shape {list(mask.shape)} for {batch} frames.")
+        mask = mask.bool()
+        counts = mask.sum(dim=1)
+        if not torch.equal(mask, torch.arange(batch[1], device=mask.device) < counts[:, None]):
+            raise ModelError(f"{self.name} was given a mask with gaps: padding comes after the frames.")
+        if bool((counts == 0).any()):
+            raise ModelError(f"{self.name} was given a video without any frame: leave it out.")
+        return mask
+
+
+def _check_vocabulary(tokenizer: ClipTokenizer, rows: int, source: str) -> None:
+    if tokenizer.size != rows:
+        raise ModelError(
+            f"The vocabulary {tokenizer.vocabulary} has {tokenizer.size} tokens, the text encoder of "
+            f"{source} {rows}. Pass the vocabulary that the model was trained with: --bpe FILE."
+        )
