@@ -9,8 +9,27 @@ from xbench.data.split import Split
 from xbench.errors import DataError
 
 EXTENSIONS = frozenset(
-    (".3g2", ".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg")
-    + (".mpg", ".mts", ".ogv", ".ts", ".vob", ".webm", ".wmv")
+    {
+        ".3g2",
+        ".3gp",
+        ".asf",
+        ".avi",
+        ".flv",
+        ".gif",
+        ".m2ts",
+        ".m4v",
+        ".mkv",
+        ".mov",
+        ".mp4",
+        ".mpeg",
+        ".mpg",
+        ".mts",
+        ".ogv",
+        ".ts",
+        ".vob",
+        ".webm",
+        ".wmv",
+    }
 )
 """Lower case; a file name may have them in any case."""
 
