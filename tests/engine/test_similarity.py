@@ -17,6 +17,8 @@ from xbench.metrics.ranking import Counts, t2v_counts, v2t_counts
 class DotScorer:
     """Integer dot products: exact in any block shape, with many ties."""
 
+    name = "dot"
+
     def __init__(self, block: tuple[int, int]) -> None:
         self.block = block
         self.calls: list[tuple[int, int]] = []

@@ -40,18 +40,19 @@ def encode(
     *,
     batch_size: int,
     workers: int = 0,
-    on_done: Callable[[int], None] = lambda count: None,
+    on_done: Callable[[int], None] = lambda index: None,
 ) -> list[Encoded]:
     """Return the features of every key, from the store where it has them, else encoded and saved there.
 
     prepare(i) makes the input of item i; it runs in `workers` threads, a few items ahead (in this thread with
     0 workers). encode_batch gets up to `batch_size` inputs and returns one Features for each. Every batch is
-    saved before the next begins, so a killed run loses at most one batch. on_done is told how many items are
-    finished, cached ones included.
+    saved before the next begins, so a killed run loses at most one batch. on_done is told the index of every
+    finished item, cached ones included.
     """
     entries: list[Encoded | None] = [_cached(store.load(kind, key)) for key in keys]
     todo = [index for index, entry in enumerate(entries) if entry is None]
-    on_done(len(keys) - len(todo))
+    for index in set(range(len(keys))) - set(todo):
+        on_done(index)
     batch: list[tuple[int, T, Mapping[str, Any]]] = []
 
     def flush() -> None:
@@ -59,13 +60,13 @@ def encode(
         for (index, _, info), row in zip(batch, features, strict=True):
             store.save(kind, keys[index], row, info)
             entries[index] = _cached(store.load(kind, keys[index])) or Encoded(row, info)
-        on_done(len(batch))
+            on_done(index)
         batch.clear()
 
     for index, prepared in _ahead(prepare, todo, workers, 2 * workers + batch_size):
         if prepared.value is None:
             entries[index] = Encoded(None, prepared.info)
-            on_done(1)
+            on_done(index)
             continue
         batch.append((index, prepared.value, prepared.info))
         if len(batch) == batch_size:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from xbench.engine.table import FeatureTable
 from xbench.errors import ModelError
+from xbench.metrics.groups import CaptionGroups
 from xbench.metrics.ranking import Counts, Tally, V2TRule, v2t_strip_counts
 from xbench.scorers.base import Features, Scorer
 
@@ -58,7 +59,7 @@ def rank(
     """
     grid = _Grid(scorer, texts, videos, on_pairs)
     kept, right = _right_tiles(grid, queries)
-    t2v, v2t_parts = Tally(right), []
+    t2v, v2t_parts, groups = Tally(right), [], CaptionGroups(queries.video)
     rows = torch.from_numpy(queries.row)
     for strip_index in range(grid.columns):
         columns = grid.column_slice(strip_index)
@@ -66,7 +67,7 @@ def rank(
         inside = (queries.video >= columns.start) & (queries.video < columns.stop)
         own = torch.from_numpy(np.where(inside, queries.video - columns.start, -1))
         t2v.add(strip, own)
-        v2t_parts.append(v2t_strip_counts(strip, np.arange(columns.start, columns.stop), queries.video, v2t))
+        v2t_parts.append(v2t_strip_counts(strip, np.arange(columns.start, columns.stop), groups, v2t))
         on_strip(columns, strip)
     return t2v.counts(), Counts.concatenate(v2t_parts)
 

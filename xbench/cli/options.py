@@ -1,0 +1,63 @@
+"""Options that several commands share, and what the record keeps of them."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from xbench.errors import UsageError, did_you_mean
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+json_option: Callable[[F], F] = click.option(
+    "--json", "as_json", is_flag=True, help="Print the record as JSON on stdout, and nothing else."
+)
+ties_option: Callable[[F], F] = click.option(
+    "--ties",
+    type=click.Choice(["average", "optimistic", "pessimistic", "reference"]),
+    default="average",
+    help="How equal scores are ranked; reference counts as the published code does (NOT COMPARABLE).",
+)
+
+
+def given_and_default(ctx: click.Context) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the options that the user gave and those left at their defaults, as JSON values."""
+    given: dict[str, Any] = {}
+    default: dict[str, Any] = {}
+    for name, value in ctx.params.items():
+        left = ctx.get_parameter_source(name) in (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
+        (default if left else given)[name] = _json(value)
+    return given, default
+
+
+def per_benchmark(option: str, values: Sequence[str], benchmarks: Sequence[str]) -> dict[str, Path]:
+    """Split repeatable `[BENCHMARK=]PATH` values into one path per benchmark.
+
+    A value without a benchmark is for the only one that runs. Raises UsageError otherwise, for a benchmark
+    that does not run, and for two values of one.
+    """
+    paths: dict[str, Path] = {}
+    for value in values:
+        name, separator, rest = value.partition("=")
+        if not separator or not name.isidentifier():
+            if len(benchmarks) > 1:
+                raise UsageError(
+                    f"{option} {value}: several benchmarks run, so say for which: {option} {benchmarks[0]}={value}"
+                )
+            name, rest = benchmarks[0], value
+        if name not in benchmarks:
+            raise UsageError(
+                f"{option} {value}: {name!r} is not a benchmark of this run.{did_you_mean(name, benchmarks)}"
+            )
+        if name in paths:
+            raise UsageError(f"{option} is given twice for {name}: {paths[name]} and {rest}")
+        paths[name] = Path(rest).expanduser()
+    return paths
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    return [_json(item) for item in value] if isinstance(value, tuple) else value
