@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from xbench.errors import DataError, ModelError
-from xbench.metrics import ranking
+from xbench.metrics import arrays, ranking
 from xbench.metrics.groups import CaptionGroups
 from xbench.metrics.ranking import Counts, Tally, count_block, t2v_counts, v2t_counts, v2t_strip_counts
 
@@ -89,7 +89,16 @@ def test_video_to_text_counts_equal_the_naive_ones(problem: tuple[np.ndarray, np
     assert pairs(v2t_counts(*problem, rule)) == naive_v2t(*problem, rule)
 
 
+@pytest.fixture(params=["on the CPU", "as on an accelerator"])
+def placed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the code for tensors that stay tensors too, which otherwise needs a GPU."""
+    if request.param != "on the CPU":
+        monkeypatch.setattr(arrays, "on_accelerator", lambda scores: True)
+
+
 @pytest.mark.parametrize("rule", ["group-max", "any-caption"])
+@pytest.mark.usefixtures("placed")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(problem=problems())
 def test_tensors_count_as_arrays_do(problem: tuple[np.ndarray, np.ndarray], rule: Any) -> None:
     matrix, owner = problem
@@ -98,6 +107,8 @@ def test_tensors_count_as_arrays_do(problem: tuple[np.ndarray, np.ndarray], rule
     assert same(v2t_counts(tensor, owner, rule), v2t_counts(matrix, owner, rule))
 
 
+@pytest.mark.usefixtures("placed")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(problems(), st.integers(1, 4), st.integers(1, 4), st.booleans())
 def test_a_tally_over_tiles_equals_the_whole_matrix(
     problem: tuple[np.ndarray, np.ndarray], rows: int, columns: int, as_tensor: bool
@@ -159,6 +170,7 @@ def test_signed_zeros_tie() -> None:
     assert pairs(count_block(np.array([[0.0, -0.0]], dtype=np.float32), np.array([0]))) == [(0, 1)]
 
 
+@pytest.mark.usefixtures("placed")
 def test_half_precision_counts_in_its_own_precision() -> None:
     matrix = np.array([[1.0, 1.0004], [3.0, 2.0]])
     assert pairs(t2v_counts(matrix, np.arange(2)))[0] == (1, 0)

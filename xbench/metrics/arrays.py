@@ -14,6 +14,19 @@ Array = Any
 Ints = NDArray[np.int64]
 
 
+def settle(scores: Array) -> Array:
+    """Return scores where they are counted: tensors of an accelerator stay there, others become arrays.
+
+    NumPy counts ten times as fast as torch on a CPU.
+    """
+    return scores if isinstance(scores, np.ndarray) or on_accelerator(scores) else to_numpy(scores)
+
+
+def on_accelerator(scores: Array) -> bool:
+    """Whether a tensor lives outside the CPU's memory."""
+    return bool(scores.device.type != "cpu")
+
+
 def as_kind(values: NDArray[Any], pattern: Array) -> Array:
     """Return `values` as the kind of array that `pattern` is, on its device."""
     if isinstance(pattern, np.ndarray):

@@ -5,53 +5,33 @@ ranked tile by tile (`Tally`). Scores are NumPy arrays or torch tensors on any d
 for arrays.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xbench.errors import DataError, ModelError
-from xbench.metrics.arrays import Array, Ints, as_kind, count_nonfinite, is_nan, pick, row_sums, to_numpy
+from xbench.metrics.arrays import (
+    Array,
+    Ints,
+    as_kind,
+    count_nonfinite,
+    is_nan,
+    pick,
+    row_sums,
+    settle,
+    to_numpy,
+)
+from xbench.metrics.counts import Counts
 from xbench.metrics.groups import CaptionGroups
+
+__all__ = ["Counts", "Tally", "V2TRule", "count_block", "t2v_counts", "v2t_counts", "v2t_strip_counts"]
 
 V2TRule = Literal["group-max", "any-caption"]
 
 _CHUNK = 1 << 22
 """Scores looked at in one go by the full-matrix helpers: 4 MB per mask."""
-
-
-@dataclass(frozen=True, eq=False)
-class Counts:
-    """Per query: rivals above the right item, rivals tied with it, its score.
-
-    better: int64 [Q], rivals scored strictly higher. tied: int64 [Q], other items scored equal (+0 and -0
-    are). right: float32 [Q] (float64 where the scores are), the right item's score. nan_rivals: int64 [Q],
-    rivals scored NaN, which are neither better nor tied. nonfinite: how many of the scores looked at were NaN
-    or infinite, right items included.
-    """
-
-    better: Ints
-    tied: Ints
-    right: NDArray[np.floating[Any]]
-    nan_rivals: Ints
-    nonfinite: int
-
-    def __len__(self) -> int:
-        """Return the number of queries Q."""
-        return len(self.better)
-
-    @classmethod
-    def concatenate(cls, parts: Sequence["Counts"]) -> "Counts":
-        """Join the counts of different queries, in order."""
-        return cls(
-            better=np.concatenate([part.better for part in parts]),
-            tied=np.concatenate([part.tied for part in parts]),
-            right=np.concatenate([part.right for part in parts]),
-            nan_rivals=np.concatenate([part.nan_rivals for part in parts]),
-            nonfinite=sum(part.nonfinite for part in parts),
-        )
 
 
 class Tally:
@@ -64,7 +44,7 @@ class Tally:
 
     def __init__(self, right: Array) -> None:
         """Start with the score of each query's right item, [Q]."""
-        self._right = right
+        self._right = right = settle(right)
         zero = is_nan(right) * 0
         self._better, self._tied, self._nan = zero + 0, zero + 0, zero + 0
         self._nonfinite, self._unequal = zero.sum(), zero.sum()
@@ -75,7 +55,7 @@ class Tally:
         scores: [q, n], the queries `rows` against n items of the gallery. own: int64 [q], array or tensor
         like the scores, the column of each query's right item in this block, -1 where it is in another block.
         """
-        right = self._right[rows]
+        scores, own, right = settle(scores), settle(own), self._right[rows]
         here = (own >= 0) * 1
         at_own = pick(scores, own * here)
         both_nan = is_nan(at_own) & is_nan(right)
@@ -114,6 +94,7 @@ def t2v_counts(similarity: Array, caption_to_video: Ints) -> Counts:
     similarity: [T, V], rows captions. caption_to_video: int64 [T], the right column of each row. Extra
     memory: a few masks of one chunk. Raises DataError when the sizes do not go together.
     """
+    similarity = settle(similarity)
     _check(similarity, caption_to_video)
     chunks = _slices(len(caption_to_video), similarity.shape[1])
     return Counts.concatenate(
@@ -127,6 +108,7 @@ def v2t_counts(similarity: Array, caption_to_video: Ints, rule: V2TRule = "group
     similarity: [T, V]; caption_to_video: int64 [T]; rule: see `v2t_strip_counts`. Extra memory: that of one
     strip. Raises DataError when the sizes do not go together.
     """
+    similarity = settle(similarity)
     _check(similarity, caption_to_video)
     groups = CaptionGroups(caption_to_video)
     strips = _slices(similarity.shape[1], len(caption_to_video))
@@ -151,6 +133,7 @@ def v2t_strip_counts(
     several captions). `any-caption`: a video's best caption is ranked against all captions of other videos,
     so rank 1 means that one of its own comes first. With one caption per video both are the plain ranking.
     """
+    strip = settle(strip)
     asked = np.isin(videos, groups.videos)
     if not asked.all():
         strip, videos = strip[:, as_kind(asked, strip)], videos[asked]

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from xbench.metrics.counts import Counts
 from xbench.metrics.measures import DEFAULT_MEASURES, Measure
-from xbench.metrics.ranking import Counts
 from xbench.metrics.ties import Ties, rank_queries
 
 

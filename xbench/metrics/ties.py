@@ -7,7 +7,7 @@ import numpy as np
 
 from xbench.errors import DataError
 from xbench.metrics.arrays import Ints
-from xbench.metrics.ranking import Counts
+from xbench.metrics.counts import Counts
 
 
 class Ties(StrEnum):
