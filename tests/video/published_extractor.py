@@ -1,0 +1,36 @@
+"""The published extractor written out plainly over OpenCV: seek to each second, stop at the first miss."""
+
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Picture = NDArray[np.uint8]
+
+
+def extract(path: Path, window: tuple[int, int] | None = None) -> list[Picture]:
+    """Return the RGB frames [H, W, 3] that the published code takes, before the cut to max_frames."""
+    capture = cv2.VideoCapture(str(path))
+    frames, rate = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), int(capture.get(cv2.CAP_PROP_FPS))
+    length = math.ceil(frames / rate)
+    start, end = (0, length) if window is None else (window[0], min(window[1], length))
+    if window is not None:
+        capture.set(cv2.CAP_PROP_POS_FRAMES, start * rate)
+    pictures = []
+    for second in range(start, end + 1):
+        capture.set(cv2.CAP_PROP_POS_FRAMES, second * rate)
+        found, picture = capture.read()
+        if not found:
+            break
+        pictures.append(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
+    capture.release()
+    return pictures
+
+
+def slices(pictures: list[Picture], max_frames: int) -> list[Picture]:
+    """Return the published cut of too many frames."""
+    if len(pictures) <= max_frames:
+        return pictures
+    return [pictures[i] for i in np.linspace(0, len(pictures) - 1, num=max_frames, dtype=int)]

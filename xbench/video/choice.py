@@ -1,0 +1,93 @@
+"""Which decoded frames of one file are asked for, worked out from its header and packets before decoding."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+
+from xbench.video.container import VideoInfo, describe, opened
+from xbench.video.packets import scan
+from xbench.video.sampling import (
+    Sampling,
+    Window,
+    cut,
+    published_count,
+    published_positions,
+    uniform_positions,
+)
+from xbench.video.seeking import Seeker
+
+NO_FRAME = "the published code finds no frame in this file"
+MAY_DIFFER = "the published choice of frames may differ in this file"
+UNDER_ONE_FPS = "the published code divides by zero on this file: it has under one frame a second"
+
+_INEXACT_CONTAINERS = ("mpeg", "mpegts")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is wanted of one file. Frames are numbered in decoding order, from 0.
+
+    targets: the frames that the published rule asks for, in order; empty for `uniform`. frames: how many the
+    packets hold. promised: how many the file should hold. wanted: how many of those the rule finds, before
+    the cut to max_frames. fault: evidence that the file lost some. notes: how the published code fares on it.
+    """
+
+    info: VideoInfo
+    sampling: Sampling
+    window: Window | None
+    targets: tuple[int, ...]
+    frames: int
+    promised: int
+    wanted: int
+    fault: str | None
+    notes: tuple[str, ...]
+
+    def found(self, frames: int) -> list[int]:
+        """Return the frames that the rule finds when `frames` decode, before the cut to max_frames."""
+        if self.sampling.rule == "published":
+            return list(takewhile(lambda target: target < frames, self.targets))
+        total = self.promised if self.fault else frames
+        picks = uniform_positions(total, self.info.fps, self.window, self.sampling.max_frames)
+        return [pick for pick in picks if pick < frames]
+
+    def taken(self, frames: int) -> list[int]:
+        """Return the frames that are taken when `frames` of them decode."""
+        found = self.found(frames)
+        return [found[index] for index in cut(len(found), self.sampling.max_frames)]
+
+
+def choose(path: Path, window: Window | None, sampling: Sampling) -> Choice:
+    """Read the header and the packets of a file and work out which frames are wanted.
+
+    Raises UnreadableVideo when it is no video.
+    """
+    with opened(path) as (container, stream):
+        info = describe(container, stream)
+        packets = scan(path, container, stream)
+        held = packets.frames
+        promised = max(held, info.frames or 0) if packets.fault else held
+        if sampling.rule == "uniform":
+            wanted = len(uniform_positions(promised, info.fps, window, sampling.max_frames))
+            return Choice(info, sampling, window, (), held, promised, wanted, packets.fault, ())
+        count = held if info.frames is None or info.frames < 0 else info.frames
+        seeker = Seeker(container, stream, packets, info.fps, count)
+        targets = _targets(seeker, published_positions(count, info.fps, window), held)
+        reorders = info.codec == "mpeg4" and stream.codec_context.has_b_frames
+        notes = _notes(info, exact=seeker.exact and not reorders)
+    wanted = published_count(count, info.fps, window)
+    return Choice(info, sampling, window, targets, held, promised, wanted, packets.fault, notes)
+
+
+def _targets(seeker: Seeker, positions: Iterator[int], frames: int) -> tuple[int, ...]:
+    """Return the frame of each position until the first that the file does not hold."""
+    indices = positions if seeker.counts() else map(seeker.index, positions)
+    return tuple(takewhile(lambda index: index < frames, indices))
+
+
+def _notes(info: VideoInfo, *, exact: bool) -> tuple[str, ...]:
+    if info.fps < 1:
+        return (UNDER_ONE_FPS,)
+    if info.frames is None or info.frames < 0 or info.codec == "av1":
+        return (NO_FRAME,)
+    return () if exact and info.container not in _INEXACT_CONTAINERS else (MAY_DIFFER,)

@@ -1,0 +1,91 @@
+"""Decoding one video from its start and converting the wanted frames, and no others, to RGB."""
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation, VideoReformatter
+from numpy.typing import NDArray
+
+from xbench.video.container import opened
+from xbench.video.packets import filled
+
+Pixels = NDArray[np.uint8]
+
+_QUARTER_TURNS = {90: 1, 180: 2, -180: 2, -90: 3}
+"""Degrees counterclockwise of a display matrix -> turns; OpenCV leaves other angles alone."""
+
+
+@dataclass
+class Decoded:
+    """What one pass over a video gave.
+
+    pictures: index of a frame in decoding order -> what became of its RGB pixels. count: how many frames came
+    out before the pass ended; `ended` is False when it stopped at the last wanted frame. fault: why decoding
+    failed after `count` frames, None when it did not. skipped: packets before the first frame that failed.
+    """
+
+    pictures: dict[int, Pixels] = field(default_factory=dict)
+    count: int = 0
+    ended: bool = True
+    fault: str | None = None
+    skipped: int = 0
+
+
+def decode(path: Path, wanted: Collection[int], transform: Callable[[Pixels], Pixels]) -> Decoded:
+    """Decode `path` from the start until the last of `wanted`; transform gets uint8 RGB [H, W, 3], upright.
+
+    What fails before the first key frame is passed over, as any player does; what fails later ends the pass.
+    Raises UnreadableVideo when the file cannot be opened.
+    """
+    result = Decoded()
+    last = max(wanted, default=-1)
+    reformatter = VideoReformatter()
+    for frame in _frames(path, result):
+        if result.count in wanted:
+            result.pictures[result.count] = transform(_rgb(frame, reformatter))
+        result.count += 1
+        if result.count > last:
+            result.ended = False
+            break
+    return result
+
+
+def _frames(path: Path, result: Decoded) -> Iterator[VideoFrame]:
+    """Yield frames until one is faulty, and tell `result` what was wrong."""
+    with opened(path) as (container, stream):
+        packets = filled(container, stream)
+        ended = False
+        while not ended:
+            try:
+                packet = next(packets, None)
+                ended = packet is None
+                frames = stream.codec_context.decode(packet)
+            except av.error.FFmpegError as error:
+                result.fault = error.strerror or str(error)
+                if result.count:
+                    return
+                result.skipped += 1
+                continue
+            for frame in frames:
+                if frame.is_corrupt:
+                    result.fault = f"frame {result.count} is corrupt"
+                    if result.count:
+                        return
+                    result.skipped += 1
+                elif result.count or frame.key_frame or not result.skipped:
+                    result.fault = None
+                    yield frame
+
+
+def _rgb(frame: VideoFrame, reformatter: VideoReformatter) -> Pixels:
+    """Convert as OpenCV does: bicubic, the display matrix applied where it turns by right angles.
+
+    To BGR first: FFmpeg's conversion to RGB is another one, up to 4 levels off where chroma is interpolated.
+    """
+    picture = reformatter.reformat(frame, format="bgr24", interpolation=Interpolation.BICUBIC, threads=1)
+    pixels = np.rot90(picture.to_ndarray()[:, :, ::-1], _QUARTER_TURNS.get(frame.rotation, 0))
+    return np.ascontiguousarray(pixels)
