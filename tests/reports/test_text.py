@@ -1,0 +1,69 @@
+"""Text tables: at most 100 columns, the values as papers print them, and no silent incomparability."""
+
+from record_examples import per_query, result
+
+from xbench.metrics.ties import Ties
+from xbench.reports.result import Metric, ProtocolRecord, Result, ScorerRecord, Videos, scoring_reasons
+from xbench.reports.text import render, render_many
+
+
+def of_protocol(name: str, **changes: object) -> Result:
+    record = result(**changes)
+    renamed = record.protocol.model_copy(update={"requested": name, "matched": name})
+    return record.model_copy(update={"protocol": ProtocolRecord(**renamed.model_dump())})
+
+
+def test_a_result_shows_both_directions_with_the_digits_of_the_papers() -> None:
+    values = {"R@1": Metric(value=49.25), "MdR": Metric(value=2.0), "MRR": Metric(value=0.5678)}
+    shown = render(result(metrics={"t2v": values, "v2t": {"R@1": Metric(value=8.04)}}))
+    lines = [line.split() for line in shown.splitlines()]
+    assert ["direction", "R@1", "MdR", "MRR"] in lines
+    assert ["t2v", "49.2", "2.0", "0.568"] in lines
+    assert ["v2t", "8.0"] in lines
+    assert "msrvtt/1ka: xclip ViT-B/32, 40 captions, 40 videos" in shown
+    assert "NOT COMPARABLE" not in shown
+
+
+def test_what_is_not_comparable_says_so_and_why_in_at_most_100_columns() -> None:
+    reasons = ["3 videos are missing: " + ", ".join(f"video{number}" for number in range(60)), "limited"]
+    shown = render(result(not_comparable_because=reasons, videos=Videos(wanted=43, scored=40)))
+    assert "NOT COMPARABLE with published numbers, because:" in shown
+    assert "video59" in shown
+    assert "  - limited" in shown
+    assert "40 of 43 videos" in shown
+    assert max(len(line) for line in shown.splitlines()) <= 100
+
+
+def test_ties_and_vanished_queries_are_told() -> None:
+    counts = per_query()
+    tied = int((counts.t2v.tied > 0).sum())
+    assert tied > 0
+    assert f"t2v: {tied} of 40 queries are tied; ties ranked: average" in render(result(counts))
+    record = result(policy=Ties.REFERENCE, not_comparable_because=scoring_reasons(Ties.REFERENCE))
+    ties = record.ties.model_copy(update={"vanished": {"t2v": 2, "v2t": 0}})
+    shown = render(record.model_copy(update={"ties": ties}))
+    assert "t2v: 2 of 40 queries have no finite score and vanished" in shown
+    assert "v2t: 0 of" not in shown
+
+
+def test_five_benchmarks_make_one_table() -> None:
+    names = ["msrvtt/1ka", "msvd/test", "lsmdc/test", "didemo/paragraph", "activitynet/val1-paragraph"]
+    results = [of_protocol(name) for name in names[:4]]
+    results.append(of_protocol(names[4], not_comparable_because=["limited to 40 videos"]))
+    shown = render_many(results)
+    lines = shown.splitlines()
+    assert max(len(line) for line in lines) <= 100
+    assert [line.split()[0] for line in lines if " t2v " in line] == names
+    assert sum(" v2t " in line for line in lines) == 5
+    assert "activitynet/val1-paragraph *" in shown
+    assert "* activitynet/val1-paragraph: NOT COMPARABLE with published numbers:" in shown
+    assert shown.count("didemo/paragraph *") == 0
+
+
+def test_several_models_are_told_apart() -> None:
+    other = result(scorer=ScorerRecord(name="clip4clip", settings={"backbone": "ViT-B/16"}))
+    dsl = result(post_processing="dsl", not_comparable_because=scoring_reasons(Ties.AVERAGE, "dsl"))
+    shown = render_many([result(), other, dsl])
+    assert "clip4clip ViT-B/16" in shown
+    assert "xclip ViT-B/32 + dsl" in shown
+    assert max(len(line) for line in shown.splitlines()) <= 100

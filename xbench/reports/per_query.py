@@ -1,0 +1,92 @@
+"""The per-query counts beside a record: what comparisons, intervals and other tie policies are made from."""
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xbench.errors import DataError
+from xbench.metrics.counts import Counts
+
+_FIELDS = ("better", "tied", "right", "nan_rivals")
+_DIRECTIONS = ("t2v", "v2t")
+
+
+@dataclass(frozen=True, eq=False)
+class PerQuery:
+    """Counts of both directions, and keys by which the queries of two runs are matched.
+
+    t2v: one query per caption. v2t: one per video that has captions, in video order. caption_to_video: int64
+    [T]. caption_keys: uint64 [T], of video id and caption; video_keys: uint64 [V], of the video ids. Equal
+    keys mean equal queries, whatever their order.
+    """
+
+    t2v: Counts
+    v2t: Counts
+    caption_to_video: NDArray[np.int64]
+    caption_keys: NDArray[np.uint64]
+    video_keys: NDArray[np.uint64]
+
+    @classmethod
+    def of(
+        cls,
+        t2v: Counts,
+        v2t: Counts,
+        caption_to_video: NDArray[np.int64],
+        captions: Sequence[str],
+        video_ids: Sequence[str],
+    ) -> "PerQuery":
+        """Make it from the captions [T] and video ids [V] of the split that was scored."""
+        owners = [video_ids[video] for video in caption_to_video]
+        lines = [f"{video}\t{caption}" for video, caption in zip(owners, captions, strict=True)]
+        return cls(t2v, v2t, caption_to_video, _keys(lines), _keys(video_ids))
+
+    def to_bytes(self) -> bytes:
+        """Return a compressed npz; equal counts give equal bytes."""
+        arrays: dict[str, Any] = {
+            f"{side}_{name}": _narrow(getattr(getattr(self, side), name))
+            for side in _DIRECTIONS
+            for name in _FIELDS
+        }
+        arrays["nonfinite"] = np.array([self.t2v.nonfinite, self.v2t.nonfinite])
+        arrays["caption_to_video"] = _narrow(self.caption_to_video)
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, caption_keys=self.caption_keys, video_keys=self.video_keys, **arrays)
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes, name: str) -> "PerQuery":
+        """Read what `to_bytes` wrote. Raises DataError, naming the file `name`, for anything else."""
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+                return cls(
+                    t2v=_counts(arrays, 0),
+                    v2t=_counts(arrays, 1),
+                    caption_to_video=arrays["caption_to_video"].astype(np.int64),
+                    caption_keys=arrays["caption_keys"],
+                    video_keys=arrays["video_keys"],
+                )
+        except (OSError, EOFError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
+            raise DataError(f"{name} is no file of per-query counts of xbench: {error}") from error
+
+
+def _counts(arrays: Any, index: int) -> Counts:
+    side = _DIRECTIONS[index]
+    integers = {name: arrays[f"{side}_{name}"].astype(np.int64) for name in ("better", "tied", "nan_rivals")}
+    return Counts(right=arrays[f"{side}_right"], nonfinite=int(arrays["nonfinite"][index]), **integers)
+
+
+def _narrow(values: NDArray[Any]) -> NDArray[Any]:
+    if values.dtype.kind == "f":
+        return values
+    return values.astype(np.min_scalar_type(int(values.max(initial=0))))
+
+
+def _keys(lines: Sequence[str]) -> NDArray[np.uint64]:
+    digests = b"".join(hashlib.sha256(line.encode("utf-8")).digest()[:8] for line in lines)
+    return np.frombuffer(digests, dtype="<u8").astype(np.uint64)

@@ -1,0 +1,112 @@
+"""Results as text tables of at most 100 columns."""
+
+import textwrap
+from collections.abc import Iterable, Sequence
+
+from tabulate import tabulate
+
+from xbench.metrics.parse import parse_measure
+from xbench.reports.result import DIRECTIONS, Result
+
+WIDTH = 100
+NOT_COMPARABLE = "NOT COMPARABLE with published numbers"
+
+
+def render(result: Result) -> str:
+    """Return one result: what was scored, the metrics of both directions, and why it is not comparable."""
+    head = f"{_protocol(result)}: {model_name(result)}, {_sizes(result)}"
+    parts = [_fill(head), metric_table([result], ["direction"], [[]])]
+    parts += [_fill(line) for line in tie_lines(result)]
+    parts += [_fill(f"Note: {note}") for note in result.protocol.notes]
+    return "\n".join([*parts, *_verdict(result)])
+
+
+def render_many(results: Sequence[Result]) -> str:
+    """Return one table for several results, a block of rows per result, as papers print it."""
+    names = [_protocol(result) + (" *" if not result.comparable else "") for result in results]
+    models = [model_name(result) for result in results]
+    if len(set(models)) == 1:
+        head, keys = [models[0]], [[name] for name in names]
+        header = ["protocol", ""]
+    else:
+        head, keys = [], [list(key) for key in zip(names, models, strict=True)]
+        header = ["protocol", "model", ""]
+    footnotes = [
+        line
+        for result in results
+        if not result.comparable
+        for line in (f"* {_protocol(result)}: {NOT_COMPARABLE}:", *_reasons(result))
+    ]
+    return "\n".join([*head, metric_table(results, header, keys), *footnotes])
+
+
+def metric_table(results: Sequence[Result], header: Sequence[str], keys: Sequence[Sequence[str]]) -> str:
+    """Return a row per result and direction, a column per measure; absent values stay empty."""
+    names = list(dict.fromkeys(name for r in results for side in r.metrics.values() for name in side))
+    rows = [
+        [*(key if first else [""] * len(key)), side, *(_value(result, side, name) for name in names)]
+        for key, result in zip(keys, results, strict=True)
+        for first, side in _numbered(side for side in DIRECTIONS if side in result.metrics)
+    ]
+    align = ["left"] * len(header) + ["right"] * len(names)
+    return tabulate(rows, [*header, *names], tablefmt="simple", disable_numparse=True, colalign=align)
+
+
+def model_name(result: Result) -> str:
+    """Return the scorer's name with its backbone, and the post-processing that it was given."""
+    backbone = result.scorer.settings.get("backbone")
+    post = f" + {result.post_processing}" if result.post_processing != "none" else ""
+    return f"{result.scorer.name}{f' {backbone}' if backbone else ''}{post}"
+
+
+def tie_lines(result: Result) -> list[str]:
+    """Say what ties and vanished queries mean for the numbers, where there were any."""
+    lines = []
+    for side, tied in result.ties.tied.items():
+        if tied:
+            policy = result.ties.policy.value
+            lines.append(f"{side}: {tied} of {result.queries[side]} queries are tied; ties ranked: {policy}")
+    for side, vanished in result.ties.vanished.items():
+        if vanished:
+            lines.append(
+                f"{side}: {vanished} of {result.queries[side]} queries have no finite score and vanished from"
+                " the denominator, as in the published code"
+            )
+    return lines
+
+
+def _protocol(result: Result) -> str:
+    matched, requested = result.protocol.matched, result.protocol.requested
+    return requested if matched in (None, requested) else f"{matched} (asked for {requested})"
+
+
+def _sizes(result: Result) -> str:
+    captions, videos = result.protocol.fingerprint.captions, result.videos
+    of = f" of {videos.wanted}" if videos.wanted != videos.scored else ""
+    return f"{captions} captions, {videos.scored}{of} videos"
+
+
+def _value(result: Result, side: str, name: str) -> str:
+    metric = dict(result.metrics).get(side, {}).get(name)  # type: ignore[call-overload]
+    return "" if metric is None else parse_measure(name).format(metric.value)
+
+
+def _verdict(result: Result) -> list[str]:
+    if result.comparable:
+        return [_fill(f"Comparable with published numbers of {result.protocol.matched}.")]
+    return [f"{NOT_COMPARABLE}, because:", *_reasons(result)]
+
+
+def _reasons(result: Result) -> list[str]:
+    return [
+        textwrap.fill(reason, WIDTH, initial_indent="  - ", subsequent_indent="    ")
+        for reason in result.not_comparable_because
+    ]
+
+
+def _numbered(sides: Iterable[str]) -> list[tuple[bool, str]]:
+    return [(index == 0, side) for index, side in enumerate(sides)]
+
+
+def _fill(line: str) -> str:
+    return textwrap.fill(line, WIDTH, subsequent_indent="  ")
