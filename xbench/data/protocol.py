@@ -1,4 +1,4 @@
-"""What was loaded: which published protocol it is by its fingerprint, or in what it differs from the closest."""
+"""What was loaded: which protocol it is by its fingerprint, or in what it differs from the closest."""
 
 import hashlib
 from collections.abc import Iterable, Sequence

@@ -1,0 +1,211 @@
+"""What was loaded is named by its content, whatever was asked for and whatever order it stands in."""
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from xbench.data import members as members_module
+from xbench.data import protocol as protocol_module
+from xbench.data.loading import load_split
+from xbench.data.members import pack
+from xbench.data.protocol import CUSTOM, Recognition, recognise, window_hash
+from xbench.data.split import Caption, Split, Video
+from xbench.registry.datasets import Benchmark, Hashes, Protocol, benchmark, protocols
+
+CAPTIONS = [("v1", "one"), ("v2", "two  spaces"), ("v2", "three"), ("v3", "four"), ("v4", "five")]
+
+
+def make(pairs: list[tuple[str, str]], protocol: str = "didemo/paragraph") -> Split:
+    index: dict[str, int] = {}
+    captions = tuple(Caption(text, index.setdefault(video, len(index))) for video, text in pairs)
+    videos = tuple(Video(video, (0, 31)) for video in index)
+    return Split(protocol.split("/", maxsplit=1)[0], protocol, videos, captions)
+
+
+def publish(split: Split, **changes: object) -> Protocol:
+    """A protocol whose published content is this split."""
+    facts = asdict(split.fingerprint())
+    counts = {name: facts.pop(name) for name in ("videos", "captions")}
+    return protocols()[split.protocol].model_copy(update=counts | {"sha256": Hashes(**facts)} | changes)
+
+
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Make the given (protocol, split) pairs the only published ones."""
+
+    def publish_only(*published: tuple[Protocol, Split]) -> None:
+        entries = {protocol.id: protocol for protocol, _ in published}
+        only: Benchmark = benchmark(published[0][0].benchmark).model_copy(update={"protocols": entries})
+        monkeypatch.setattr(protocol_module, "benchmark", lambda _: only)
+        monkeypatch.setattr(members_module, "_stored", lambda: pack(published))
+
+    return publish_only
+
+
+@pytest.fixture
+def paragraph(known: Callable[..., None]) -> Split:
+    split = make(CAPTIONS)
+    known((publish(split), split))
+    return split
+
+
+def test_the_published_content_is_comparable_without_a_note(paragraph: Split) -> None:
+    assert recognise(paragraph) == Recognition("didemo/paragraph", (), ())
+    assert recognise(paragraph).comparable
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(order=st.permutations(CAPTIONS))
+def test_order_never_matters(paragraph: Split, order: list[tuple[str, str]]) -> None:
+    recognition = recognise(make(order))
+    assert recognition.protocol == "didemo/paragraph"
+    assert recognition.comparable
+    expected = () if order == CAPTIONS else ("the captions stand in another order",)
+    assert tuple(note[:35] for note in recognition.notes) == expected
+
+
+def test_white_space_alone_is_noted_and_comparable(paragraph: Split) -> None:
+    recognition = recognise(make([(video, f" {text.replace('  ', ' ')}\n") for video, text in CAPTIONS]))
+    assert recognition == Recognition(
+        "didemo/paragraph", ("white space differs from didemo/paragraph, ids equal",), ()
+    )
+
+
+def test_missing_videos_are_counted_and_named(paragraph: Split) -> None:
+    recognition = recognise(make([pair for pair in CAPTIONS if pair[0] in ("v1", "v3")]))
+    assert recognition.protocol is None
+    assert recognition.notes == ("2 of the 4 videos of didemo/paragraph; missing: v2, v4",)
+    assert recognition.reasons == recognition.notes
+
+
+def test_a_video_of_another_set_is_named(paragraph: Split) -> None:
+    recognition = recognise(make([*CAPTIONS, ("new", "text")]))
+    assert recognition.reasons == ("1 video that didemo/paragraph does not have: new",)
+
+
+def test_changed_text_is_counted_per_video(paragraph: Split) -> None:
+    changed = [(video, text.replace("three", "3").replace("five", "5")) for video, text in CAPTIONS]
+    assert recognise(make(changed)).reasons == ("the text of 2 videos differs from didemo/paragraph: v2, v4",)
+
+
+def test_a_lost_caption_is_said_with_both_counts(paragraph: Split) -> None:
+    reasons = recognise(make([pair for pair in CAPTIONS if pair[1] != "three"])).reasons
+    assert reasons == (
+        "the text of 1 video differs from didemo/paragraph (4 captions, didemo/paragraph has 5): v2",
+    )
+
+
+def test_long_lists_of_ids_are_cut_after_ten(known: Callable[..., None]) -> None:
+    split = make([(f"v{n:02}", "text") for n in range(30)])
+    known((publish(split), split))
+    (reason,) = recognise(make([("v00", "text")])).reasons
+    assert reason.endswith("v01, v02, v03, v04, v05, v06, v07, v08, v09, v10 and 19 more")
+
+
+def test_nothing_in_common_is_said(paragraph: Split) -> None:
+    assert recognise(make([("other", "one")])).reasons == (
+        "none of the 1 videos is of any known protocol of didemo",
+    )
+
+
+def test_another_protocol_than_asked_for_is_named_with_what_happened(known: Callable[..., None]) -> None:
+    whole, lost = make(CAPTIONS), make(CAPTIONS[:3], "didemo/paragraph-825")
+    known((publish(whole), whole), (publish(lost), lost))
+    recognition = recognise(replace(lost, protocol="didemo/paragraph"))
+    assert recognition.protocol == "didemo/paragraph-825"
+    assert recognition.comparable
+    assert recognition.notes == (
+        "this is didemo/paragraph-825, not didemo/paragraph: 3 captions; "
+        "the copy lost the 179 ids that end in .mp4",
+    )
+
+
+def test_the_closest_protocol_is_described_and_the_one_asked_for_on_a_tie(known: Callable[..., None]) -> None:
+    whole = make(CAPTIONS)
+    other = make([(video, text.replace("four", "4")) for video, text in CAPTIONS], "didemo/sentences")
+    known((publish(whole), whole), (publish(other), other))
+    without = [("v1", "one"), ("v4", "five")]
+    for asked in ("didemo/paragraph", "didemo/sentences"):
+        assert recognise(make(without, asked)).reasons[0].startswith(f"2 of the 4 videos of {asked};")
+    closer = recognise(make([*without, ("v3", "4")], "didemo/paragraph"))
+    assert closer.reasons[0].startswith("3 of the 4 videos of didemo/sentences;")
+
+
+def test_validation_sets_are_named_and_never_comparable(known: Callable[..., None]) -> None:
+    split = make(CAPTIONS, "didemo/paragraph-val")
+    known((publish(split), split))
+    recognition = recognise(split)
+    assert recognition.protocol == "didemo/paragraph-val"
+    assert recognition.reasons == (
+        "didemo/paragraph-val is a validation set, which never stands beside test rows",
+    )
+
+
+def test_lsmdc_validation_is_recognised_by_its_count() -> None:
+    split = make([(f"clip{n}", "text") for n in range(7408)], "lsmdc/val")
+    recognition = recognise(split)
+    assert recognition.protocol == "lsmdc/val"
+    assert "by its 7408 captions alone" in recognition.notes[0]
+    assert not recognition.comparable
+
+
+def test_lsmdc_header_bug_is_recognised_and_not_comparable(known: Callable[..., None]) -> None:
+    split = make(CAPTIONS, "lsmdc/header-bug-999")
+    known((publish(split), split))
+    recognition = recognise(replace(split, protocol="lsmdc/test"))
+    assert recognition.protocol == "lsmdc/header-bug-999"
+    assert "first row of the file was read as a header" in recognition.notes[0]
+    assert not recognition.comparable
+
+
+def test_lsmdc_whose_ids_are_not_public_is_described_by_counts() -> None:
+    recognition = recognise(make([("clip", "text")], "lsmdc/test"))
+    assert recognition.protocol is None
+    assert recognition.reasons[0].startswith("1 video and 1 captions, which are no known protocol of lsmdc")
+
+
+def test_lsmdc_edited_text_under_equal_ids_is_said(
+    known: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    split = make(CAPTIONS, "lsmdc/test")
+    known((publish(split), split))
+    monkeypatch.setattr(members_module, "_stored", dict)
+    edited = replace(split, captions=(*split.captions[:-1], Caption("edited", 3)))
+    assert recognise(edited).reasons == (
+        "ids equal to those of lsmdc/test, but the text of some captions differs",
+    )
+
+
+def test_a_limited_split_is_never_comparable(paragraph: Split) -> None:
+    recognition = recognise(paragraph.limit(2))
+    assert recognition.protocol is None
+    assert recognition.reasons == ("limited to the first 2 of 4 videos of didemo/paragraph",)
+
+
+def test_a_limit_that_leaves_exactly_another_protocol_is_not_comparable(known: Callable[..., None]) -> None:
+    whole, part = make(CAPTIONS), make(CAPTIONS[:3], "didemo/paragraph-825")
+    known((publish(whole), whole), (publish(part), part))
+    assert not recognise(whole.limit(2)).comparable
+
+
+def test_custom_annotations_are_never_comparable_even_with_published_content(paragraph: Split) -> None:
+    recognition = recognise(replace(paragraph, protocol=CUSTOM))
+    assert recognition.protocol == "didemo/paragraph"
+    assert not recognition.comparable
+    assert "custom" in recognition.reasons[0]
+
+
+def test_edited_durations_are_not_comparable(known: Callable[..., None], activitynet: Path) -> None:
+    split = load_split("activitynet", activitynet)
+    known((publish(split, windows=window_hash(split)), split))
+    assert recognise(split).comparable
+    longer = tuple(replace(video, window=(0, 99)) for video in split.videos)
+    recognition = recognise(replace(split, videos=longer))
+    assert recognition.protocol == "activitynet/val1-paragraph"
+    assert recognition.reasons == (
+        "the annotated durations, which limit the frames, are not those of activitynet/val1-paragraph",
+    )
