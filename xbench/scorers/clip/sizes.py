@@ -37,25 +37,26 @@ class ClipSizes:
         return f"{_BACKBONES.get(size, 'ViT-{}x{}'.format(*size))}/{self.patch}"
 
 
-def infer_clip_sizes(state: Mapping[str, torch.Tensor], prefix: str = "") -> ClipSizes:
+def infer_clip_sizes(state: Mapping[str, torch.Tensor], source: str, prefix: str = "") -> ClipSizes:
     """Read the sizes of CLIP weights in OpenAI's layout whose names begin with `prefix`.
 
-    Raises ModelError naming the first parameter that is missing or has a shape that CLIP never has.
+    `source` names the file in messages. Raises ModelError naming the first parameter that is missing or has a
+    shape that CLIP never has.
     """
-    vocabulary, text_width = shape_of(state, f"{prefix}token_embedding.weight", 2)
-    context, _ = shape_of(state, f"{prefix}positional_embedding", 2)
-    vision_width, _, patch, _ = shape_of(state, f"{prefix}visual.conv1.weight", 4)
-    positions, _ = shape_of(state, f"{prefix}visual.positional_embedding", 2)
-    _, embed = shape_of(state, f"{prefix}visual.proj", 2)
+    vocabulary, text_width = shape_of(state, f"{prefix}token_embedding.weight", 2, source)
+    context, _ = shape_of(state, f"{prefix}positional_embedding", 2, source)
+    vision_width, _, patch, _ = shape_of(state, f"{prefix}visual.conv1.weight", 4, source)
+    positions, _ = shape_of(state, f"{prefix}visual.positional_embedding", 2, source)
+    _, embed = shape_of(state, f"{prefix}visual.proj", 2, source)
     return ClipSizes(
         embed=embed,
         image=patch * isqrt(positions - 1),
         patch=patch,
-        vision_width=head_checked(vision_width, "vision"),
+        vision_width=head_checked(vision_width, "vision", source),
         vision_layers=count_blocks(state, f"{prefix}visual.transformer."),
         context=context,
         vocabulary=vocabulary,
-        text_width=head_checked(text_width, "text"),
+        text_width=head_checked(text_width, "text", source),
         text_layers=count_blocks(state, f"{prefix}transformer."),
     )
 
@@ -106,13 +107,13 @@ def count_blocks(state: Mapping[str, torch.Tensor], prefix: str) -> int:
     return len({name[len(start) :].split(".")[0] for name in state if name.startswith(start)})
 
 
-def shape_of(state: Mapping[str, torch.Tensor], name: str, dimensions: int) -> tuple[int, ...]:
+def shape_of(state: Mapping[str, torch.Tensor], name: str, dimensions: int, source: str) -> tuple[int, ...]:
     """Return the shape of a parameter; ModelError when it is missing or has another number of dimensions."""
     if name not in state:
-        raise ModelError(f"The weights lack {name!r}.")
+        raise ModelError(f"{source} lacks {name!r}: it is not a complete state dict of this model.")
     shape = tuple(state[name].shape)
     if len(shape) != dimensions:
-        raise ModelError(f"The weights' {name!r} has the shape {list(shape)}, not {dimensions} dimensions.")
+        raise ModelError(f"{name!r} of {source} has the shape {list(shape)}, not {dimensions} dimensions.")
     return shape
 
 
@@ -134,11 +135,13 @@ def check_shapes(state: Mapping[str, torch.Tensor], expected: Shapes, source: st
         raise ModelError(f"The parameters of {source} do not fit. {'. '.join(faults)}.")
 
 
-def head_checked(width: int, tower: str) -> int:
+def head_checked(width: int, tower: str, source: str) -> int:
     """Return `width` when CLIP's rule for attention heads (width // 64) works for it, else ModelError."""
     heads = width // HEAD_WIDTH
     if heads == 0 or width % heads:
-        raise ModelError(f"The {tower} width {width} cannot be cut into {heads} heads, CLIP's width // 64.")
+        raise ModelError(
+            f"The {tower} width {width} of {source} cannot be cut into {heads} heads, CLIP's width // 64."
+        )
     return width
 
 

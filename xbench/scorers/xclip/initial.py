@@ -24,7 +24,7 @@ def initial_state(
 
     Raises ModelError when the weights, named `source`, are not CLIP's, UsageError when the sizes do not fit.
     """
-    sizes = infer_clip_sizes(clip)
+    sizes = infer_clip_sizes(clip, source)
     check_shapes(clip, clip_shapes(sizes), source)
     if sizes.text_width != sizes.embed:
         raise ModelError(

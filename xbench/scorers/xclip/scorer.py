@@ -94,6 +94,7 @@ class XClip:
             "embedding": self.sizes.clip.embed,
             "logit_scale": round(float(self._aosm.logit_scale.exp()), 4),
             "precision": self.precision,
+            "device": str(self._device),
         }
 
     @property

@@ -47,12 +47,12 @@ def infer_sizes(state: Mapping[str, torch.Tensor], source: str) -> XClipSizes:
     _refuse_other_models(state, source)
     variant = _variant(state)
     sizes = XClipSizes(
-        clip=infer_clip_sizes(state, "clip."),
+        clip=infer_clip_sizes(state, source, "clip."),
         variant=variant,
-        words=shape_of(state, "word_logit_weight", 2)[0],
-        frames=shape_of(state, "frame_logit_weight", 2)[0],
+        words=shape_of(state, "word_logit_weight", 2, source)[0],
+        frames=shape_of(state, "frame_logit_weight", 2, source)[0],
         temporal_layers=_temporal_layers(state, variant),
-        positions=0 if variant == "meanP" else shape_of(state, POSITIONS, 2)[0],
+        positions=0 if variant == "meanP" else shape_of(state, POSITIONS, 2, source)[0],
     )
     check_shapes(state, xclip_shapes(sizes), source)
     _check_lengths(sizes, source)

@@ -68,7 +68,7 @@ class TemporalLstm(nn.Module):
         packed = pack_padded_sequence(frames, lengths, batch_first=True, enforce_sorted=False)
         run, _ = self.lstm(packed)
         hidden, _ = pad_packed_sequence(run, batch_first=True, total_length=frames.shape[1])
-        return torch.add(hidden, frames)
+        return hidden + frames
 
     def official_state(self) -> State:
         """Return the weights under the names of a checkpoint."""
@@ -93,4 +93,4 @@ def pool(frames: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 def unit(vectors: torch.Tensor) -> torch.Tensor:
     """Return the vectors [..., D] divided by their L2 norms, NaN where that is zero (as published)."""
-    return vectors / vectors.norm(dim=-1, keepdim=True)
+    return torch.div(vectors, torch.linalg.vector_norm(vectors, dim=-1, keepdim=True))

@@ -10,14 +10,14 @@ from xbench.scorers.xclip.aosm import Aosm
 
 _TILE_FLOATS = 1 << 18
 """Elements of texts x words x videos x frames in a tile: a megabyte, which stays in a core's cache."""
-_VIDEOS = 16
+_TEXTS, _VIDEOS = 64, 16
 
 
 def similarity(
     aosm: Aosm, sentence: torch.Tensor, words: torch.Tensor, video: torch.Tensor, frames: torch.Tensor
 ) -> torch.Tensor:
     """Return the logits float32 [T, V] of texts ([T, D], [T, W, D]) and videos ([V, D], [V, F, D])."""
-    height = max(1, _TILE_FLOATS // (words.shape[1] * frames.shape[1] * _VIDEOS))
+    height = min(_TEXTS, max(1, _TILE_FLOATS // (words.shape[1] * frames.shape[1] * _VIDEOS)))
     scores = torch.empty(len(sentence), len(video), device=sentence.device)
     for row in range(0, len(sentence), height):
         texts = [_filled(part[row : row + height], height) for part in (sentence, words)]

@@ -1,0 +1,118 @@
+"""The similarity: a naive oracle, and scores that depend on the pair alone."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from xbench.scorers.xclip.aosm import Aosm
+from xbench.scorers.xclip.sizes import matrix_shapes
+from xbench.scorers.xclip.temporal import unit
+from xbench.scorers.xclip.tiles import similarity
+
+TEMPERATURE = 0.01
+
+
+def _softmax(values: list[float]) -> list[float]:
+    most = max(values)
+    powers = [math.exp((value - most) / TEMPERATURE) for value in values]
+    return [power / sum(powers) for power in powers]
+
+
+def _attend(values: list[float], matrix: list[list[float]]) -> float:
+    weights = _softmax(values)
+    n = range(len(values))
+    return sum(values[j] * sum(weights[i] * matrix[i][j] for i in n) for j in n)
+
+
+def _pair(m: dict, s: torch.Tensor, w: torch.Tensor, v: torch.Tensor, f: torch.Tensor) -> float:
+    """One logit, spelled out from the definition in float64."""
+    coarse = float(s @ m["global_mat_weight"] @ v)
+    video_word = _attend((w @ v).tolist(), m["word_logit_weight"].tolist())
+    sentence_frame = _attend((f @ s).tolist(), m["frame_logit_weight"].tolist())
+    fine = (w @ m["local_mat_weight"] @ f.T).tolist()
+    by_frame = [_attend([row[k] for row in fine], m["word_mat_weight"].tolist()) for k in range(len(f))]
+    by_word = [_attend(row, m["frame_mat_weight"].tolist()) for row in fine]
+    to_frames = _attend(by_frame, m["frame_mat_weight2"].tolist())
+    to_words = _attend(by_word, m["word_mat_weight2"].tolist())
+    total = coarse + video_word + sentence_frame + (to_frames + to_words) / 2
+    return math.exp(float(m["clip.logit_scale"])) * total / 4
+
+
+def _matrices(generator: torch.Generator, width: int, words: int, frames: int) -> dict[str, torch.Tensor]:
+    made = {
+        name: torch.eye(shape[0]) + 0.1 * torch.randn(shape, generator=generator)
+        for name, shape in matrix_shapes(width, words, frames).items()
+    }
+    return made | {"clip.logit_scale": torch.tensor(3.0)}
+
+
+def _features(generator: torch.Generator, count: int, length: int, width: int):
+    shapes = ((count, width), (count, length, width))
+    return tuple(unit(torch.randn(shape, generator=generator)) for shape in shapes)
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    texts=st.integers(1, 4),
+    videos=st.integers(1, 4),
+    words=st.integers(1, 6),
+    frames=st.integers(1, 5),
+    seed=st.integers(0, 1000),
+)
+def test_the_block_equals_the_definition_spelled_out_pair_by_pair(texts, videos, words, frames, seed):
+    generator = torch.Generator().manual_seed(seed)
+    state = _matrices(generator, 8, words, frames)
+    text, video = _features(generator, texts, words, 8), _features(generator, videos, frames, 8)
+    exact = {name: tensor.double() for name, tensor in state.items()}
+    with torch.inference_mode():
+        scores = similarity(Aosm(state), *text, *video)
+    for row in range(texts):
+        for column in range(videos):
+            pair = (
+                part.double() for part in (text[0][row], text[1][row], video[0][column], video[1][column])
+            )
+            assert scores[row, column].item() == pytest.approx(_pair(exact, *pair), abs=2e-4)
+
+
+@pytest.fixture(scope="module")
+def block():
+    generator = torch.Generator().manual_seed(0)
+    state = _matrices(generator, 64, 8, 6)
+    return Aosm(state), _features(generator, 30, 8, 64), _features(generator, 21, 6, 64)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (7, 3), (16, 16), (13, 21)])
+def test_a_score_is_the_same_to_the_bit_however_the_block_is_cut(block, height, width):
+    aosm, text, video = block
+    rows, columns = range(0, 30, height), range(0, 21, width)
+    with torch.inference_mode():
+        whole = similarity(aosm, *text, *video)
+        cut = [
+            torch.cat(
+                [
+                    similarity(
+                        aosm, *(t[row : row + height] for t in text), *(v[c : c + width] for v in video)
+                    )
+                    for c in columns
+                ],
+                dim=1,
+            )
+            for row in rows
+        ]
+    assert torch.equal(torch.cat(cut), whole)
+
+
+def test_an_empty_block_has_no_scores(block):
+    aosm, text, video = block
+    assert similarity(aosm, *(part[:0] for part in text), *video).shape == (0, 21)
+    assert similarity(aosm, *text, *(part[:0] for part in video)).shape == (30, 0)
+
+
+def test_tiles_equal_the_plain_differentiable_similarity(block):
+    aosm, text, video = block
+    with torch.inference_mode():
+        difference = similarity(aosm, *text, *video) - aosm(*text, *video)
+    assert difference.abs().max() < 1e-4
