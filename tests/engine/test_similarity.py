@@ -84,21 +84,26 @@ def test_the_saved_matrix_is_the_one_that_was_ranked(tmp_path: Path) -> None:
     generator = torch.Generator().manual_seed(1)
     text, video = torch.randn(7, 16, generator=generator), torch.randn(6, 16, generator=generator)
     queries = Queries(np.array([0, 1, 2, 3, 4, 5, 6, 0]), np.array([0, 1, 2, 3, 4, 5, 0, 1]))
-    on_strip, finish = save_matrix(tmp_path / "sim.npy", 8, 6)
-    t2v, v2t = rank(
-        DotScorer((3, 4)),  # type: ignore[arg-type]
-        table(text, 4),
-        table(video, 1),
-        queries,
-        "group-max",
-        on_strip=on_strip,
-    )
-    assert not (tmp_path / "sim.npy").exists()
-    finish()
+    with save_matrix(tmp_path / "sim.npy", 8, 6) as on_strip:
+        t2v, v2t = rank(
+            DotScorer((3, 4)),  # type: ignore[arg-type]
+            table(text, 4),
+            table(video, 1),
+            queries,
+            "group-max",
+            on_strip=on_strip,
+        )
+        assert not (tmp_path / "sim.npy").exists()
     matrix = np.load(tmp_path / "sim.npy")
     assert matrix.shape == (8, 6)
     assert_equal(t2v, t2v_counts(matrix, queries.video))
     assert_equal(v2t, v2t_counts(matrix, queries.video, "group-max"))
+
+
+def test_a_run_that_fails_leaves_no_matrix_behind(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), save_matrix(tmp_path / "sim.npy", 2, 2):
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_block_shape_does_not_depend_on_how_features_are_sharded() -> None:

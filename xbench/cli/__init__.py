@@ -2,7 +2,7 @@
 
 import importlib
 import sys
-from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -50,25 +50,27 @@ class _LazyGroup(click.Group):
             formatter.write_dl([(name, _SUMMARIES[name]) for name in COMMANDS])
 
 
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+class _Root(_LazyGroup):
+    """Turns every user error into one message on stderr and its exit code."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().main(*args, **{**kwargs, "standalone_mode": False})
+        except XbenchError as error:
+            click.echo(f"Error: {error}", err=True)
+            sys.exit(error.exit_code)
+        except click.ClickException as error:
+            error.show()
+            sys.exit(UsageError.exit_code)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("Stopped. What was encoded is kept in the cache; the same command goes on.", err=True)
+            sys.exit(130)
+
+
+@click.group(cls=_Root, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="xbench")
-def cli() -> None:
+def main() -> None:
     """Evaluate video-text retrieval models on MSR-VTT, MSVD, LSMDC, DiDeMo and ActivityNet.
 
     Example: xbench run --model xclip --dataset didemo --checkpoint pytorch_model.bin.4
     """
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and leave with its exit code; user errors end in one message on stderr."""
-    try:
-        cli.main(args=arguments, prog_name="xbench", standalone_mode=False)
-    except XbenchError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(error.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(UsageError.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("Stopped; what was encoded so far is kept in the cache.", err=True)
-        sys.exit(130)

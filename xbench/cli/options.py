@@ -44,7 +44,8 @@ def per_benchmark(option: str, values: Sequence[str], benchmarks: Sequence[str])
         if not separator or not name.isidentifier():
             if len(benchmarks) > 1:
                 raise UsageError(
-                    f"{option} {value}: several benchmarks run, so say for which: {option} {benchmarks[0]}={value}"
+                    f"{option} {value}: several benchmarks run, so say for which one, e.g. "
+                    f"{option} {benchmarks[0]}={value}"
                 )
             name, rest = benchmarks[0], value
         if name not in benchmarks:

@@ -6,8 +6,10 @@ only, never of memory, threads or data. Equal captions share one row, so their t
 kept until their strip is counted, because the right item's score must come from the same tile as its rivals'.
 """
 
+import os
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +18,15 @@ import torch
 from numpy.typing import NDArray
 
 from xbench.engine.table import FeatureTable
-from xbench.errors import ModelError
+from xbench.errors import DataError, ModelError
+from xbench.metrics.counts import Counts
 from xbench.metrics.groups import CaptionGroups
-from xbench.metrics.ranking import Counts, Tally, V2TRule, v2t_strip_counts
+from xbench.metrics.ranking import Tally, V2TRule, v2t_strip_counts
 from xbench.scorers.base import Features, Scorer
 
 Ints = NDArray[np.int64]
+OnStrip = Callable[[slice, torch.Tensor], None]
+"""Gets a slice of the videos and the float32 [T, v] scores of all captions against them."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ def rank(
     queries: Queries,
     v2t: V2TRule,
     *,
-    on_strip: Callable[[slice, torch.Tensor], None] = lambda columns, strip: None,
+    on_strip: OnStrip = lambda columns, strip: None,
     on_pairs: Callable[[int], None] = lambda count: None,
 ) -> tuple[Counts, Counts]:
     """Score every caption against every video and return the (t2v, v2t) counts.
@@ -72,25 +77,42 @@ def rank(
     return t2v.counts(), Counts.concatenate(v2t_parts)
 
 
-OnStrip = Callable[[slice, torch.Tensor], None]
+@contextmanager
+def save_matrix(path: Path | None, captions: int, videos: int) -> Iterator[OnStrip]:
+    """Yield an `on_strip` that writes the T x V float32 matrix to an .npy file that appears only when whole.
 
-
-def save_matrix(path: Path, captions: int, videos: int) -> tuple[OnStrip, Callable[[], None]]:
-    """Return (on_strip, finish): write the T x V float32 matrix to an .npy file that appears whole.
-
-    Strips go to a temporary file beside `path`; `finish` flushes it and moves it into place.
+    Without a path nothing is written. Raises DataError when the file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
-    matrix = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=(captions, videos))
+    if path is None:
+        yield lambda columns, strip: None
+        return
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        matrix = _allocate(temporary, captions, videos)
 
-    def on_strip(columns: slice, strip: torch.Tensor) -> None:
-        matrix[:, columns] = strip.numpy()
+        def on_strip(columns: slice, strip: torch.Tensor) -> None:
+            matrix[:, columns] = strip.numpy()
 
-    def finish() -> None:
+        yield on_strip
         matrix.flush()
         temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
-    return on_strip, finish
+
+def _allocate(path: Path, captions: int, videos: int) -> "np.memmap[tuple[int, ...], np.dtype[np.float32]]":
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        matrix = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(captions, videos))
+        if hasattr(os, "posix_fallocate"):  # a full disk must be an error here, not a bus error at some write
+            with path.open("rb+") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    except OSError as error:
+        raise DataError(
+            f"The similarity matrix ({captions} x {videos} float32) cannot be saved in {path.parent}: "
+            f"{error.strerror or error}."
+        ) from error
+    return matrix
 
 
 class _Grid:

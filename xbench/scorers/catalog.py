@@ -10,8 +10,8 @@ from xbench.scorers.xclip.scorer import Precision
 MODELS = ("xclip", "xclip-zeroshot")
 
 _NO_CHECKPOINT = (
-    "--model xclip needs --checkpoint: the authors of X-CLIP released no fine-tuned weights. Pass what your own "
-    "training saved (pytorch_model.bin.N of the published code), or start untrained from CLIP weights with "
+    "--model xclip needs --checkpoint: the authors of X-CLIP released no fine-tuned weights. Pass what your "
+    "own training saved (pytorch_model.bin.N of the published code), or start untrained from CLIP weights with "
     "--model xclip-zeroshot --clip ViT-B/32, or see xbench work with --miniature."
 )
 
@@ -38,13 +38,11 @@ def build(request: ModelRequest) -> Scorer:
     from xbench.scorers.clip.vocabulary import clip_tokenizer
     from xbench.scorers.xclip.load import load_xclip, xclip_zeroshot
 
-    _check(request)
+    check_request(request)
     tokenizer = clip_tokenizer(request.bpe)
     device = find_device(request.device)
     if request.checkpoint is not None:
-        return load_xclip(
-            request.checkpoint, tokenizer=tokenizer, precision=request.precision, device=device
-        )
+        return load_xclip(request.checkpoint, tokenizer=tokenizer, precision=request.precision, device=device)
     assert request.clip is not None
     return xclip_zeroshot(
         request.clip,
@@ -65,7 +63,9 @@ def find_device(name: str) -> str:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise UsageError(f"There is no device {name!r}. Known: auto, cpu, cuda, cuda:0, cuda:1, ...") from error
+        raise UsageError(
+            f"There is no device {name!r}. Known: auto, cpu, cuda, cuda:0, cuda:1, ..."
+        ) from error
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UsageError(
             f"--device {name}: torch {torch.__version__} sees {torch.cuda.device_count()} CUDA devices here. "
@@ -76,7 +76,8 @@ def find_device(name: str) -> str:
     return name
 
 
-def _check(request: ModelRequest) -> None:
+def check_request(request: ModelRequest) -> None:
+    """Raise UsageError or ModelError, before any data is read, for a model that cannot be built as asked."""
     if request.name not in MODELS:
         raise UsageError(f"There is no model {request.name!r}.{did_you_mean(request.name, MODELS)}")
     if request.name == "xclip":

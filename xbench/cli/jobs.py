@@ -1,0 +1,135 @@
+"""The options of `xbench run` as jobs: one benchmark each, with the model that is to score it."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xbench.cli.options import per_benchmark
+from xbench.data.loading import choose_protocol
+from xbench.errors import UsageError
+from xbench.metrics.ties import Ties
+from xbench.pipeline.request import Request
+from xbench.registry.cache import cache_dir
+from xbench.registry.datasets import Protocol, benchmark, benchmarks
+from xbench.scorers.catalog import ModelRequest
+
+
+@dataclass(frozen=True)
+class Job:
+    """One benchmark and the model that is to score it."""
+
+    request: Request
+    model: ModelRequest
+
+
+def make_jobs(options: Mapping[str, Any], given: dict[str, Any], default: dict[str, Any]) -> list[Job]:
+    """Turn the options of the command into one job per benchmark.
+
+    Renders the miniatures that are asked for. Raises UsageError for options that do not go together.
+    """
+    names = chosen_benchmarks(options["datasets"])
+    _check(options, names)
+    protocols = {name: choose_protocol(name, options["protocol"]) for name in names}
+    checkpoints = per_benchmark("--checkpoint", options["checkpoints"], names)
+    folders = _miniature_folders(options, names) if options["miniature"] else _folders(options, names)
+    return [
+        Job(
+            _request(options, protocols[name], *folders[name], given=given, default=default),
+            _model(options, protocols[name], checkpoints.get(name)),
+        )
+        for name in names
+    ]
+
+
+def chosen_benchmarks(names: Sequence[str]) -> list[str]:
+    """Return the benchmarks named, `all` as the five, each once. Raises UsageError for an unknown name."""
+    chosen = [every for name in names for every in (benchmarks() if name == "all" else [benchmark(name).id])]
+    return list(dict.fromkeys(chosen))
+
+
+def _check(options: Mapping[str, Any], names: Sequence[str]) -> None:
+    if len(names) > 1:
+        for option in ("protocol", "save_similarity"):
+            if options[option] is not None:
+                flag = f"--{option.replace('_', '-')}"
+                raise UsageError(f"{flag} is for one benchmark, but {len(names)} run: {', '.join(names)}.")
+    if options["no_cache"] and options["cache_dir"] is not None:
+        raise UsageError("--no-cache and --cache-dir contradict each other: give one of them.")
+    if options["miniature"] and (options["annotations"] or options["videos"]):
+        raise UsageError("--miniature brings its own annotations and videos: leave the options for them out.")
+
+
+def default_folders(name: str) -> tuple[Path, Path] | None:
+    """Return where a benchmark's annotations and videos stand below $XBENCH_DATA, None if it is not set."""
+    root = os.environ.get("XBENCH_DATA")
+    if not root:
+        return None
+    entry = benchmark(name)
+    return Path(root) / entry.annotations, Path(root) / entry.videos
+
+
+def _folders(options: Mapping[str, Any], names: Sequence[str]) -> dict[str, tuple[Path, Path]]:
+    annotations = per_benchmark("--annotations", options["annotations"], names)
+    videos = per_benchmark("--videos", options["videos"], names)
+    folders = {}
+    for name in names:
+        default = default_folders(name)
+        missing = [flag for flag, at in (("annotations", annotations), ("videos", videos)) if name not in at]
+        if default is None and missing:
+            raise UsageError(
+                f"Where are the {missing[0]} of {name}? Give --{missing[0]} DIR, or set XBENCH_DATA to the "
+                f"folder that holds {benchmark(name).annotations}/. To try xbench without data: --miniature."
+            )
+        here = default or (Path(), Path())
+        folders[name] = annotations.get(name, here[0]), videos.get(name, here[1])
+    return folders
+
+
+def _miniature_folders(options: Mapping[str, Any], names: Sequence[str]) -> dict[str, tuple[Path, Path]]:
+    from xbench.data.miniature import prepare
+
+    cache = options["cache_dir"] or cache_dir()
+    rendered = {name: prepare(name, cache) for name in names}
+    return {name: (paths.annotations, paths.videos) for name, paths in rendered.items()}
+
+
+def _request(
+    options: Mapping[str, Any], protocol: Protocol, annotations: Path, videos: Path, **recorded: Any
+) -> Request:
+    return Request(
+        benchmark=protocol.benchmark,
+        annotations=annotations,
+        videos=videos,
+        protocol=protocol.id,
+        limit=options["limit"],
+        allow_missing=options["allow_missing"],
+        allow_damaged=options["allow_damaged"],
+        ties=Ties[options["ties"].upper()],
+        batch_size=options["batch_size"],
+        workers=options["workers"],
+        cache=None if options["no_cache"] else options["cache_dir"] or cache_dir(),
+        save_similarity=options["save_similarity"],
+        miniature=options["miniature"],
+        passed=recorded["given"],
+        defaulted=recorded["default"],
+    )
+
+
+def _model(options: Mapping[str, Any], protocol: Protocol, checkpoint: Path | None) -> ModelRequest:
+    bpe = options["bpe"]
+    if options["miniature"] and checkpoint is None and options["model"] == "xclip":
+        from xbench.data.miniature import checkpoint_path, vocabulary_path
+
+        checkpoint, bpe = checkpoint_path(), bpe or vocabulary_path()
+    return ModelRequest(
+        name=options["model"],
+        checkpoint=checkpoint,
+        clip=options["clip"],
+        bpe=bpe,
+        precision=options["precision"],
+        device=options["device"],
+        words=protocol.words,
+        frames=protocol.frames,
+    )

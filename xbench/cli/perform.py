@@ -1,0 +1,101 @@
+"""Perform the jobs of `xbench run` and show what came out."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from xbench.cli.jobs import Job
+from xbench.errors import DataError
+from xbench.pipeline.run import check, find_files, run
+from xbench.reports.result import Checkpoint, Result
+from xbench.reports.store import save, to_json
+from xbench.reports.text import render, render_many
+from xbench.scorers.base import Scorer
+from xbench.scorers.catalog import ModelRequest, build, check_request
+
+
+def perform(jobs: Sequence[Job], output: Path, *, as_json: bool) -> None:
+    """Run every job, save each record as soon as it is there, and print one table or the JSON."""
+    check_writable(output)
+    for job in jobs:
+        check_request(job.model)
+    if len(jobs) > 1:  # what is missing in the last benchmark should be known before the first is encoded
+        for job in jobs:
+            find_files(job.request)
+    built = _Models()
+    results = []
+    for job in jobs:
+        scorer = built.get(job.model)
+        result, per_query = run(scorer, job.request, _checkpoint(job.model, scorer))
+        path, saved = save(result, per_query, output)
+        click.echo(f"Saved {path}", err=True)
+        results.append(saved)
+    if as_json:
+        _print_json(results, single=len(jobs) == 1)
+    else:
+        _print_text(results)
+
+
+def dry_run(jobs: Sequence[Job]) -> None:
+    """Do everything that comes before encoding, and say what was found."""
+    built = _Models()
+    for job in jobs:
+        check_request(job.model)
+        scorer = built.get(job.model)
+        split, recognition, gallery = check(job.request)
+        captions, videos = len(split.captions), len(split.videos)
+        click.echo(
+            f"{split.protocol}: {captions} captions, {videos} videos, {len(gallery.jobs)} files open"
+            f" in {job.request.videos}"
+        )
+        for line in recognition.notes:
+            click.echo(f"  {line}")
+        settings = ", ".join(f"{key} {value}" for key, value in scorer.settings.items())
+        click.echo(f"  {scorer.name}: {settings}")
+    click.echo("Dry run: nothing was encoded or scored.")
+
+
+def check_writable(folder: Path) -> None:
+    """Raise DataError now if the record could not be written at the end."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".xbench-writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise DataError(f"No result can be written to {folder}: {error.strerror or error}.") from error
+
+
+class _Models:
+    """Builds a model once when several benchmarks share it; holds one at a time."""
+
+    def __init__(self) -> None:
+        self._built: tuple[ModelRequest, Scorer] | None = None
+
+    def get(self, request: ModelRequest) -> Scorer:
+        if self._built is None or self._built[0] != request:
+            self._built = None  # free the last one before the next is loaded
+            self._built = request, build(request)
+        return self._built[1]
+
+
+def _checkpoint(model: ModelRequest, scorer: Scorer) -> Checkpoint | None:
+    if model.checkpoint is None or scorer.identity is None:
+        return None
+    return Checkpoint(file=model.checkpoint.name, sha256=scorer.identity["weights"])
+
+
+def _print_json(results: Sequence[Result], *, single: bool) -> None:
+    if single:
+        click.echo(to_json(results[0]), nl=False)
+        return
+    click.echo(json.dumps([json.loads(to_json(result)) for result in results], indent=2, ensure_ascii=False))
+
+
+def _print_text(results: Sequence[Result]) -> None:
+    if len(results) > 1:
+        click.echo(render_many(results))
+        return
+    click.echo(render(results[0]))

@@ -1,0 +1,134 @@
+"""Texts and videos to features, through the store: each text and each video is encoded once."""
+
+import importlib.metadata
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from xbench.data.split import Video
+from xbench.engine.encoding import Encoded, Prepared, encode
+from xbench.engine.store import Store, key_of
+from xbench.engine.table import FeatureTable
+from xbench.scorers.base import Features, Scorer, VideoInput
+from xbench.video.decode import Clip, DamagedVideo, UnreadableVideo, read_clip
+from xbench.video.sampling import Sampling
+from xbench.video.transform import normalise
+
+TEXTS_PER_SHARD = 512
+_FRAMES_PER_BATCH = 256
+
+
+@dataclass(frozen=True)
+class VideoJob:
+    """One video to encode: what it is, where its file lies, and the key of that file's content."""
+
+    video: Video
+    path: Path
+    content: str
+
+
+def encode_texts(
+    scorer: Scorer, store: Store, texts: Sequence[str], on_done: Callable[[int], None]
+) -> FeatureTable:
+    """Return the features of distinct texts, in order. on_done is told how many more are finished."""
+    shards = [texts[start : start + TEXTS_PER_SHARD] for start in range(0, len(texts), TEXTS_PER_SHARD)]
+    keys = [key_of(texts=list(shard)) for shard in shards]
+
+    encoded = encode(
+        store,
+        "text",
+        keys,
+        lambda index: Prepared(shards[index], {}),
+        lambda batch: [scorer.encode_texts(shard) for shard in batch],
+        batch_size=1,
+        on_done=lambda index: on_done(len(shards[index])),
+    )
+    return FeatureTable([entry.features for entry in encoded if entry.features is not None])
+
+
+def encode_videos(
+    scorer: Scorer,
+    store: Store,
+    jobs: Sequence[VideoJob],
+    *,
+    use_damaged: bool,
+    batch_size: int | None,
+    workers: int,
+    on_done: Callable[[int], None],
+) -> list[Encoded]:
+    """Return the features of each video, None for one that gave no frame, and what was seen of it.
+
+    Each video is decoded once, in `workers` threads ahead of the encoder. The facts are JSON: `source` (which
+    decoded frames were taken), `looks` (size, fps, codec), `notes`, and `damage` (wanted, got, cause) for a
+    file that failed; a damaged video's own frames are encoded only with `use_damaged`.
+    """
+    wants = scorer.video_input
+
+    def prepare(index: int) -> Prepared[NDArray[np.uint8]]:
+        return _decode(jobs[index], wants, use_damaged)
+
+    return encode(
+        store,
+        "video",
+        [_video_key(job, wants) for job in jobs],
+        prepare,
+        lambda batch: _encode_batch(scorer, batch),
+        batch_size=batch_size or max(1, _FRAMES_PER_BATCH // wants.max_frames),
+        workers=workers,
+        on_done=lambda index: on_done(1),
+    )
+
+
+def is_stored(store: Store, job: VideoJob, wants: VideoInput) -> bool:
+    """Tell whether the store has an entry for a video, without reading it."""
+    return store.path("video", _video_key(job, wants)).is_file()
+
+
+def _decode(job: VideoJob, wants: VideoInput, use_damaged: bool) -> Prepared[NDArray[np.uint8]]:
+    sampling = Sampling(wants.max_frames, wants.sampling)
+    size = None if wants.frame_transform else wants.size
+    try:
+        clip = read_clip(job.path, job.video.window, sampling, size)
+    except UnreadableVideo as error:
+        return Prepared(None, {"damage": {"wanted": None, "got": 0, "cause": error.cause}})
+    except DamagedVideo as error:
+        damage = {"wanted": error.wanted, "got": error.got, "cause": error.cause}
+        if not use_damaged or error.clip is None:
+            return Prepared(None, {"damage": damage})
+        return Prepared(error.clip.frames, _facts(error.clip) | {"damage": damage})
+    return Prepared(clip.frames, _facts(clip))
+
+
+def _facts(clip: Clip) -> dict[str, Any]:
+    return {"source": list(clip.source), "looks": asdict(clip.info), "notes": list(clip.notes)}
+
+
+def _encode_batch(scorer: Scorer, batch: list[NDArray[np.uint8]]) -> list[Features]:
+    """Normalise, pad with zeros to max_frames, encode, and split into one Features for each video."""
+    wants = scorer.video_input
+    clips = [_to_input(frames, wants) for frames in batch]
+    padded = torch.zeros(len(clips), wants.max_frames, *clips[0].shape[1:])
+    mask = torch.zeros(len(clips), wants.max_frames, dtype=torch.bool)
+    for row, clip in enumerate(clips):
+        padded[row, : len(clip)] = clip
+        mask[row, : len(clip)] = True
+    features = scorer.encode_videos(padded, mask)
+    return [{name: tensor[row : row + 1] for name, tensor in features.items()} for row in range(len(clips))]
+
+
+def _to_input(frames: NDArray[np.uint8], wants: VideoInput) -> torch.Tensor:
+    if wants.frame_transform is not None:
+        return torch.stack([wants.frame_transform(frame) for frame in frames])
+    return normalise(torch.from_numpy(frames), wants.mean, wants.std)
+
+
+def _video_key(job: VideoJob, wants: VideoInput) -> str:
+    """Everything beside the scorer's identity that can change a video's features."""
+    sees = {name: getattr(wants, name) for name in ("size", "mean", "std", "max_frames", "sampling")}
+    decoder = {name: importlib.metadata.version(name) for name in ("av", "pillow")}
+    return key_of(video=job.content, window=job.video.window, sees=sees, decoder=decoder)

@@ -1,0 +1,109 @@
+"""The data of a run: the split as asked for, the files it needs, and what of it can be scored."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from xbench.data.folder import VideoFolder, resolve
+from xbench.data.split import Split
+from xbench.errors import DataError
+from xbench.pipeline.features import VideoJob
+from xbench.pipeline.request import Request
+from xbench.video.decode import UnreadableVideo, probe
+from xbench.video.identity import content_key
+
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A video that cannot be scored as it should be: how many frames were wanted and got, and why."""
+
+    id: str
+    cause: str
+    wanted: int | None = None
+    got: int = 0
+
+    def __str__(self) -> str:
+        """Return one line for a message."""
+        frames = f" ({self.got} of {self.wanted} frames)" if self.wanted else ""
+        return f"{self.id}: {self.cause}{frames}"
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The videos of a split as files. `jobs` are those found; the rest is missing or cannot be opened."""
+
+    jobs: tuple[VideoJob, ...]
+    missing: tuple[str, ...]
+    unreadable: tuple[Fault, ...]
+
+
+def find_videos(split: Split, folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
+    """Return the file of each video id, and the ids that have none."""
+    resolved = resolve(split, VideoFolder.index(folder))
+    return dict(resolved.paths), tuple(resolved.missing)
+
+
+def open_gallery(
+    split: Split, folder: Path, is_known: Callable[[VideoJob], bool], on_done: Callable[[int], None]
+) -> Gallery:
+    """Find the file of every video, identify it by content, and look into each that is not known yet.
+
+    is_known tells of a job that its features are cached, so that its file was once decoded whole.
+    """
+    paths, missing = find_videos(split, folder)
+    videos = [video for video in split.videos if video.id in paths]
+
+    def look(index: int) -> VideoJob | Fault:
+        video, path = videos[index], paths[videos[index].id]
+        try:
+            job = VideoJob(video, path, content_key(path))
+            if not is_known(job):
+                probe(path)
+        except UnreadableVideo as error:
+            return Fault(video.id, error.cause)
+        except OSError as error:
+            return Fault(video.id, f"{path}: {error.strerror or error}")
+        finally:
+            on_done(1)
+        return job
+
+    with ThreadPoolExecutor(4, thread_name_prefix="probe") as pool:
+        looked = list(pool.map(look, range(len(videos))))
+    return Gallery(
+        jobs=tuple(job for job in looked if isinstance(job, VideoJob)),
+        missing=missing,
+        unreadable=tuple(fault for fault in looked if isinstance(fault, Fault)),
+    )
+
+
+def refuse_missing(missing: Sequence[str], total: int, request: Request) -> None:
+    """Raise DataError when videos are missing and that was not allowed, or when all of them are."""
+    if missing and (not request.allow_missing or len(missing) == total):
+        raise DataError(
+            f"{len(missing)} of the {total} videos of {request.benchmark} have no file in {request.videos}: "
+            f"{_first(missing)}. Put them there, point --videos elsewhere, or score the rest with "
+            f"--allow-missing (NOT COMPARABLE)."
+            if len(missing) < total
+            else f"None of the {total} videos of {request.benchmark} has a file in {request.videos}, e.g. "
+            f"{_first(missing)}. Is it the right folder for --videos?"
+        )
+
+
+def refuse_faulty(faults: Sequence[Fault], total: int, request: Request) -> None:
+    """Raise DataError when files are unreadable or damaged and that was not allowed."""
+    if faults and not request.allow_damaged:
+        listed = "\n  ".join(str(fault) for fault in faults[:_SHOWN])
+        more = f"\n  and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
+        raise DataError(
+            f"{len(faults)} of the {total} videos of {request.benchmark} are unreadable or damaged:\n"
+            f"  {listed}{more}\nReplace these files, or score with what there is with --allow-damaged (NOT "
+            f"COMPARABLE). Everything that was encoded is kept."
+        )
+
+
+def _first(ids: Sequence[str]) -> str:
+    more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
+    return ", ".join(ids[:_SHOWN]) + more

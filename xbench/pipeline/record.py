@@ -1,0 +1,199 @@
+"""What a run saw and measured, as a result record."""
+
+import platform
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from xbench.data.protocol import Recognition
+from xbench.data.split import Split
+from xbench.metrics.counts import Counts
+from xbench.metrics.summary import summarise
+from xbench.pipeline.gallery import Fault
+from xbench.pipeline.request import Request
+from xbench.registry.datasets import protocols
+from xbench.reports.per_query import PerQuery
+from xbench.reports.result import (
+    Checkpoint,
+    DamagedVideo,
+    Fingerprint,
+    ProtocolRecord,
+    Result,
+    ScorerRecord,
+    Settings,
+    VideoNote,
+    Videos,
+    scored,
+    scoring_reasons,
+)
+
+_LIBRARIES = ("torch", "transformers", "numpy", "av", "pillow", "ftfy", "regex", "safetensors")
+"""Their versions can change a number."""
+
+
+class Clock:
+    """Adds up the seconds of each stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        """Time a `with` block under a name."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - start, 3)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What there was to score: the split as loaded, what it is, and what of it was scored."""
+
+    loaded: Split
+    recognition: Recognition
+    scored: Split
+    missing: Sequence[str] = ()
+    faults: Sequence[Fault] = ()
+    facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Video id -> what was seen while it was decoded (`source`, `looks`, `notes`)."""
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What scored: its description for the record. A matrix from elsewhere has a name and nothing else."""
+
+    scorer: ScorerRecord
+    checkpoint: Checkpoint | None = None
+    precision: str = ""
+    device: str = ""
+
+
+def make_record(
+    request: Request, seen: Seen, scoring: Scoring, counts: tuple[Counts, Counts], seconds: dict[str, float]
+) -> tuple[Result, PerQuery]:
+    """Return the record and the per-query counts that belong to it.
+
+    Raises DataError for scores that are not finite, unless ties are counted as the published code does.
+    """
+    t2v, v2t = counts
+    several = len(seen.scored.captions) > len(seen.scored.videos)
+    reasons = _reasons(request, seen)
+    result = Result(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        benchmark=request.benchmark,
+        miniature=request.miniature,
+        protocol=_protocol(seen),
+        videos=_videos(seen),
+        comparable=not reasons,
+        not_comparable_because=reasons,
+        scorer=scoring.scorer,
+        checkpoint=scoring.checkpoint,
+        settings=Settings(passed=request.passed, defaulted=request.defaulted),
+        precision=scoring.precision,
+        device=scoring.device,
+        versions=_versions(),
+        git=_git_revision(),
+        timings=seconds,
+        **scored(
+            request.ties,
+            {
+                "t2v": summarise(t2v, request.ties, as_torch=several),
+                "v2t": summarise(v2t, request.ties),
+            },
+        ),
+    )
+    captions = [caption.text for caption in seen.scored.captions]
+    ids = [video.id for video in seen.scored.videos]
+    return result, PerQuery.of(t2v, v2t, seen.scored.caption_to_video, captions, ids)
+
+
+def _reasons(request: Request, seen: Seen) -> list[str]:
+    reasons = ["this is the miniature, a rendered stand-in for the benchmark"] if request.miniature else []
+    reasons += seen.recognition.reasons
+    if seen.missing:
+        reasons.append(f"{len(seen.missing)} of {len(seen.loaded.videos)} videos are missing")
+    if seen.faults:
+        reasons.append(f"{len(seen.faults)} of {len(seen.loaded.videos)} videos are damaged or unreadable")
+    return reasons + scoring_reasons(request.ties)
+
+
+def _protocol(seen: Seen) -> ProtocolRecord:
+    matched = seen.recognition.protocol
+    known = protocols().get(matched or seen.loaded.protocol)
+    return ProtocolRecord(
+        requested=seen.loaded.protocol,
+        matched=matched,
+        title=known.title if known else "",
+        v2t=seen.loaded.v2t,
+        fingerprint=Fingerprint(**asdict(seen.loaded.fingerprint())),
+        notes=list(seen.recognition.notes),
+    )
+
+
+def _videos(seen: Seen) -> Videos:
+    return Videos(
+        wanted=len(seen.loaded.videos),
+        scored=len(seen.scored.videos),
+        missing=list(seen.missing),
+        damaged=[
+            DamagedVideo(id=fault.id, wanted=fault.wanted, got=fault.got, cause=fault.cause)
+            for fault in seen.faults
+        ],
+        notes=[
+            VideoNote(id=video, note=note)
+            for video, facts in seen.facts.items()
+            for note in facts.get("notes", ())
+        ],
+        looks=_looks(list(seen.facts.values())),
+    )
+
+
+def _looks(facts: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+    """Histograms of the files, so that originals and re-encoded copies can be told apart."""
+    looks = [each["looks"] for each in facts if "looks" in each]
+    histograms = {
+        "size": Counter(f"{look['width']}x{look['height']}" for look in looks),
+        "fps": Counter(f"{look['fps']:.3f}".rstrip("0").rstrip(".") for look in looks),
+        "codec": Counter(look["codec"] for look in looks),
+        "frames taken": Counter(str(len(each["source"])) for each in facts if "source" in each),
+    }
+    return {name: dict(histogram.most_common()) for name, histogram in histograms.items() if histogram}
+
+
+def _versions() -> dict[str, str]:
+    versions = {"xbench": _version("xbench"), "python": platform.python_version()}
+    return versions | {name: _version(name) for name in _LIBRARIES}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _git_revision() -> str | None:
+    """The revision of the checkout that xbench runs from, None for an installed package."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    try:
+        described = subprocess.run(
+            ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return described.stdout.strip() or None

@@ -1,0 +1,37 @@
+"""What one evaluation asks for."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from xbench.metrics.ties import Ties
+
+
+@dataclass(frozen=True)
+class Request:
+    """One benchmark to score: the data, and the settings that do not belong to the scorer."""
+
+    benchmark: str
+    annotations: Path
+    videos: Path
+    """Unused when a similarity matrix is scored."""
+    protocol: str | None = None
+    """None: the benchmark's default protocol."""
+    limit: int | None = None
+    """Score only the first N videos; never comparable."""
+    allow_missing: bool = False
+    allow_damaged: bool = False
+    ties: Ties = Ties.AVERAGE
+    batch_size: int | None = None
+    """Videos per call of the encoder; None: as many as make about 256 frames."""
+    workers: int = 2
+    """Threads that decode ahead of the encoder."""
+    cache: Path | None = None
+    """The cache folder; None: features are kept for this run only."""
+    save_similarity: Path | None = None
+    miniature: bool = False
+    """The data is the rendered miniature of the benchmark, not the benchmark."""
+    passed: dict[str, Any] = field(default_factory=dict)
+    """The options that the user gave, for the record (JSON values)."""
+    defaulted: dict[str, Any] = field(default_factory=dict)
+    """The options that were left at their defaults, for the record (JSON values)."""

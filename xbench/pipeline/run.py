@@ -1,0 +1,150 @@
+"""run(): annotations + videos -> split -> features -> similarity -> ranks -> metrics -> result."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from xbench.data.loading import load_split
+from xbench.data.protocol import Recognition, recognise
+from xbench.data.split import Split
+from xbench.engine.encoding import Encoded
+from xbench.engine.similarity import Queries, distinct, rank, save_matrix
+from xbench.engine.store import Store
+from xbench.engine.table import FeatureTable
+from xbench.errors import DataError
+from xbench.metrics.counts import Counts
+from xbench.pipeline.features import encode_texts, encode_videos, is_stored
+from xbench.pipeline.gallery import Fault, Gallery, find_videos, open_gallery, refuse_faulty, refuse_missing
+from xbench.pipeline.record import Clock, Scoring, Seen, make_record
+from xbench.pipeline.request import Request
+from xbench.progress import stage
+from xbench.reports.per_query import PerQuery
+from xbench.reports.result import Checkpoint, Result, ScorerRecord
+from xbench.scorers.base import Scorer
+
+
+def load(request: Request) -> tuple[Split, Recognition]:
+    """Read the annotations and tell which protocol they are."""
+    split = load_split(request.benchmark, request.annotations, request.protocol)
+    if request.limit is not None:
+        split = split.limit(request.limit)
+    if request.miniature:
+        return split, Recognition(protocol=None, notes=(), reasons=())
+    return split, recognise(split)
+
+
+def find_files(request: Request) -> None:
+    """Read the annotations and find the files, opening none. Raises DataError when videos are missing."""
+    split, _ = load(request)
+    _, missing = find_videos(split, request.videos)
+    refuse_missing(missing, len(split.videos), request)
+
+
+def run(scorer: Scorer, request: Request, checkpoint: Checkpoint | None = None) -> tuple[Result, PerQuery]:
+    """Evaluate a scorer on one benchmark and return the record and its per-query counts, not yet saved.
+
+    Raises DataError when videos are missing, unreadable or damaged and that was not allowed, and when a score
+    is not finite; what was encoded by then is kept in the cache.
+    """
+    clock = Clock()
+    with clock("annotations"):
+        split, recognition = load(request)
+    with _store(scorer, request) as store:
+        with clock("open videos"):
+            gallery = _open(split, scorer, store, request)
+        with clock("encode videos"):
+            encoded = _encode_videos(scorer, store, gallery, request)
+        faults = [*gallery.unreadable, *_faults(gallery, encoded)]
+        refuse_faulty(faults, len(split.videos), request)
+        by_id = {job.video.id: each for job, each in zip(gallery.jobs, encoded, strict=True)}
+        features = {video: each.features for video, each in by_id.items() if each.features is not None}
+        scored = split.without(video.id for video in split.videos if video.id not in features)
+        if not scored.captions:
+            raise DataError(f"No video of {request.benchmark} gave a frame, so there is nothing to score.")
+        videos = FeatureTable([features[video.id] for video in scored.videos])
+        counts = _score(scorer, store, scored, videos, request=request, clock=clock)
+    facts = {video: each.info for video, each in by_id.items()}
+    seen = Seen(split, recognition, scored, gallery.missing, faults, facts)
+    return make_record(request, seen, _describe(scorer, checkpoint), counts, clock.seconds)
+
+
+def check(request: Request) -> tuple[Split, Recognition, Gallery]:
+    """Do what `run` does before it encodes: read the annotations, find and open every video file.
+
+    Raises DataError as `run` does.
+    """
+    split, recognition = load(request)
+    with stage(f"{request.benchmark}: opening videos", len(split.videos), "videos") as advance:
+        gallery = open_gallery(split, request.videos, lambda job: False, advance)
+    refuse_missing(gallery.missing, len(split.videos), request)
+    refuse_faulty(gallery.unreadable, len(split.videos), request)
+    return split, recognition, gallery
+
+
+@contextmanager
+def _store(scorer: Scorer, request: Request) -> Iterator[Store]:
+    """The feature store of a scorer: in the cache, or in a folder that goes away with the run."""
+    if request.cache is not None and scorer.identity is not None:
+        yield Store(request.cache, scorer.name, scorer.identity)
+        return
+    with tempfile.TemporaryDirectory(prefix="xbench-") as folder:
+        yield Store(Path(folder), scorer.name, scorer.identity or {})
+
+
+def _open(split: Split, scorer: Scorer, store: Store, request: Request) -> Gallery:
+    with stage(f"{request.benchmark}: opening videos", len(split.videos), "videos") as advance:
+        wants = scorer.video_input
+        gallery = open_gallery(split, request.videos, lambda job: is_stored(store, job, wants), advance)
+    refuse_missing(gallery.missing, len(split.videos), request)
+    refuse_faulty(gallery.unreadable, len(split.videos), request)
+    return gallery
+
+
+def _encode_videos(scorer: Scorer, store: Store, gallery: Gallery, request: Request) -> list[Encoded]:
+    with stage(f"{request.benchmark}: encoding videos", len(gallery.jobs), "videos") as advance:
+        return encode_videos(
+            scorer,
+            store,
+            gallery.jobs,
+            use_damaged=request.allow_damaged,
+            batch_size=request.batch_size,
+            workers=request.workers,
+            on_done=advance,
+        )
+
+
+def _faults(gallery: Gallery, encoded: list[Encoded]) -> list[Fault]:
+    return [
+        Fault(job.video.id, **each.info["damage"])
+        for job, each in zip(gallery.jobs, encoded, strict=True)
+        if each.info.get("damage")
+    ]
+
+
+def _score(
+    scorer: Scorer, store: Store, split: Split, videos: FeatureTable, *, request: Request, clock: Clock
+) -> tuple[Counts, Counts]:
+    """Encode the texts and rank both ways, saving the matrix when that is asked for."""
+    name = request.benchmark
+    texts, rows = distinct([caption.text for caption in split.captions])
+    with clock("encode texts"), stage(f"{name}: encoding captions", len(texts), "texts") as advance:
+        text_features = encode_texts(scorer, store, texts, advance)
+    queries = Queries(rows, split.caption_to_video)
+    with (
+        clock("score"),
+        save_matrix(request.save_similarity, len(split.captions), len(videos)) as on_strip,
+        stage(f"{name}: scoring", len(texts) * len(videos), "pairs") as advance,
+    ):
+        return rank(scorer, text_features, videos, queries, split.v2t, on_strip=on_strip, on_pairs=advance)
+
+
+def _describe(scorer: Scorer, checkpoint: Checkpoint | None) -> Scoring:
+    settings = dict(scorer.settings)
+    identity = None if scorer.identity is None else dict(scorer.identity)
+    return Scoring(
+        ScorerRecord(name=scorer.name, settings=settings, identity=identity),
+        checkpoint,
+        precision=str(settings.get("precision", "")),
+        device=str(settings.get("device", "")),
+    )
