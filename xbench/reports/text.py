@@ -1,12 +1,12 @@
 """Results as text tables of at most 100 columns."""
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from tabulate import tabulate
 
 from xbench.metrics.parse import parse_measure
-from xbench.reports.result import DIRECTIONS, Result
+from xbench.reports.result import DIRECTIONS, Direction, Result
 
 WIDTH = 100
 NOT_COMPARABLE = "NOT COMPARABLE with published numbers"
@@ -18,7 +18,7 @@ def render(result: Result) -> str:
     parts = [_fill(head), metric_table([result], ["direction"], [[]])]
     parts += [_fill(line) for line in tie_lines(result)]
     parts += [_fill(f"Note: {note}") for note in result.protocol.notes]
-    return "\n".join([*parts, *_verdict(result)])
+    return "\n".join([*parts, *verdict(result)])
 
 
 def render_many(results: Sequence[Result]) -> str:
@@ -46,7 +46,7 @@ def metric_table(results: Sequence[Result], header: Sequence[str], keys: Sequenc
     rows = [
         [*(key if first else [""] * len(key)), side, *(_value(result, side, name) for name in names)]
         for key, result in zip(keys, results, strict=True)
-        for first, side in _numbered(side for side in DIRECTIONS if side in result.metrics)
+        for first, side in _numbered([side for side in DIRECTIONS if side in result.metrics])
     ]
     align = ["left"] * len(header) + ["right"] * len(names)
     return tabulate(rows, [*header, *names], tablefmt="simple", disable_numparse=True, colalign=align)
@@ -86,12 +86,13 @@ def _sizes(result: Result) -> str:
     return f"{captions} captions, {videos.scored}{of} videos"
 
 
-def _value(result: Result, side: str, name: str) -> str:
-    metric = dict(result.metrics).get(side, {}).get(name)  # type: ignore[call-overload]
+def _value(result: Result, side: Direction, name: str) -> str:
+    metric = result.metrics[side].get(name)
     return "" if metric is None else parse_measure(name).format(metric.value)
 
 
-def _verdict(result: Result) -> list[str]:
+def verdict(result: Result) -> list[str]:
+    """Say whether a result can stand beside published numbers, and if not, why."""
     if result.comparable:
         return [_fill(f"Comparable with published numbers of {result.protocol.matched}.")]
     return [f"{NOT_COMPARABLE}, because:", *_reasons(result)]
@@ -104,7 +105,7 @@ def _reasons(result: Result) -> list[str]:
     ]
 
 
-def _numbered(sides: Iterable[str]) -> list[tuple[bool, str]]:
+def _numbered(sides: Sequence[Direction]) -> list[tuple[bool, Direction]]:
     return [(index == 0, side) for index, side in enumerate(sides)]
 
 
