@@ -21,7 +21,8 @@ NO_FRAME = "the published code finds no frame in this file"
 MAY_DIFFER = "the published choice of frames may differ in this file"
 UNDER_ONE_FPS = "the published code divides by zero on this file: it has under one frame a second"
 
-_INEXACT_CONTAINERS = ("mpeg", "mpegts")
+_ROUGH_CONTAINERS = ("mpeg", "mpegts")
+"""Program and transport streams have no index: where OpenCV lands in them is not predictable."""
 
 
 @dataclass(frozen=True)
@@ -71,17 +72,18 @@ def choose(path: Path, window: Window | None, sampling: Sampling) -> Choice:
             wanted = len(uniform_positions(promised, info.fps, window, sampling.max_frames))
             return Choice(info, sampling, window, (), held, promised, wanted, packets.fault, ())
         count = held if info.frames is None or info.frames < 0 else info.frames
+        rough = info.container in _ROUGH_CONTAINERS
         seeker = Seeker(container, stream, packets, info.fps, count)
-        targets = _targets(seeker, published_positions(count, info.fps, window), held)
-        reorders = info.codec == "mpeg4" and stream.codec_context.has_b_frames
-        notes = _notes(info, exact=seeker.exact and not reorders)
+        targets = _targets(seeker, published_positions(count, info.fps, window), held, plain=rough)
+        reorders = (info.container, info.codec) == ("avi", "mpeg4") and stream.codec_context.has_b_frames
+        notes = _notes(info, exact=seeker.exact and not rough and not reorders)
     wanted = published_count(count, info.fps, window)
     return Choice(info, sampling, window, targets, held, promised, wanted, packets.fault, notes)
 
 
-def _targets(seeker: Seeker, positions: Iterator[int], frames: int) -> tuple[int, ...]:
+def _targets(seeker: Seeker, positions: Iterator[int], frames: int, *, plain: bool) -> tuple[int, ...]:
     """Return the frame of each position until the first that the file does not hold."""
-    indices = positions if seeker.counts() else map(seeker.index, positions)
+    indices = positions if plain or seeker.counts() else map(seeker.index, positions)
     return tuple(takewhile(lambda index: index < frames, indices))
 
 
@@ -90,4 +92,4 @@ def _notes(info: VideoInfo, *, exact: bool) -> tuple[str, ...]:
         return (UNDER_ONE_FPS,)
     if info.frames is None or info.frames < 0 or info.codec == "av1":
         return (NO_FRAME,)
-    return () if exact and info.container not in _INEXACT_CONTAINERS else (MAY_DIFFER,)
+    return () if exact else (MAY_DIFFER,)

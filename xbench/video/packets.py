@@ -15,10 +15,13 @@ _EBML_SEGMENT = bytes.fromhex("18538067")
 
 @dataclass(frozen=True)
 class PacketTime:
-    """A packet. pts, dts: in the stream's time base. shown: False where an edit list hides it."""
+    """A packet. pts: when it is shown, in the stream's time base. shown: False where an edit list hides it.
+
+    place: its offset in the file in bytes.
+    """
 
     pts: int | None
-    dts: int | None
+    place: int | None
     key: bool
     shown: bool
 
@@ -43,7 +46,7 @@ def scan(path: Path, container: InputContainer, stream: VideoStream) -> Scan:
     try:
         for packet in filled(container, stream):
             corrupt = packet.is_corrupt
-            times.append(PacketTime(packet.pts, packet.dts, packet.is_keyframe, not packet.is_discard))
+            times.append(PacketTime(packet.pts, packet.pos, packet.is_keyframe, not packet.is_discard))
     except av.error.FFmpegError as error:
         fault = error.strerror or str(error)
     if corrupt:

@@ -5,99 +5,104 @@ number from its time stamp and the average rate, and counts from there. At a con
 frame; at a variable rate it is another one. Behaviour of OpenCV's FFmpeg reader (`cap_ffmpeg_impl.hpp`).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from operator import itemgetter
 
 import av
-from av.container import InputContainer
+from av.container import Flags, InputContainer
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from xbench.video.container import tick
-from xbench.video.packets import PacketTime, Scan, filled
+from xbench.video.packets import Scan, filled
 
 _FIRST_LOOK_BACK = 16
 _LAST_LOOK_BACK = (2**31 - 1) // 4
 
 
-@dataclass
+@dataclass(frozen=True)
+class _Landing:
+    """The first frame that comes out after a seek: its index in decoding order, OpenCV's number for it."""
+
+    index: int
+    number: int
+
+
 class Seeker:
-    """Answers `index(N)` for one open video, by seeking in it; decodes nothing.
+    """Answers `index(N)` for one open video, by seeking in it.
 
     fps and frames are those of the header (VideoInfo). `exact` turns False when a seek failed or led to a
-    packet that the scan does not know, so that plain counting had to stand in.
+    frame that the scan does not know, so that plain counting had to stand in.
     """
 
-    container: InputContainer
-    stream: VideoStream
-    scan: Scan
-    fps: float
-    frames: int
-    exact: bool = True
-    _landings: dict[int, int | None] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        shown = [at for at, packet in enumerate(self.scan.packets) if packet.shown and packet.pts is not None]
-        shown.sort(key=self._pts)
-        self._rank = {at: rank for rank, at in enumerate(shown)}
-        self._where = {(p.pts, p.dts): at for at, p in enumerate(self.scan.packets)}
-        self._timed = len(shown) == self.scan.frames and len(self._where) == len(self.scan.packets)
-        self._first_number = self._number(self._pts(shown[0])) if shown else 0
+    def __init__(
+        self, container: InputContainer, stream: VideoStream, scan: Scan, fps: float, frames: int
+    ) -> None:
+        self.exact = True
+        self._container, self._stream, self._fps, self._frames = container, stream, fps, frames
+        shown = [(p.pts, p.place, p.key) for p in scan.packets if p.shown and p.pts is not None]
+        self._order = sorted(shown, key=itemgetter(0))
+        self._timed = len(shown) == scan.frames
+        self._by_pts = {pts: index for index, (pts, _, _) in enumerate(self._order)}
+        self._by_place = {place: index for index, (_, place, _) in enumerate(self._order)}
+        self._landings: dict[int, _Landing | None] = {}
 
     def counts(self) -> bool:
         """Whether frame number N simply is the N-th frame: at each key frame, its number is its index."""
-        if not self._timed or self.frames <= 1:
+        if not self._timed or self._frames <= 1:
             return True
-        keys = (at for at in self._rank if self.scan.packets[at].key)
-        return all(self._number_of(at) == self._rank[at] for at in keys)
+        numbers = [self._number(pts) for pts, _, _ in self._order]
+        keys = [index for index, (_, _, key) in enumerate(self._order) if key]
+        return all(numbers[index] - numbers[0] == index for index in keys)
 
     def index(self, position: int) -> int:
         """Return the index, in decoding order, of the frame that OpenCV returns for frame `position`."""
-        position = min(position, self.frames)
+        position = min(position, self._frames)
         look_back = _FIRST_LOOK_BACK
+        first = self._land(0)
         while True:
             begin = max(position - look_back, 0)
-            landing = self._first_after(begin)
-            if landing is None:
+            landing = self._land(begin)
+            if landing is None or first is None:
                 self.exact = False
                 return position
             if position <= 1:
-                return self._rank[landing] + position
-            number = self._number_of(landing)
+                return landing.index + position
+            number = landing.number - first.number
             if 0 <= number < position:
-                return self._rank[landing] + position - number
+                return landing.index + position - number
             if begin == 0 or look_back >= _LAST_LOOK_BACK:
-                return self._rank[landing] + 1
-            look_back = look_back * 2 if look_back < _FIRST_LOOK_BACK else look_back * 3 // 2
+                return landing.index + 1
+            look_back = look_back * 3 // 2
 
-    def _first_after(self, begin: int) -> int | None:
-        """Return the packet of the first frame that comes out after seeking to frame number `begin`."""
+    def _land(self, begin: int) -> _Landing | None:
         if begin not in self._landings:
-            self._landings[begin] = self._seek(begin)
+            try:
+                self._landings[begin] = self._seek(begin)
+            except av.error.FFmpegError:
+                self._landings[begin] = None
         return self._landings[begin]
 
-    def _seek(self, begin: int) -> int | None:
-        offset = int(begin / self.fps / tick(self.stream) + 0.5)
-        try:
-            self.container.seek((self.stream.start_time or 0) + offset, stream=self.stream)
-            landed = next(filled(self.container, self.stream), None)
-        except av.error.FFmpegError:
-            return None
-        at = None if landed is None else self._where.get((landed.pts, landed.dts))
-        if at is None:
-            return None
-        later = [i for i in self._rank if i >= at and self._pts(i) >= self._pts(at)]
-        return min(later, key=self._pts, default=None)
+    def _seek(self, begin: int) -> _Landing | None:
+        """Seek to the time of frame number `begin` and decode the first frame that comes out."""
+        # PyAV has FFmpeg make up the time stamps that a file lacks; OpenCV goes by the decoding time there.
+        self._container.flags &= ~Flags.gen_pts.value
+        offset = int(begin / self._fps / tick(self._stream) + 0.5)
+        self._container.seek((self._stream.start_time or 0) + offset, stream=self._stream)
+        packets = filled(self._container, self._stream)
+        packet = next(packets, None)
+        place = None if packet is None else packet.pos
+        frames = self._stream.codec_context.decode(packet)
+        while packet is not None and not frames:
+            packet = next(packets, None)
+            frames = self._stream.codec_context.decode(packet)
+        return self._landing(frames[0], place) if frames else None
 
-    def _number_of(self, at: int) -> int:
-        return self._number(self._pts(at)) - self._first_number
+    def _landing(self, frame: VideoFrame, place: int | None) -> _Landing | None:
+        index = self._by_place.get(place) if frame.pts is None else self._by_pts.get(frame.pts)
+        time = frame.dts if frame.pts is None else frame.pts
+        return None if index is None or time is None else _Landing(index, self._number(time))
 
-    def _number(self, pts: int) -> int:
-        seconds = (pts - (self.stream.start_time or 0)) * tick(self.stream)
-        return int(self.fps * seconds + 0.5)
-
-    def _pts(self, at: int) -> int:
-        return _required(self.scan.packets[at])
-
-
-def _required(packet: PacketTime) -> int:
-    assert packet.pts is not None
-    return packet.pts
+    def _number(self, time: int) -> int:
+        seconds = (time - (self._stream.start_time or 0)) * tick(self._stream)
+        return int(self._fps * seconds + 0.5)
