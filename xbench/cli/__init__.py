@@ -14,6 +14,7 @@ COMMANDS = {
     "score": "xbench.cli.score",
     "diff": "xbench.cli.diff",
     "cache": "xbench.cli.cache",
+    "miniature": "xbench.cli.miniature",
 }
 """Command name -> the module whose attribute `command` is the click command."""
 
@@ -22,6 +23,7 @@ _SUMMARIES = {
     "score": "Metrics of a similarity matrix that you already have.",
     "diff": "Compare a result with the published numbers of its protocol.",
     "cache": "List or clear the cached features.",
+    "miniature": "Write the small rendered benchmarks out, to look at and to try things on.",
 }
 
 

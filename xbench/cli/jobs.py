@@ -43,6 +43,26 @@ def make_jobs(options: Mapping[str, Any], given: dict[str, Any], default: dict[s
     ]
 
 
+def matrix_request(options: Mapping[str, Any], given: dict[str, Any], default: dict[str, Any]) -> Request:
+    """Turn the options of `xbench score` into a request, which has no videos."""
+    protocol = choose_protocol(benchmark(options["dataset"]).id, options["protocol"])
+    annotations = options["annotations"]
+    if annotations is None:
+        folders = default_folders(protocol.benchmark)
+        if folders is None:
+            raise UsageError(_where("annotations", protocol.benchmark))
+        annotations = folders[0]
+    return Request(
+        benchmark=protocol.benchmark,
+        annotations=annotations,
+        videos=Path(),
+        protocol=protocol.id,
+        ties=Ties[options["ties"].upper()],
+        passed=given,
+        defaulted=default,
+    )
+
+
 def chosen_benchmarks(names: Sequence[str]) -> list[str]:
     """Return the benchmarks named, `all` as the five, each once. Raises UsageError for an unknown name."""
     chosen = [every for name in names for every in (benchmarks() if name == "all" else [benchmark(name).id])]
@@ -78,13 +98,17 @@ def _folders(options: Mapping[str, Any], names: Sequence[str]) -> dict[str, tupl
         default = default_folders(name)
         missing = [flag for flag, at in (("annotations", annotations), ("videos", videos)) if name not in at]
         if default is None and missing:
-            raise UsageError(
-                f"Where are the {missing[0]} of {name}? Give --{missing[0]} DIR, or set XBENCH_DATA to the "
-                f"folder that holds {benchmark(name).annotations}/. To try xbench without data: --miniature."
-            )
+            raise UsageError(f"{_where(missing[0], name)} To try xbench without data: --miniature.")
         here = default or (Path(), Path())
         folders[name] = annotations.get(name, here[0]), videos.get(name, here[1])
     return folders
+
+
+def _where(what: str, name: str) -> str:
+    return (
+        f"Where are the {what} of {name}? Give --{what} DIR, or set XBENCH_DATA to the folder that holds "
+        f"{benchmark(name).annotations}/."
+    )
 
 
 def _miniature_folders(options: Mapping[str, Any], names: Sequence[str]) -> dict[str, tuple[Path, Path]]:

@@ -1,0 +1,71 @@
+"""Runs that are killed, and runs beside each other: nothing is lost, half-written or mixed up."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.pipeline.conftest import World
+
+
+def start(world: World, *more: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "xbench", *world.arguments("--json", *more)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def shards(world: World) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in world.cache.rglob("*.safetensors")}
+
+
+def test_a_killed_run_goes_on_where_it_stopped(world: World) -> None:
+    killed = start(world, "--batch-size", "1")
+    deadline = time.monotonic() + 60
+    while not shards(world) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.communicate()
+    kept = shards(world)
+    assert kept
+    again = start(world)
+    output, errors = again.communicate()
+    assert again.returncode == 0, errors
+    assert json.loads(output)["queries"] == {"t2v": 6, "v2t": 6}
+    after = shards(world)
+    assert len(after) == 7  # six videos, one shard of texts
+    assert {path: after[path] for path in kept} == kept  # what was there was read, not written again
+
+
+def test_two_runs_at_once_end_with_the_same_numbers(world: World) -> None:
+    runs = [start(world), start(world)]
+    outputs = [run.communicate() for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], outputs
+    first, second = (json.loads(output) for output, _ in outputs)
+    assert first["metrics"] == second["metrics"]
+    assert not list(world.cache.rglob("*.tmp"))
+    assert len(list(world.output.glob("*.json"))) == 2
+
+
+def test_damaged_cache_files_are_computed_again(world: World) -> None:
+    first = json.loads(start(world).communicate()[0])
+    for path in shards(world):
+        content = bytearray(path.read_bytes())
+        content[-1] ^= 0xFF
+        path.write_bytes(content)
+    second = json.loads(start(world).communicate()[0])
+    assert second["metrics"] == first["metrics"]
+
+
+def test_no_cache_leaves_nothing_behind(world: World) -> None:
+    arguments = world.arguments("--no-cache")
+    at = arguments.index("--cache-dir")
+    del arguments[at : at + 2]
+    environment = os.environ | {"XBENCH_CACHE": str(world.cache), "TMPDIR": str(world.videos.parent)}
+    done = subprocess.run(
+        [sys.executable, "-m", "xbench", *arguments], env=environment, capture_output=True, check=True
+    )
+    assert done.returncode == 0
+    assert not world.cache.exists()
+    assert not list(world.videos.parent.glob("xbench-*"))

@@ -1,0 +1,61 @@
+"""Score a similarity matrix that was computed elsewhere: the flow from the ranks on."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xbench.data.split import Split
+from xbench.errors import DataError
+from xbench.metrics.ranking import t2v_counts, v2t_counts
+from xbench.pipeline.record import Clock, Scoring, Seen, make_record
+from xbench.pipeline.request import Request
+from xbench.pipeline.run import load
+from xbench.reports.per_query import PerQuery
+from xbench.reports.result import Checkpoint, Result, ScorerRecord
+from xbench.scorers.weights import file_sha256
+
+
+def score_matrix(path: Path, request: Request) -> tuple[Result, PerQuery]:
+    """Rank the scores of an .npy file: rows are the protocol's captions, columns its videos, in its order.
+
+    Raises DataError when the file is no such matrix, when its shape is not that of the protocol, and when a
+    score is not finite (unless ties are counted as the published code does).
+    """
+    clock = Clock()
+    with clock("annotations"):
+        split, recognition = load(request)
+    matrix = _read(path, split)
+    with clock("rank"):
+        counts = (
+            t2v_counts(matrix, split.caption_to_video),
+            v2t_counts(matrix, split.caption_to_video, split.v2t),
+        )
+    scoring = Scoring(
+        ScorerRecord(name=path.stem, settings={"similarity": path.name, "dtype": str(matrix.dtype)}),
+        Checkpoint(file=path.name, sha256=file_sha256(path)),
+        precision=str(matrix.dtype),
+    )
+    return make_record(request, Seen(split, recognition, split), scoring, counts, clock.seconds)
+
+
+def _read(path: Path, split: Split) -> NDArray[Any]:
+    try:
+        matrix: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except OSError as error:
+        raise DataError(f"The similarity matrix {path} cannot be read: {error.strerror or error}.") from error
+    except (ValueError, EOFError) as error:
+        raise DataError(
+            f"{path} is not an .npy file of numbers: {error}. Write it with numpy.save(path, array)."
+        ) from error
+    if not isinstance(matrix, np.ndarray) or matrix.dtype.kind not in "fiu":
+        raise DataError(f"{path} is not an array of real numbers. Write it with numpy.save(path, array).")
+    expected = (len(split.captions), len(split.videos))
+    if matrix.shape != expected:
+        turned = " It is the other way round: save its transpose." if matrix.shape == expected[::-1] else ""
+        raise DataError(
+            f"{path} has shape {matrix.shape}, but {split.protocol} needs {expected}: rows captions, columns "
+            f"videos, in the protocol's order.{turned}"
+        )
+    return matrix
