@@ -12,9 +12,9 @@ from xbench.data import members as members_module
 from xbench.data import protocol as protocol_module
 from xbench.data.loading import load_split
 from xbench.data.members import pack
-from xbench.data.protocol import CUSTOM, Recognition, recognise, window_hash
+from xbench.data.protocol import Recognition, recognise, window_hash
 from xbench.data.split import Caption, Split, Video
-from xbench.registry.datasets import Benchmark, Hashes, Protocol, benchmark, protocols
+from xbench.registry.datasets import CUSTOM, Benchmark, Hashes, Protocol, benchmark, protocols
 
 CAPTIONS = [("v1", "one"), ("v2", "two  spaces"), ("v2", "three"), ("v3", "four"), ("v4", "five")]
 
@@ -165,7 +165,7 @@ def test_lsmdc_header_bug_is_recognised_and_not_comparable(known: Callable[..., 
 def test_lsmdc_whose_ids_are_not_public_is_described_by_counts() -> None:
     recognition = recognise(make([("clip", "text")], "lsmdc/test"))
     assert recognition.protocol is None
-    assert recognition.reasons[0].startswith("1 video and 1 captions, which are no known protocol of lsmdc")
+    assert recognition.reasons[0].startswith("1 video and 1 captions, no known protocol of lsmdc")
 
 
 def test_lsmdc_edited_text_under_equal_ids_is_said(

@@ -12,7 +12,7 @@ from xbench.registry.datasets import Protocol, benchmark
 def build_split(
     protocol: Protocol,
     pairs: Sequence[tuple[str, str]],
-    source: Path,
+    source: Path | str,
     durations: Mapping[str, float] | None = None,
 ) -> Split:
     """Build the split of a protocol from its pairs in protocol order; videos stand as they first appear.
@@ -28,7 +28,7 @@ def build_split(
     return Split(protocol.benchmark, protocol.id, videos, captions, protocol.v2t)
 
 
-def require_text(pairs: Sequence[tuple[str, str]], source: Path) -> None:
+def require_text(pairs: Sequence[tuple[str, str]], source: Path | str) -> None:
     """Raise unless there are pairs and each id and caption is a non-empty string that UTF-8 can hold."""
     if not pairs:
         raise DataError(f"{source}: no caption of the wanted videos is in it; is it the right file?")
@@ -55,6 +55,6 @@ def _windows(
     protocol: Protocol, videos: Sequence[str], durations: Mapping[str, float]
 ) -> list[tuple[float, float] | None]:
     rule = benchmark(protocol.benchmark).window
-    if rule == "annotated-duration":
-        return [(0.0, float(math.ceil(durations[video]))) for video in videos]
-    return [rule] * len(videos)
+    if rule != "annotated-duration":
+        return [rule] * len(videos)
+    return [(0.0, float(math.ceil(durations[video]))) if video in durations else None for video in videos]

@@ -1,12 +1,12 @@
-"""One function for callers: a benchmark's annotation files in, a Split out."""
+"""One function for callers: a benchmark's annotations in, whatever form they have, a Split out."""
 
 from collections.abc import Callable
 from pathlib import Path
 
-from xbench.data.adapters import activitynet, didemo, lsmdc, msrvtt, msvd
+from xbench.data.adapters import activitynet, custom, didemo, hub, lsmdc, msrvtt, msvd
 from xbench.data.split import Split
 from xbench.errors import DataError, UsageError, did_you_mean
-from xbench.registry.datasets import Protocol
+from xbench.registry.datasets import CUSTOM, Protocol, custom_protocol
 from xbench.registry.datasets import benchmark as find_benchmark
 
 _ADAPTERS: dict[str, Callable[[Path, Protocol], Split]] = {
@@ -18,21 +18,35 @@ _ADAPTERS: dict[str, Callable[[Path, Protocol], Split]] = {
 }
 
 
-def load_split(benchmark: str, annotations: Path, protocol: str | None = None) -> Split:
-    """Load one protocol of a benchmark (its default if not named) from the folder of its annotation files.
+def load_split(benchmark: str, annotations: Path | str, protocol: str | None = None) -> Split:
+    """Load one protocol of a benchmark (its default if not named) from its annotations.
+
+    annotations: the folder of the published files; `hf:OWNER/NAME[@REVISION]`, or a folder, JSON or parquet
+    file in the layout of a Hugging Face data set; or a user's own .csv or .jsonl file (`custom`).
 
     What was loaded need not be the published protocol: `protocol.recognise` tells. Wrong or missing files are
     a DataError, unknown names a UsageError.
     """
     wanted = choose_protocol(benchmark, protocol)
-    if not annotations.is_dir():
-        raise DataError(f"{annotations} is not a folder; give the folder that holds {_names(wanted)}.")
-    return _ADAPTERS[benchmark](annotations, wanted)
+    if str(annotations).startswith(hub.PREFIX):
+        return hub.load_remote(str(annotations), wanted)
+    path = Path(annotations)
+    if path.is_file():
+        return _load_file(path, wanted)
+    if not path.is_dir():
+        raise DataError(f"{path} is not a folder; give the folder that holds {_names(wanted)}.")
+    if wanted.id == CUSTOM:
+        raise DataError(f"{path} is a folder; custom annotations are {wanted.files[0]}.")
+    if not _has_published_files(path, wanted) and hub.find_files(path, wanted):
+        return hub.load_local(path, wanted)
+    return _ADAPTERS[benchmark](path, wanted)
 
 
 def choose_protocol(benchmark: str, protocol: str | None) -> Protocol:
     """The named protocol of a benchmark, or its default; one that is only recognised cannot be chosen."""
     entry = find_benchmark(benchmark)
+    if protocol == CUSTOM:
+        return custom_protocol(entry)
     name = protocol or entry.default_protocol
     full = name if "/" in name else f"{benchmark}/{name}"
     if full not in entry.protocols:
@@ -43,6 +57,27 @@ def choose_protocol(benchmark: str, protocol: str | None) -> Protocol:
             f"{full} is an accident that xbench recognises, not a protocol to run: {chosen.rule}"
         )
     return chosen
+
+
+def _load_file(path: Path, wanted: Protocol) -> Split:
+    if path.name in _flat(wanted):
+        return _ADAPTERS[wanted.benchmark](path.parent, wanted)
+    if path.suffix.lower() in custom.SUFFIXES:
+        return custom.load(path, custom_protocol(find_benchmark(wanted.benchmark)))
+    if path.suffix.lower() in hub.SUFFIXES:
+        return hub.load_local(path, wanted)
+    raise DataError(
+        f"{path}: expected the folder that holds {_names(wanted)}, a .json or .parquet file in the layout of "
+        "a Hugging Face data set, or a .csv or .jsonl file with video_id and caption."
+    )
+
+
+def _has_published_files(folder: Path, protocol: Protocol) -> bool:
+    return any((folder / name).exists() for name in _flat(protocol))
+
+
+def _flat(protocol: Protocol) -> list[str]:
+    return [name for one in protocol.files for name in ((one,) if isinstance(one, str) else one)]
 
 
 def _names(protocol: Protocol) -> str:

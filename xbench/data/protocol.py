@@ -2,14 +2,11 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from xbench.data.members import digests, members
 from xbench.data.split import Fingerprint, Split
-from xbench.registry.datasets import Protocol, benchmark
-
-CUSTOM = "custom"
-"""The protocol of a user's own list of videos and captions."""
+from xbench.registry.datasets import CUSTOM, Protocol, benchmark
 
 
 @dataclass(frozen=True)
@@ -31,6 +28,13 @@ class Recognition:
 
 def recognise(split: Split) -> Recognition:
     """Say what a split is. The order of captions never matters; a difference in white space is noted."""
+    recognition = _recognise(split)
+    if split.source is None:
+        return recognition
+    return replace(recognition, notes=(f"annotations from {split.source}", *recognition.notes))
+
+
+def _recognise(split: Split) -> Recognition:
     known = list(benchmark(split.benchmark).protocols.values())
     if split.cut_from:
         return _cut(split)
@@ -148,9 +152,8 @@ def _describe_by_counts(found: Fingerprint, asked: Protocol) -> list[str]:
     if asked.sha256 and asked.sha256.ids == found.ids:
         return [f"ids equal to those of {asked.id}, but the text of some captions differs"]
     return [
-        f"{_videos(found.videos)} and {found.captions} captions, which are no known protocol of "
-        f"{asked.benchmark} ({asked.id}: {asked.captions} captions); its ids are not public, so xbench cannot "
-        "name the ones that differ"
+        f"{_videos(found.videos)} and {found.captions} captions, no known protocol of {asked.benchmark} "
+        f"({asked.id} has {asked.captions}); its ids are not public, so xbench cannot name what differs"
     ]
 
 

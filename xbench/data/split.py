@@ -53,7 +53,8 @@ class Split:
 
     `protocol` is the id of the rule by which the files were read (`didemo/paragraph`); whether the content
     is that of the published protocol is told by the fingerprint, not by this name. `cut_from` is the number
-    of videos before the split was cut to its first ones, None if it is whole.
+    of videos before the split was cut to its first ones, None if it is whole. `source` names annotations from
+    elsewhere than local files, with their revision.
     """
 
     benchmark: str
@@ -62,6 +63,7 @@ class Split:
     captions: tuple[Caption, ...]
     v2t: V2TRule = "group-max"
     cut_from: int | None = None
+    source: str | None = None
 
     @cached_property
     def caption_to_video(self) -> NDArray[np.int64]:

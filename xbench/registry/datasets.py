@@ -10,6 +10,9 @@ from xbench.errors import UsageError, did_you_mean
 from xbench.registry import shipped
 
 Sha256 = Field(pattern="^[0-9a-f]{64}$")
+CUSTOM = "custom"
+"""The protocol of a user's own list of videos and captions."""
+
 Window = Literal["annotated-duration"] | tuple[float, float] | None
 """(start, end) in seconds for every video, or from each video's annotation, or None for the whole clip."""
 
@@ -34,6 +37,20 @@ class Use(_Entry):
     source: str
 
 
+class Hub(_Entry):
+    """Where Hugging Face data sets of this benchmark keep what this protocol reads."""
+
+    repository: str
+    """The best known one; clones have the same layout."""
+    config: str | None = None
+    split: str
+    files: tuple[str, ...]
+    """Names in a local copy, beside `<config>/<split>-*.parquet` and the like."""
+    column: Literal["caption", "sentences"] = "caption"
+    first: bool = False
+    """Of several captions in a row, only the first."""
+
+
 class Protocol(_Entry):
     """Exactly what is scored, as data. `id` is `<benchmark>/<name>`."""
 
@@ -48,11 +65,12 @@ class Protocol(_Entry):
     videos: int | None = None
     captions: int
     sha256: Hashes | None = None
-    windows: str | None = Field(None, pattern="^[0-9a-f]{64}$")
+    windows: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
     """`window_hash` of xbench.data.protocol: the annotated durations, where they limit the frames."""
     v2t: Literal["group-max", "any-caption"] = "group-max"
     words: int
     frames: int
+    hub: Hub | None = None
     used_by: tuple[Use, ...] = ()
     mishap: str | None = None
     """What happened to the data when this is found where another protocol was asked for."""
@@ -65,6 +83,33 @@ class Protocol(_Entry):
         if self.recognised_only == (self.read is not None):
             raise ValueError(f"{self.id}: give `read`, or `recognised_only: true`, not both")
         return self
+
+
+class Source(_Entry):
+    """A file in a public repository at a pinned commit."""
+
+    repository: str
+    commit: str = Field(pattern="^[0-9a-f]{40}$")
+    path: str
+
+
+class Download(_Entry):
+    """A file by its content, and where it is known to stand; the first address that gives it is enough."""
+
+    bytes: int
+    sha256: str = Sha256
+    sources: tuple[Source, ...] = ()
+
+    @field_validator("sources", mode="before")
+    @classmethod
+    def _name_parts(cls, value: list[list[str]]) -> list[dict[str, str]]:
+        return [dict(zip(("repository", "commit", "path"), source, strict=True)) for source in value]
+
+
+class AnnotationFile(Download):
+    """An annotation file that can be fetched, by itself or in a zip archive."""
+
+    zip: Download | None = None
 
 
 class Benchmark(_Entry):
@@ -83,6 +128,8 @@ class Benchmark(_Entry):
     annotations_from: str
     videos_from: str
     licence: str
+    fetch: dict[str, AnnotationFile]
+    """Annotation files by name that may be downloaded."""
     protocols: dict[str, Protocol]
     """By full id, in the order of the file."""
 
@@ -126,3 +173,18 @@ def protocol(name: str) -> Protocol:
     if name not in known:
         raise UsageError(f"There is no protocol {name!r}.{did_you_mean(name, known)}")
     return known[name]
+
+
+def custom_protocol(entry: Benchmark) -> Protocol:
+    """Return the protocol of a user's own annotations, scored by the rules of a benchmark."""
+    return Protocol(
+        id=CUSTOM,
+        benchmark=entry.id,
+        title="a user's own annotations",
+        rule="Every row of a CSV file with the columns video_id and caption, or of a JSONL file with them.",
+        files=("a .csv or .jsonl file",),
+        read={},
+        captions=0,
+        words=entry.words,
+        frames=entry.frames,
+    )

@@ -1,0 +1,39 @@
+"""A user's own annotations: a CSV or JSONL file of video ids and captions, one caption a row."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from xbench.data.building import build_split
+from xbench.data.files import field, read_csv, read_lines
+from xbench.data.split import Split
+from xbench.errors import DataError
+from xbench.registry.datasets import Protocol
+
+SUFFIXES = (".csv", ".jsonl")
+
+
+def load(path: Path, protocol: Protocol) -> Split:
+    """Read every row as a caption; a video may have several, which need not stand together."""
+    rows = read_csv(path, ["video_id", "caption"]) if path.suffix.lower() == ".csv" else _read_jsonl(path)
+    for number, (video, text) in rows:
+        if not video.strip() or not text.strip():
+            raise DataError(f"{path}, line {number}: expected a video_id and a caption, one is empty.")
+    return build_split(protocol, [(video, text) for _, (video, text) in rows], path)
+
+
+def _read_jsonl(path: Path) -> list[tuple[int, tuple[str, ...]]]:
+    rows: list[tuple[int, tuple[str, ...]]] = []
+    for number, line in enumerate(read_lines(path), 1):
+        if line.strip():
+            where = f"{path}, line {number}"
+            entry = _parse(where, line)
+            rows.append((number, (field(where, entry, "video_id", str), field(where, entry, "caption", str))))
+    return rows
+
+
+def _parse(where: str, line: str) -> Any:
+    try:
+        return json.loads(line)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise DataError(f"{where}: not valid JSON ({error}); expected one object a line.") from None
