@@ -7,7 +7,6 @@ from xbench.data.miniature.dice import Dice
 from xbench.data.miniature.grammar import Style, gallery
 from xbench.data.miniature.scene import Scene
 
-FPS = 8
 GROUPS, SINGLES = 15, 60
 
 
@@ -31,7 +30,7 @@ MANNERS = {
 
 @dataclass(frozen=True)
 class Clip:
-    """A scene of a gallery with its sentences. Clips of one group differ only in direction or order; -1: none."""
+    """A scene with its sentences. Clips of one group differ only in direction or order; -1: in no group."""
 
     scene: Scene
     sentences: tuple[str, ...]
@@ -54,7 +53,7 @@ def told(scene: Scene, manner: Manner, dice: Dice) -> tuple[str, ...]:
     if manner.style.long:
         return tuple(paragraph(scene, manner.voice, dice))
     fewest, most = manner.captions
-    wanted, texts = fewest + dice.below(most - fewest + 1), dict[str, None]()
-    while len(texts) < wanted:
-        texts[caption(scene, manner.voice, dice)] = None
-    return tuple(texts)
+    wanted = fewest + dice.below(most - fewest + 1)
+    # Some scenes can be told in a few ways only, so there may be fewer than wanted.
+    tries = [caption(scene, manner.voice, dice) for _ in range(1 if most == 1 else 4 * wanted)]
+    return tuple(dict.fromkeys(tries))[:wanted]

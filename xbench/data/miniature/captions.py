@@ -66,7 +66,9 @@ def paragraph(scene: Scene, voice: Voice, dice: Dice) -> list[str]:
     sentences, known, previous = [], dict[int, str](), -1
     for i, act in enumerate(scene.acts):
         name = "it" if act.actor == previous else known.get(act.actor) or _name(scene, act.actor, dice)
-        known[act.actor], previous = f"the {name.split()[-1]}" if name != "it" else known[act.actor], act.actor
+        if name != "it":
+            known[act.actor] = f"the {name.split()[-1]}"
+        previous = act.actor
         text = f"{openings[i]}{name} {_phrase(scene, act, voice, dice)}"
         sentences.append(voice.finish(text if i else f"{text} {where}"))
     return sentences

@@ -1,4 +1,4 @@
-"""Which scenes there are: single ones, and groups of four that differ only in direction or order of events."""
+"""Which scenes there are: single ones, and fours that differ only in a direction or the order of events."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,7 +44,8 @@ def four(dice: Dice, style: Style) -> Group:
 
 def gallery(seed: str, style: Style, groups: int, singles: int) -> list[tuple[int, Scene]]:
     """Return (group number, scene), no two scenes of equal meaning; a single scene has the group -1."""
-    dice, seen = Dice(seed), set()
+    dice = Dice(seed)
+    seen: set[tuple[object, ...]] = set()
     scenes: list[tuple[int, Scene]] = []
     while groups or singles:
         several = four(dice, style) if groups else [single(dice, style)]
@@ -89,7 +90,8 @@ def _turns(dice: Dice, style: Style) -> Group:
 
 def _entries(dice: Dice, style: Style) -> Group:
     """Two shapes appear or vanish, one after the other."""
-    plans = [((first, way), (1 - first, way)) for way in ("appear", "vanish") for first in (0, 1)]
+    ways: tuple[Kind, ...] = ("appear", "vanish")
+    plans = [((first, way), (1 - first, way)) for way in ways for first in (0, 1)]
     return _stage(dice, style, _lanes(dice, dice.pick(MOVES)), plans)
 
 
@@ -137,9 +139,7 @@ def _stage(
     )
     backdrop, variant = dice.pick(tuple(BACKDROPS)), dice.below(8)
     seconds = style.shortest + dice.below(style.longest - style.shortest + 1)
-    return [
-        Scene(backdrop, cast, _timed(steps, seconds, colours[-1]), seconds, variant) for steps in plans
-    ]
+    return [Scene(backdrop, cast, _timed(steps, seconds, colours[-1]), seconds, variant) for steps in plans]
 
 
 def _timed(steps: tuple[Step, ...], seconds: int, turned: str) -> tuple[Act, ...]:
@@ -149,5 +149,3 @@ def _timed(steps: tuple[Step, ...], seconds: int, turned: str) -> tuple[Act, ...
         Act(actor, kind, (i + 0.08) * slot, (i + 0.92) * slot, turned if kind == "turn" else "")
         for i, (actor, kind) in enumerate(steps)
     )
-
-

@@ -108,25 +108,31 @@ def look(scene: Scene, index: int, time: float) -> Look:
 
 def _apply(now: Look, act: Act, done: float) -> Look:
     """Set what the act changes to its state when the part `done` of it is over."""
-    forth, back = NEAR + (FAR - NEAR) * done, FAR - (FAR - NEAR) * done
-    swell = SMALLEST + (LARGEST - SMALLEST) * done
-    wane = LARGEST - (LARGEST - SMALLEST) * done
     match act.kind:
         case "left" | "right":
-            return replace(now, x=forth if act.kind == "right" else back)
+            now = replace(
+                now, x=_between(FAR, NEAR, done) if act.kind == "left" else _between(NEAR, FAR, done)
+            )
         case "up" | "down":
-            return replace(now, y=forth if act.kind == "down" else back)
-        case "grow" | "shrink":
-            return replace(now, radius=swell if act.kind == "grow" else wane)
+            now = replace(now, y=_between(FAR, NEAR, done) if act.kind == "up" else _between(NEAR, FAR, done))
+        case "grow":
+            now = replace(now, radius=_between(SMALLEST, LARGEST, done))
+        case "shrink":
+            now = replace(now, radius=_between(LARGEST, SMALLEST, done))
         case "appear" | "vanish":
             shown = min(1.0, max(0.0, 2.0 * done - 0.5))
-            return replace(now, opacity=shown if act.kind == "appear" else 1.0 - shown)
+            now = replace(now, opacity=shown if act.kind == "appear" else 1.0 - shown)
         case "turn":
-            return replace(now, towards=act.colour, turned=done)
+            now = replace(now, towards=act.colour, turned=done)
         case "bounce":
-            return replace(now, y=now.y if done in (0.0, 1.0) else _bounced(now.y, act, done))
+            now = replace(now, y=_bounced(now.y, act, done) if 0.0 < done < 1.0 else now.y)
         case "rest":
-            return now
+            pass
+    return now
+
+
+def _between(start: float, end: float, done: float) -> float:
+    return start + (end - start) * done
 
 
 def _bounced(y: float, act: Act, done: float) -> float:
