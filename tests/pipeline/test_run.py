@@ -1,5 +1,6 @@
 """`xbench run` from files to the record, as a user calls it."""
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from click.testing import CliRunner, Result
 from tests.pipeline.conftest import STEMS, World, write_video
 from xbench.cli import main
 from xbench.metrics.ranking import t2v_counts, v2t_counts
+
+ANNOTATIONS = Path("annotations") / "MSRVTT"
 
 
 def invoke(arguments: list[str]) -> Result:
@@ -234,3 +237,36 @@ def test_an_output_folder_that_cannot_be_written_is_told_before_the_work(world: 
     result = invoke(world.arguments())
     assert result.exit_code in (2, 3)
     assert not list(world.cache.rglob("*.safetensors"))
+
+
+def test_a_whole_published_gallery_is_comparable_and_shows_the_difference(
+    world: World, shared: Path, tmp_path: Path
+) -> None:
+    """The real annotations of MSR-VTT 1k-A over 1000 links to small clips."""
+    ids = [
+        row["video_id"] for row in csv.DictReader((shared / ANNOTATIONS / "MSRVTT_JSFUSION_test.csv").open())
+    ]
+    (tmp_path / "links").mkdir()
+    clips = sorted((world.videos / "somewhere").iterdir())
+    for index, video in enumerate(ids):
+        (tmp_path / "links" / f"{video}.mp4").symlink_to(clips[index % len(clips)])
+    arguments = [
+        *("run", "--dataset", "msrvtt", "--annotations", str(shared / ANNOTATIONS)),
+        *(
+            "--videos",
+            str(tmp_path / "links"),
+            "--checkpoint",
+            str(world.checkpoint),
+            "--bpe",
+            str(world.bpe),
+        ),
+        *("--cache-dir", str(world.cache), "--output", str(world.output), "--batch-size", "64"),
+    ]
+    result = invoke(arguments)
+    assert result.exit_code == 0, result.stderr
+    saved = record(world)
+    assert saved["comparable"] is True
+    assert saved["protocol"]["matched"] == "msrvtt/1ka"
+    assert "Comparable with published numbers of msrvtt/1ka" in result.stdout
+    assert "46.1" in result.stdout  # the paper's t2v R@1 with ViT-B/32
+    assert "Not comparable: the claim is for ViT-B/32" in result.stdout

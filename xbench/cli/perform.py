@@ -9,6 +9,8 @@ import click
 from xbench.cli.jobs import Job
 from xbench.errors import DataError
 from xbench.pipeline.run import check, find_files, run
+from xbench.reports.difference import diff
+from xbench.reports.difference_text import render_difference
 from xbench.reports.result import Checkpoint, Result
 from xbench.reports.store import save, to_json
 from xbench.reports.text import render, render_many
@@ -95,7 +97,15 @@ def _print_json(results: Sequence[Result], *, single: bool) -> None:
 
 
 def _print_text(results: Sequence[Result]) -> None:
-    if len(results) > 1:
-        click.echo(render_many(results))
-        return
-    click.echo(render(results[0]))
+    """Print the metrics, then the difference from the paper's numbers where there is one to speak of."""
+    click.echo(render(results[0]) if len(results) == 1 else render_many(results))
+    for result in results:
+        if result.comparable:
+            click.echo()
+            click.echo(render_difference(diff(result)))
+    if not all(result.comparable for result in results):
+        click.echo(
+            "No difference from published numbers is shown for what is not comparable; `xbench diff RESULT` "
+            "shows it all the same.",
+            err=True,
+        )
