@@ -1,6 +1,5 @@
 """The options of `xbench run` as jobs: one benchmark each, with the model that is to score it."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from xbench.metrics.ties import Ties
 from xbench.pipeline.request import Request
 from xbench.registry.cache import cache_dir
 from xbench.registry.datasets import Protocol, benchmark, benchmarks
+from xbench.registry.folders import default_folders
 from xbench.scorers.catalog import ModelRequest
 
 
@@ -79,15 +79,6 @@ def _check(options: Mapping[str, Any], names: Sequence[str]) -> None:
         raise UsageError("--no-cache and --cache-dir contradict each other: give one of them.")
     if options["miniature"] and (options["annotations"] or options["videos"]):
         raise UsageError("--miniature brings its own annotations and videos: leave the options for them out.")
-
-
-def default_folders(name: str) -> tuple[Path, Path] | None:
-    """Return where a benchmark's annotations and videos stand below $XBENCH_DATA, None if it is not set."""
-    root = os.environ.get("XBENCH_DATA")
-    if not root:
-        return None
-    entry = benchmark(name)
-    return Path(root) / entry.annotations, Path(root) / entry.videos
 
 
 def _folders(options: Mapping[str, Any], names: Sequence[str]) -> dict[str, tuple[Path, Path]]:
