@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from xbench.metrics.ranking import t2v_counts, v2t_counts
-from xbench.metrics.summary import summarise
 from xbench.metrics.ties import Ties
 from xbench.reports.per_query import PerQuery
-from xbench.reports.result import Fingerprint, ProtocolRecord, Result, ScorerRecord, Videos, scored
+from xbench.reports.result import Fingerprint, ProtocolRecord, Result, ScorerRecord, Videos
+from xbench.reports.scoring import scored
 
 HASHES = dict.fromkeys(("ids", "pairs", "pairs_sorted", "pairs_ws_normalised_sorted"), "0" * 64)
 
@@ -28,7 +28,8 @@ def result(counts: PerQuery | None = None, **changes: Any) -> Result:
     """A result of X-CLIP on a set of the size of `counts`; `changes` replace fields of the record."""
     counts = counts or per_query()
     ties = changes.pop("policy", Ties.AVERAGE)
-    summaries = {"t2v": summarise(counts.t2v, ties), "v2t": summarise(counts.v2t, ties)}
+    resamples = changes.pop("resamples", 0)
+    numbers = scored(counts.t2v, counts.v2t, counts.caption_to_video, ties=ties, resamples=resamples)
     fields: dict[str, Any] = {
         "created": "2026-01-02T03:04:05Z",
         "benchmark": "msrvtt",
@@ -40,6 +41,6 @@ def result(counts: PerQuery | None = None, **changes: Any) -> Result:
         "videos": Videos(wanted=len(counts.v2t), scored=len(counts.v2t)),
         "comparable": not changes.get("not_comparable_because"),
         "scorer": ScorerRecord(name="xclip", settings={"backbone": "ViT-B/32"}),
-        **scored(ties, summaries),
+        **numbers,
     }
     return Result(**{**fields, **changes})

@@ -39,14 +39,15 @@ class Measure(ABC):
         spread = (self.total_gain(ranked.last) - self.total_gain(ranked.first - 1)) / ranked.size
         return self.scale * np.where(ranked.size == 1, self.gain(ranked.first), spread)
 
-    def aggregate(self, ranked: Ranked) -> float:
-        """Return the measure over all queries: the mean of their values, weighted by their entries."""
-        return float(self._total(ranked) / ranked.weight.sum())
-
-    def _total(self, ranked: Ranked) -> float:
+    def gains(self, ranked: Ranked) -> Floats:
+        """Return what each query adds to the sum that `aggregate` divides by all weights, float64 [Q]."""
         gains = self.total_gain(ranked.last) - self.total_gain(ranked.first - 1)
         exact = np.where(ranked.size == 1, self.gain(ranked.first), gains)
-        return float(self.scale * (exact * (ranked.weight / ranked.size)).sum())
+        return self.scale * exact * (ranked.weight / ranked.size)
+
+    def aggregate(self, ranked: Ranked) -> float:
+        """Return the measure over all queries: the mean of their values, weighted by their entries."""
+        return float(self.gains(ranked).sum() / ranked.weight.sum())
 
     def format(self, value: float) -> str:
         """Print a value with the digits that papers give it."""
@@ -74,7 +75,7 @@ class Recall(Measure):
     def aggregate(self, ranked: Ranked) -> float:
         """Return the percentage; in float32 where the published code computes it so."""
         if ranked.as_torch:
-            return float(np.float32(self._total(ranked)) / np.float32(ranked.weight.sum()))
+            return float(np.float32(self.gains(ranked).sum()) / np.float32(ranked.weight.sum()))
         return super().aggregate(ranked)
 
 

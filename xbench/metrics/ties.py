@@ -1,6 +1,6 @@
 """What a query's rank is when other items score as much as the right one: four policies."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -37,13 +37,15 @@ class Ranked:
     """Queries with the ranks that the right item takes: `first` to `last`, equally likely.
 
     first, last: int64 [Q], 1-based. weight: int64 [Q], how many entries the query makes in a mean (1, save
-    under `reference`). vanished: queries that the policy dropped. as_torch: aggregate as the published
-    `tensor_text_to_video_metrics` does, percentages in float32 and the lower of two medians.
+    under `reference`). queries: int64 [Q], which queries these are. vanished: how many the policy dropped.
+    as_torch: aggregate as the published `tensor_text_to_video_metrics` does, percentages in float32 and the
+    lower of two medians.
     """
 
     first: Ints
     last: Ints
     weight: Ints
+    queries: Ints
     vanished: int = 0
     as_torch: bool = False
 
@@ -51,6 +53,16 @@ class Ranked:
     def size(self) -> Ints:
         """How many ranks each query may take, int64 [Q]."""
         return self.last - self.first + 1
+
+    def take(self, members: Ints) -> "Ranked":
+        """Return some of the queries."""
+        return replace(
+            self,
+            first=self.first[members],
+            last=self.last[members],
+            weight=self.weight[members],
+            queries=self.queries[members],
+        )
 
 
 def rank_queries(counts: Counts, ties: Ties = Ties.AVERAGE, *, as_torch: bool = False) -> Ranked:
@@ -75,7 +87,7 @@ def rank_queries(counts: Counts, ties: Ties = Ties.AVERAGE, *, as_torch: bool = 
         last = first
     if ties is Ties.PESSIMISTIC:
         first = last
-    return Ranked(first, last, np.ones_like(first))
+    return Ranked(first, last, np.ones_like(first), np.arange(len(first)))
 
 
 def _as_published(counts: Counts, as_torch: bool) -> Ranked:
@@ -88,6 +100,7 @@ def _as_published(counts: Counts, as_torch: bool) -> Ranked:
         first=above + 1,
         last=above + tied + 1,
         weight=np.ones_like(tied) if as_torch else tied + 1,
+        queries=np.flatnonzero(kept),
         vanished=int(len(kept) - kept.sum()),
         as_torch=as_torch,
     )

@@ -15,7 +15,6 @@ from typing import Any
 from xbench.data.protocol import Recognition
 from xbench.data.split import Split
 from xbench.metrics.counts import Counts
-from xbench.metrics.summary import summarise
 from xbench.pipeline.gallery import Fault
 from xbench.pipeline.request import Request
 from xbench.registry.datasets import protocols
@@ -30,9 +29,9 @@ from xbench.reports.result import (
     Settings,
     VideoNote,
     Videos,
-    scored,
     scoring_reasons,
 )
+from xbench.reports.scoring import scored
 
 _LIBRARIES = ("torch", "transformers", "numpy", "av", "pillow", "ftfy", "regex", "safetensors")
 """Their versions can change a number."""
@@ -85,7 +84,6 @@ def make_record(
     Raises DataError for scores that are not finite, unless ties are counted as the published code does.
     """
     t2v, v2t = counts
-    several = len(seen.scored.captions) > len(seen.scored.videos)
     reasons = _reasons(request, seen)
     result = Result(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -103,13 +101,7 @@ def make_record(
         versions=_versions(),
         git=_git_revision(),
         timings=seconds,
-        **scored(
-            request.ties,
-            {
-                "t2v": summarise(t2v, request.ties, as_torch=several),
-                "v2t": summarise(v2t, request.ties),
-            },
-        ),
+        **scored(t2v, v2t, seen.scored.caption_to_video, ties=request.ties),
     )
     captions = [caption.text for caption in seen.scored.captions]
     ids = [video.id for video in seen.scored.videos]

@@ -1,6 +1,5 @@
 """The record of a run: everything that can change its numbers, in one JSON file with a schema."""
 
-from collections.abc import Mapping
 from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, SerializerFunctionWrapHandler, model_serializer
@@ -8,7 +7,6 @@ from pydantic import model_validator as validates
 
 from xbench.errors import UsageError
 from xbench.metrics.parse import parse_measures
-from xbench.metrics.summary import Summary
 from xbench.metrics.ties import Ties
 
 SCHEMA_VERSION: Final = 1
@@ -182,19 +180,3 @@ def scoring_reasons(ties: Ties, post_processing: str = "none") -> list[str]:
     if post_processing != "none":
         reasons.append(f"post-processing ({post_processing}) looked at the whole test set")
     return reasons
-
-
-def scored(ties: Ties, summaries: Mapping[Direction, Summary]) -> dict[str, Any]:
-    """Return the fields `queries`, `ties` and `metrics` of a Result for the two directions' summaries."""
-    return {
-        "queries": {side: summary.queries for side, summary in summaries.items()},
-        "ties": TieRecord(
-            policy=ties,
-            tied={side: summary.tied for side, summary in summaries.items()},
-            vanished={side: summary.vanished for side, summary in summaries.items()},
-        ),
-        "metrics": {
-            side: {str(measure): Metric(value=value) for measure, value in summary.values.items()}
-            for side, summary in summaries.items()
-        },
-    }
