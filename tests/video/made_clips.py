@@ -40,24 +40,104 @@ def make(
     b_frames: int = 2,
     pixels: str = "yuv420p",
     times: Sequence[int] | None = None,
+    base: Fraction | None = None,
+    first_time: int = 0,
     rotation: int | None = None,
     options: dict[str, str] | None = None,
     mux: dict[str, str] | None = None,
 ) -> Path:
-    """Encode a clip. times: each frame's time in milliseconds, for a variable rate; size: width, height."""
-    base = 1 / Fraction(rate) if times is None else Fraction(1, 1000)
+    """Encode a clip; size: width, height.
+
+    times: when each frame is shown, in milliseconds, for a variable rate; rounded to `base` where given.
+    first_time: the number of the first frame's time; below 0, an edit list hides the frames before 0.
+    """
+    tick = base or (1 / Fraction(rate) if times is None else Fraction(1, 1000))
     with av.open(str(path), "w", options=mux or {}) as container:
         stream = container.add_stream(codec, rate=rate, options=options or {})
         stream.width, stream.height = size
         stream.pix_fmt = pixels
         context = stream.codec_context
         context.gop_size, context.max_b_frames, context.thread_count = gop, b_frames, 1
-        context.time_base = base
+        context.time_base = tick
         if rotation is not None:
             stream.set_display_rotation(rotation)
         for number in range(frames):
             frame = av.VideoFrame.from_ndarray(picture(number, *size), format="rgb24")
-            frame.pts, frame.time_base = (number if times is None else times[number]), base
+            frame.pts = number + first_time if times is None else int(Fraction(times[number], 1000) / tick)
+            frame.time_base = tick
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+def make_resized(path: Path, *sizes: tuple[int, int], frames: int = 60) -> Path:
+    """Make an AVI whose frames change size: `frames` of each size, under a header with the first."""
+    coded = [packet for size in sizes for packet in _coded(path, size, frames, gop=12, b_frames=0)]
+    return _write(path, sizes[0], [(bytes(packet), packet.is_keyframe) for packet in coded])
+
+
+def make_packed(
+    path: Path, *, frames: int, gop: int, b_frames: int, size: tuple[int, int] = (96, 64)
+) -> Path:
+    """Make an AVI as DivX and XviD write it: a B-frame lies behind its reference frame in one packet.
+
+    Where the B-frame belonged, an empty picture stands.
+    """
+    coded = _coded(path, size, frames, gop=gop, b_frames=b_frames)
+    latest = [max(packet.pts for packet in coded[: at + 1]) for at in range(len(coded))]
+    is_b = [packet.pts < newest for packet, newest in zip(coded, latest, strict=True)] + [False]
+    packets: list[tuple[bytes, bool]] = []
+    at = 0
+    while at < len(coded):
+        behind = at + 1
+        while is_b[behind]:
+            behind += 1
+        data = _signed_divx(bytes(coded[at])) if coded[at].is_keyframe else bytes(coded[at])
+        group = [bytes(packet) for packet in coded[at + 1 : behind]]
+        packets.append((data + b"".join(group[:1]), coded[at].is_keyframe))
+        packets += [(other, False) for other in group[1:]]
+        packets += [(_EMPTY_PICTURE, False)] * bool(group)
+        at = behind
+    return _write(path, size, packets)
+
+
+_EMPTY_PICTURE = b"\0\0\1\xb6" + int("0101000001001111", 2).to_bytes(2, "big")
+"""MPEG-4 picture header: predicted, same second, increment 0 of 25, not coded, padding."""
+
+
+def _signed_divx(data: bytes) -> bytes:
+    """Put DivX's signature, which announces packed B-frames, before the picture."""
+    picture_start = data.find(b"\0\0\1\xb6")
+    return data[:picture_start] + b"\0\0\1\xb2DivX503b1393p" + data[picture_start:]
+
+
+def _coded(path: Path, size: tuple[int, int], frames: int, *, gop: int, b_frames: int) -> list[av.Packet]:
+    with av.open(str(path), "w") as container:
+        stream = _mpeg4_stream(container, size)
+        stream.codec_context.gop_size, stream.codec_context.max_b_frames = gop, b_frames
+        packets = []
+        for number in range(frames):
+            frame = av.VideoFrame.from_ndarray(picture(number, *size), format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            packets += stream.encode(frame)
+        return packets + stream.encode(None)
+
+
+def _write(path: Path, size: tuple[int, int], packets: list[tuple[bytes, bool]]) -> Path:
+    with av.open(str(path), "w") as container:
+        stream = _mpeg4_stream(container, size)
+        for number, (data, key) in enumerate(packets):
+            packet = av.Packet(data)
+            packet.pts = packet.dts = number
+            packet.time_base, packet.stream, packet.is_keyframe = Fraction(1, 25), stream, key
+            container.mux(packet)
+    return path
+
+
+def _mpeg4_stream(container: av.container.OutputContainer, size: tuple[int, int]) -> av.VideoStream:
+    stream = container.add_stream("mpeg4", rate=25)
+    stream.width, stream.height = size
+    stream.pix_fmt = "yuv420p"
+    stream.codec_context.max_b_frames, stream.codec_context.thread_count = 0, 1
+    stream.codec_context.time_base = Fraction(1, 25)
+    return stream

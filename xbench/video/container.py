@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 from xbench.errors import DataError
 
 _MICROSECONDS = 1_000_000
+_PLAY_LISTS = ("concat", "hls", "dash")
 _NEAR_ZERO = 0.000025  # OpenCV's limit below which a rate or duration counts as absent
 
 
@@ -53,6 +54,8 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """
     container = _open(path)
     try:
+        if container.format.name in _PLAY_LISTS:
+            raise UnreadableVideo(path, "it is a play list, not a video")
         streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
         if not streams:
             raise UnreadableVideo(path, "it has no video stream")

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from xbench.video.container import opened
@@ -43,49 +45,57 @@ def decode(path: Path, wanted: Collection[int], transform: Callable[[Pixels], Pi
     """
     result = Decoded()
     last = max(wanted, default=-1)
-    reformatter = VideoReformatter()
-    for frame in _frames(path, result):
-        if result.count in wanted:
-            result.pictures[result.count] = transform(_rgb(frame, reformatter))
-        result.count += 1
-        if result.count > last:
-            result.ended = False
-            break
+    with opened(path) as (container, stream):
+        to_rgb = _Converter(stream.width, stream.height)
+        for frame in _frames(container, stream, result):
+            if result.count in wanted:
+                result.pictures[result.count] = transform(to_rgb(frame))
+            result.count += 1
+            if result.count > last:
+                result.ended = False
+                break
     return result
 
 
-def _frames(path: Path, result: Decoded) -> Iterator[VideoFrame]:
+def _frames(container: InputContainer, stream: VideoStream, result: Decoded) -> Iterator[VideoFrame]:
     """Yield frames until one is faulty, and tell `result` what was wrong."""
-    with opened(path) as (container, stream):
-        packets = filled(container, stream)
-        ended = False
-        while not ended:
-            try:
-                packet = next(packets, None)
-                ended = packet is None
-                frames = stream.codec_context.decode(packet)
-            except av.error.FFmpegError as error:
-                result.fault = error.strerror or str(error)
+    packets = filled(container, stream)
+    ended = False
+    while not ended:
+        try:
+            packet = next(packets, None)
+            ended = packet is None
+            frames = stream.codec_context.decode(packet)
+        except av.error.FFmpegError as error:
+            result.fault = error.strerror or str(error)
+            if result.count:
+                return
+            result.skipped += 1
+            continue
+        for frame in frames:
+            if frame.is_corrupt:
+                result.fault = f"frame {result.count} is corrupt"
                 if result.count:
                     return
                 result.skipped += 1
-                continue
-            for frame in frames:
-                if frame.is_corrupt:
-                    result.fault = f"frame {result.count} is corrupt"
-                    if result.count:
-                        return
-                    result.skipped += 1
-                elif result.count or frame.key_frame or not result.skipped:
-                    result.fault = None
-                    yield frame
+            elif result.count or frame.key_frame or not result.skipped:
+                result.fault = None
+                yield frame
 
 
-def _rgb(frame: VideoFrame, reformatter: VideoReformatter) -> Pixels:
-    """Convert as OpenCV does: bicubic, the display matrix applied where it turns by right angles.
+class _Converter:
+    """Turns decoded frames into RGB pixels as OpenCV does: bicubic, upright, all of the header's size.
 
-    To BGR first: FFmpeg's conversion to RGB is another one, up to 4 levels off where chroma is interpolated.
+    By way of BGR: FFmpeg's conversion to RGB is another one, up to 4 levels off at 10 bit.
     """
-    picture = reformatter.reformat(frame, format="bgr24", interpolation=Interpolation.BICUBIC, threads=1)
-    pixels = np.rot90(picture.to_ndarray()[:, :, ::-1], _QUARTER_TURNS.get(frame.rotation, 0))
-    return np.ascontiguousarray(pixels)
+
+    def __init__(self, width: int, height: int) -> None:
+        self._reformatter = VideoReformatter()
+        self._width, self._height = width or None, height or None
+
+    def __call__(self, frame: VideoFrame) -> Pixels:
+        picture = self._reformatter.reformat(
+            frame, self._width, self._height, "bgr24", interpolation=Interpolation.BICUBIC, threads=1
+        )
+        turns = _QUARTER_TURNS.get(frame.rotation, 0)
+        return np.ascontiguousarray(np.rot90(picture.to_ndarray()[:, :, ::-1], turns))

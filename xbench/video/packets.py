@@ -57,7 +57,11 @@ def scan(path: Path, container: InputContainer, stream: VideoStream) -> Scan:
 
 def filled(container: InputContainer, stream: VideoStream) -> Iterator["Packet[VideoStream]"]:
     """Yield the packets of `stream` that hold data (PyAV ends with an empty one)."""
-    return (packet for packet in container.demux(stream) if packet.size)
+    try:
+        yield from (packet for packet in container.demux(stream) if packet.size)
+    except IndexError:
+        # PyAV 18 trips at the end of a file in which a further stream turned up; all packets came by then.
+        return
 
 
 def _cut_short(path: Path, container: InputContainer, stream: VideoStream, packets: int) -> str | None:
