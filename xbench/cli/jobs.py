@@ -10,9 +10,9 @@ from xbench.data.loading import choose_protocol
 from xbench.errors import UsageError
 from xbench.metrics.ties import Ties
 from xbench.pipeline.request import Request
+from xbench.pipeline.sources import find_sources, miniature_sources, with_miniature_weights
 from xbench.registry.cache import cache_dir
 from xbench.registry.datasets import Protocol, benchmark, benchmarks
-from xbench.registry.folders import default_folders
 from xbench.scorers.catalog import ModelRequest
 
 
@@ -33,10 +33,16 @@ def make_jobs(options: Mapping[str, Any], given: dict[str, Any], default: dict[s
     _check(options, names)
     protocols = {name: choose_protocol(name, options["protocol"]) for name in names}
     checkpoints = per_benchmark("--checkpoint", options["checkpoints"], names)
-    folders = _miniature_folders(options, names) if options["miniature"] else _folders(options, names)
+    annotations = per_benchmark("--annotations", options["annotations"], names)
+    videos = per_benchmark("--videos", options["videos"], names)
+    if options["miniature"]:
+        cache = options["cache_dir"] or cache_dir()
+        sources = {name: miniature_sources(name, cache) for name in names}
+    else:
+        sources = {name: find_sources(name, annotations.get(name), videos.get(name)) for name in names}
     return [
         Job(
-            _request(options, protocols[name], *folders[name], given=given, default=default),
+            _request(options, protocols[name], *sources[name], given=given, default=default),
             _model(options, protocols[name], checkpoints.get(name)),
         )
         for name in names
@@ -46,12 +52,7 @@ def make_jobs(options: Mapping[str, Any], given: dict[str, Any], default: dict[s
 def matrix_request(options: Mapping[str, Any], given: dict[str, Any], default: dict[str, Any]) -> Request:
     """Turn the options of `xbench score` into a request, which has no videos."""
     protocol = choose_protocol(benchmark(options["dataset"]).id, options["protocol"])
-    annotations = options["annotations"]
-    if annotations is None:
-        folders = default_folders(protocol.benchmark)
-        if folders is None:
-            raise UsageError(_where("annotations", protocol.benchmark))
-        annotations = folders[0]
+    annotations, _ = find_sources(protocol.benchmark, options["annotations"], None, needs_videos=False)
     return Request(
         benchmark=protocol.benchmark,
         annotations=annotations,
@@ -81,35 +82,6 @@ def _check(options: Mapping[str, Any], names: Sequence[str]) -> None:
         raise UsageError("--miniature brings its own annotations and videos: leave the options for them out.")
 
 
-def _folders(options: Mapping[str, Any], names: Sequence[str]) -> dict[str, tuple[Path, Path]]:
-    annotations = per_benchmark("--annotations", options["annotations"], names)
-    videos = per_benchmark("--videos", options["videos"], names)
-    folders = {}
-    for name in names:
-        default = default_folders(name)
-        missing = [flag for flag, at in (("annotations", annotations), ("videos", videos)) if name not in at]
-        if default is None and missing:
-            raise UsageError(f"{_where(missing[0], name)} To try xbench without data: --miniature.")
-        here = default or (Path(), Path())
-        folders[name] = annotations.get(name, here[0]), videos.get(name, here[1])
-    return folders
-
-
-def _where(what: str, name: str) -> str:
-    return (
-        f"Where are the {what} of {name}? Give --{what} DIR, or set XBENCH_DATA to the folder that holds "
-        f"{benchmark(name).annotations}/."
-    )
-
-
-def _miniature_folders(options: Mapping[str, Any], names: Sequence[str]) -> dict[str, tuple[Path, Path]]:
-    from xbench.data.miniature import prepare
-
-    cache = options["cache_dir"] or cache_dir()
-    rendered = {name: prepare(name, cache) for name in names}
-    return {name: (paths.annotations, paths.videos) for name, paths in rendered.items()}
-
-
 def _request(
     options: Mapping[str, Any], protocol: Protocol, annotations: Path, videos: Path, **recorded: Any
 ) -> Request:
@@ -133,18 +105,14 @@ def _request(
 
 
 def _model(options: Mapping[str, Any], protocol: Protocol, checkpoint: Path | None) -> ModelRequest:
-    bpe = options["bpe"]
-    if options["miniature"] and checkpoint is None and options["model"] == "xclip":
-        from xbench.data.miniature import checkpoint_path, vocabulary_path
-
-        checkpoint, bpe = checkpoint_path(), bpe or vocabulary_path()
-    return ModelRequest(
+    model = ModelRequest(
         name=options["model"],
         checkpoint=checkpoint,
         clip=options["clip"],
-        bpe=bpe,
+        bpe=options["bpe"],
         precision=options["precision"],
         device=options["device"],
         words=protocol.words,
         frames=protocol.frames,
     )
+    return with_miniature_weights(model) if options["miniature"] else model
