@@ -1,0 +1,114 @@
+"""p-values against full enumeration and the textbook; error rates and power by simulation."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xbench.metrics.significance import (
+    holm,
+    mcnemar,
+    resolvable_difference,
+    resolvable_share,
+    sign_flip,
+    wilcoxon,
+)
+
+
+@given(st.integers(0, 30), st.integers(0, 30))
+def test_mcnemar_is_the_two_sided_binomial_tail(first: int, second: int) -> None:
+    n, smaller = first + second, min(first, second)
+    tail = sum(math.comb(n, k) for k in range(smaller + 1)) / 2**n
+    assert mcnemar(first, second) == pytest.approx(min(1.0, 2 * tail), rel=1e-9)
+    assert mcnemar(first, second) == mcnemar(second, first)
+
+
+def test_runs_that_agree_everywhere_have_p_1() -> None:
+    assert mcnemar(0, 0) == 1.0
+    assert wilcoxon(np.zeros(9)) == 1.0
+    assert sign_flip(np.zeros(9), np.arange(9)) == 1.0
+
+
+def test_wilcoxon_is_the_exact_signed_rank_test_on_few_queries() -> None:
+    differences = np.array([3.0, -1.0, 4.0, 2.0, -5.0, 6.0, 0.0])
+    ranks = np.arange(1, 7)
+    signs = np.array(list(itertools.product([0, 1], repeat=6)))
+    positive = signs @ ranks
+    observed = 1 * 0 + 2 + 3 + 4 + 6  # of 1..6, the magnitudes 1 and 5 are negative
+    extreme = (positive >= observed).mean()
+    assert wilcoxon(differences) == pytest.approx(2 * extreme)
+
+
+@given(st.lists(st.integers(-4, 4), min_size=1, max_size=8), st.integers(0, 5))
+def test_sign_flip_approaches_full_enumeration_by_video(values: list[int], seed: int) -> None:
+    differences, clusters = np.array(values, dtype=float), np.arange(len(values)) // 2
+    sums = np.bincount(clusters, differences)
+    signs = np.array(list(itertools.product([-1, 1], repeat=len(sums))))
+    exact = (np.abs(signs @ sums) >= abs(sums.sum())).mean()
+    assert sign_flip(differences, clusters, resamples=20_000, seed=seed) == pytest.approx(exact, abs=0.02)
+
+
+def test_sign_flip_by_video_ignores_how_often_a_video_is_captioned() -> None:
+    differences = np.array([1.0, 0.0, 1.0, 1.0, 0.0, -1.0])
+    once = sign_flip(differences, np.arange(6))
+    often = sign_flip(np.repeat(differences, 50), np.repeat(np.arange(6), 50))
+    assert once == often
+    assert sign_flip(np.repeat(differences, 50), np.arange(300)) < 0.001
+
+
+def test_tests_of_equal_runs_are_significant_in_5_percent() -> None:
+    random, found = np.random.default_rng(11), {"mcnemar": 0, "wilcoxon": 0, "sign flip": 0}
+    for seed in range(400):
+        ranks = random.geometric(0.3, size=(2, 200))
+        hits = ranks <= 1
+        wins = (hits[0] & ~hits[1]).sum(), (hits[1] & ~hits[0]).sum()
+        found["mcnemar"] += mcnemar(int(wins[0]), int(wins[1])) < 0.05
+        found["wilcoxon"] += wilcoxon((ranks[1] - ranks[0]).astype(float)) < 0.05
+        videos = np.repeat(random.standard_normal(40), 5) + random.standard_normal(200)
+        found["sign flip"] += sign_flip(videos, np.arange(200) // 5, resamples=500, seed=seed) < 0.05
+    assert 0.01 <= found["mcnemar"] / 400 <= 0.07
+    assert 0.03 <= found["wilcoxon"] / 400 <= 0.08
+    assert 0.03 <= found["sign flip"] / 400 <= 0.08
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_is_the_step_down_procedure(p_values: list[float]) -> None:
+    adjusted = holm(p_values)
+    for alpha in (0.01, 0.05, 0.3):
+        rejected, remaining = set(), sorted(range(len(p_values)), key=lambda i: p_values[i])
+        for step, index in enumerate(remaining):
+            if p_values[index] * (len(p_values) - step) > alpha:
+                break
+            rejected.add(index)
+        assert {i for i, p in enumerate(adjusted) if p <= alpha} == rejected
+    assert all(a >= p for a, p in zip(adjusted, p_values, strict=True))
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+
+
+@pytest.mark.parametrize(("queries", "discordance"), [(1000, 0.15), (1000, 0.3), (5000, 0.1)])
+def test_the_resolvable_difference_is_found_in_80_percent(queries: int, discordance: float) -> None:
+    difference = resolvable_share(round(discordance * queries), queries)
+    assert difference is not None
+    random, found = np.random.default_rng(5), 0
+    chances = [(discordance + difference) / 2, (discordance - difference) / 2, 1 - discordance]
+    for wins_first, wins_second, _ in random.multinomial(queries, chances, size=1000):
+        found += mcnemar(int(wins_first), int(wins_second)) < 0.05
+    assert 0.75 <= found / 1000 <= 0.84  # the exact test is a little conservative
+
+
+def test_more_queries_resolve_less_and_agreement_resolves_nothing() -> None:
+    small, large = resolvable_share(100, 1000), resolvable_share(1000, 10_000)
+    assert small is not None
+    assert large is not None
+    assert large < small
+    assert small == pytest.approx(2.8016 * (0.1 / 1000) ** 0.5, rel=0.01)
+    assert resolvable_share(0, 1000) is None
+    assert resolvable_share(1, 1) == 1.0
+    assert resolvable_difference(0.0) is None
+    assert resolvable_difference(1.0) == pytest.approx(1.95996 + 0.84162, rel=1e-5)
