@@ -34,3 +34,11 @@ def slices(pictures: list[Picture], max_frames: int) -> list[Picture]:
     if len(pictures) <= max_frames:
         return pictures
     return [pictures[i] for i in np.linspace(0, len(pictures) - 1, num=max_frames, dtype=int)]
+
+
+def read_in_turn(path: Path) -> list[Picture]:
+    """Return every RGB frame that OpenCV decodes from start to end, without a seek."""
+    capture, pictures = cv2.VideoCapture(str(path)), []
+    while (answer := capture.read())[0]:
+        pictures.append(cv2.cvtColor(answer[1], cv2.COLOR_BGR2RGB))
+    return pictures

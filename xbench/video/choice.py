@@ -1,12 +1,13 @@
 """Which decoded frames of one file are asked for, worked out from its header and packets before decoding."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
 from xbench.video.container import VideoInfo, describe, opened
-from xbench.video.packets import scan
+from xbench.video.packets import Scan, scan
 from xbench.video.sampling import (
     Sampling,
     Window,
@@ -67,18 +68,25 @@ def choose(path: Path, window: Window | None, sampling: Sampling) -> Choice:
         info = describe(container, stream)
         packets = scan(path, container, stream)
         held = packets.frames
-        promised = max(held, info.frames or 0) if packets.fault else held
+        promised = _promised(info, packets)
         if sampling.rule == "uniform":
             wanted = len(uniform_positions(promised, info.fps, window, sampling.max_frames))
             return Choice(info, sampling, window, (), held, promised, wanted, packets.fault, ())
-        count = held if info.frames is None or info.frames < 0 else info.frames
+        count = held if info.frames is None else info.frames
         rough = info.container in _ROUGH_CONTAINERS
         seeker = Seeker(container, stream, packets, info.fps, count)
         targets = _targets(seeker, published_positions(count, info.fps, window), held, plain=rough)
         reorders = (info.container, info.codec) == ("avi", "mpeg4") and stream.codec_context.has_b_frames
         notes = _notes(info, exact=seeker.exact and not rough and not reorders)
-    wanted = published_count(count, info.fps, window)
+    wanted = published_count(promised if info.frames is None else info.frames, info.fps, window)
     return Choice(info, sampling, window, targets, held, promised, wanted, packets.fault, notes)
+
+
+def _promised(info: VideoInfo, packets: Scan) -> int:
+    """Return how many frames the file should hold: more than it does when it is known to have lost some."""
+    if packets.fault is None:
+        return packets.frames
+    return max(packets.frames, packets.frames + math.ceil(info.fps) if info.frames is None else info.frames)
 
 
 def _targets(seeker: Seeker, positions: Iterator[int], frames: int, *, plain: bool) -> tuple[int, ...]:
@@ -90,6 +98,6 @@ def _targets(seeker: Seeker, positions: Iterator[int], frames: int, *, plain: bo
 def _notes(info: VideoInfo, *, exact: bool) -> tuple[str, ...]:
     if info.fps < 1:
         return (UNDER_ONE_FPS,)
-    if info.frames is None or info.frames < 0 or info.codec == "av1":
+    if info.frames is None or info.codec == "av1":
         return (NO_FRAME,)
     return () if exact else (MAY_DIFFER,)

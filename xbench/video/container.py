@@ -77,7 +77,7 @@ def describe(container: InputContainer, stream: VideoStream) -> VideoInfo:
     """Return what the header says, without decoding a frame."""
     fps = _fps(stream)
     duration = _duration(container, stream)
-    frames = stream.frames or (None if duration is None else int(duration * fps + 0.5))
+    frames = stream.frames or (None if duration is None or duration < 0 else int(duration * fps + 0.5))
     return VideoInfo(
         width=stream.width,
         height=stream.height,

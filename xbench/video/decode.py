@@ -5,7 +5,7 @@ Each video is decoded once, from its start to the last wanted frame. Where the p
 or may find another one, the clip's `notes` say so.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from PIL import Image
 from xbench.errors import DataError
 from xbench.video.choice import MAY_DIFFER, Choice, choose
 from xbench.video.container import UnreadableVideo, VideoInfo, probe
-from xbench.video.frames import Decoded, Pixels, decode
+from xbench.video.frames import Pixels, decode
 from xbench.video.sampling import Sampling, Window
 from xbench.video.transform import resize_and_crop
 
@@ -60,38 +60,32 @@ def read_clip(path: Path, window: Window | None, sampling: Sampling, size: int |
     Raises UnreadableVideo when no frame can be had (not a video, no frame in the window), DamagedVideo when
     the file fails after some of the wanted frames.
     """
-    choice = choose(path, window, sampling)
-    decoded = _decode(path, choice, size)
-    frames = min(decoded.count, choice.frames) if decoded.ended else choice.frames
-    source = choice.taken(frames)
-    cause = decoded.fault or choice.fault
-    if not source:
-        raise UnreadableVideo(path, cause or _no_frame(choice, frames))
-    notes = choice.notes or ((MAY_DIFFER,) if decoded.skipped else ())
-    clip = Clip(np.stack([decoded.pictures[index] for index in source]), tuple(source), choice.info, notes)
-    got = len(choice.found(frames))
-    if cause and got < choice.wanted:
-        raise DamagedVideo(path, choice.wanted, got, cause, clip)
-    return clip
-
-
-def _decode(path: Path, choice: Choice, size: int | None) -> Decoded:
-    """Decode what the packets promise; where fewer frames come out, also what is wanted of those."""
 
     def transform(pixels: Pixels) -> Pixels:
         return pixels if size is None else resize_and_crop(Image.fromarray(pixels), size)
 
+    choice = choose(path, window, sampling)
     decoded = decode(path, set(choice.taken(choice.frames)), transform)
-    if decoded.ended:
-        missing = set(choice.taken(min(decoded.count, choice.frames))) - set(decoded.pictures)
-        if missing:
-            decoded.pictures |= decode(path, missing, transform).pictures
-    return decoded
+    if decoded.fault:
+        choice = replace(choice, fault=decoded.fault)
+    frames = min(decoded.count, choice.frames) if decoded.ended else choice.frames
+    source = choice.taken(frames)
+    if not source:
+        raise UnreadableVideo(path, choice.fault or _no_frame(choice, frames))
+    missing = set(source) - set(decoded.pictures)
+    if missing:
+        # Fewer frames came out than the packets promised (two fields each make one), so others are taken.
+        decoded.pictures |= decode(path, missing, transform).pictures
+    notes = choice.notes or ((MAY_DIFFER,) if decoded.skipped and sampling.rule == "published" else ())
+    clip = Clip(np.stack([decoded.pictures[index] for index in source]), tuple(source), choice.info, notes)
+    got = len(choice.found(frames))
+    if choice.fault and got < choice.wanted:
+        raise DamagedVideo(path, choice.wanted, got, choice.fault, clip)
+    return clip
 
 
 def _no_frame(choice: Choice, frames: int) -> str:
-    if not frames:
+    if not frames or choice.window is None:
         return "it holds no frame that decodes"
-    assert choice.window is not None
     start, end = choice.window
     return f"no frame lies between second {start:g} and {end:g} of its {frames / choice.info.fps:.1f} seconds"
