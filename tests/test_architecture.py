@@ -17,6 +17,7 @@ ALLOWED = {
     "reports": LEAVES | {"metrics"},
     "registry": {"errors", "version", "progress"},
     "pipeline": LEAVES | STAGES,
+    "api": LEAVES | STAGES | {"pipeline"},
     "cli": LEAVES | STAGES | {"pipeline"},
 }
 HEAVY = {"torch", "transformers", "pandas", "datasets", "av", "scipy", "PIL", "numpy", "pydantic", "yaml"}

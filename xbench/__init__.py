@@ -1,5 +1,19 @@
-"""xbench: benchmark evaluation harness for video-text retrieval."""
+"""xbench: benchmark evaluation harness for video-text retrieval. The Python API is in `xbench.api`."""
+
+from typing import TYPE_CHECKING, Any
 
 from xbench.version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from xbench.api import Result, evaluate, load_split, run
+
+__all__ = ["Result", "__version__", "evaluate", "load_split", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the API when it is first used: `import xbench` and `xbench --help` stay instant."""
+    if name in __all__:
+        import xbench.api
+
+        return getattr(xbench.api, name)
+    raise AttributeError(f"module 'xbench' has no attribute {name!r}")

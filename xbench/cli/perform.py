@@ -8,10 +8,10 @@ import click
 
 from xbench.cli.jobs import Job
 from xbench.errors import DataError
-from xbench.pipeline.run import check, find_files, run
+from xbench.pipeline.run import check, checkpoint_record, find_files, run
 from xbench.reports.difference import diff
 from xbench.reports.difference_text import render_difference
-from xbench.reports.result import Checkpoint, Result
+from xbench.reports.result import Result
 from xbench.reports.store import save, to_json
 from xbench.reports.text import render, render_many
 from xbench.scorers.base import Scorer
@@ -30,7 +30,7 @@ def perform(jobs: Sequence[Job], output: Path, *, as_json: bool) -> None:
     results = []
     for job in jobs:
         scorer = built.get(job.model)
-        result, per_query = run(scorer, job.request, _checkpoint(job.model, scorer))
+        result, per_query = run(scorer, job.request, checkpoint_record(job.model.checkpoint, scorer))
         path, saved = save(result, per_query, output)
         click.echo(f"Saved {path}", err=True)
         results.append(saved)
@@ -81,12 +81,6 @@ class _Models:
             self._built = None  # free the last one before the next is loaded
             self._built = request, build(request)
         return self._built[1]
-
-
-def _checkpoint(model: ModelRequest, scorer: Scorer) -> Checkpoint | None:
-    if model.checkpoint is None or scorer.identity is None:
-        return None
-    return Checkpoint(file=model.checkpoint.name, sha256=scorer.identity["weights"])
 
 
 def _print_json(results: Sequence[Result], *, single: bool) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xbench.data.protocol import Recognition
 from xbench.data.split import Split
 from xbench.errors import DataError
 from xbench.metrics.ranking import t2v_counts, v2t_counts
@@ -20,27 +21,53 @@ from xbench.scorers.weights import file_sha256
 def score_matrix(path: Path, request: Request) -> tuple[Result, PerQuery]:
     """Rank the scores of an .npy file: rows are the protocol's captions, columns its videos, in its order.
 
-    Raises DataError when the file is no such matrix, when its shape is not that of the protocol, and when a
-    score is not finite (unless ties are counted as the published code does).
+    Raises DataError when the file is no such matrix, and as `record_matrix` does.
     """
+    split, recognition = load(request)
+    matrix = _read(path)
+    file = Checkpoint(file=path.name, sha256=file_sha256(path))
+    return record_matrix(matrix, request, split, recognition, name=path.stem, file=file)
+
+
+def record_matrix(
+    matrix: Any,
+    request: Request,
+    split: Split,
+    recognition: Recognition,
+    *,
+    name: str,
+    file: Checkpoint | None = None,
+) -> tuple[Result, PerQuery]:
+    """Rank a similarity matrix [T, V] (NumPy or torch, real numbers) of a split and make its record.
+
+    name: what the record calls the scores; file: where they were read from.
+
+    Raises DataError when its shape is not the split's, and when a score is not finite (unless ties are
+    counted as the published code does).
+    """
+    _check_shape(tuple(matrix.shape), split, name)
     clock = Clock()
-    with clock("annotations"):
-        split, recognition = load(request)
-    matrix = _read(path, split)
     with clock("rank"):
         counts = (
             t2v_counts(matrix, split.caption_to_video),
             v2t_counts(matrix, split.caption_to_video, split.v2t),
         )
-    scoring = Scoring(
-        ScorerRecord(name=path.stem, settings={"similarity": path.name, "dtype": str(matrix.dtype)}),
-        Checkpoint(file=path.name, sha256=file_sha256(path)),
-        precision=str(matrix.dtype),
-    )
+    settings: dict[str, Any] = {"similarity": name, "dtype": str(matrix.dtype)}
+    scoring = Scoring(ScorerRecord(name=name, settings=settings), file, precision=str(matrix.dtype))
     return make_record(request, Seen(split, recognition, split), scoring, counts, clock.seconds)
 
 
-def _read(path: Path, split: Split) -> NDArray[Any]:
+def _check_shape(shape: tuple[int, ...], split: Split, name: str) -> None:
+    expected = (len(split.captions), len(split.videos))
+    if shape != expected:
+        turned = " It is the other way round: transpose it." if shape == expected[::-1] else ""
+        raise DataError(
+            f"{name} has shape {shape}, but {split.protocol} needs {expected}: rows captions, columns "
+            f"videos, in the protocol's order.{turned}"
+        )
+
+
+def _read(path: Path) -> NDArray[Any]:
     try:
         matrix: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError as error:
@@ -51,11 +78,4 @@ def _read(path: Path, split: Split) -> NDArray[Any]:
         ) from error
     if not isinstance(matrix, np.ndarray) or matrix.dtype.kind not in "fiu":
         raise DataError(f"{path} is not an array of real numbers. Write it with numpy.save(path, array).")
-    expected = (len(split.captions), len(split.videos))
-    if matrix.shape != expected:
-        turned = " It is the other way round: save its transpose." if matrix.shape == expected[::-1] else ""
-        raise DataError(
-            f"{path} has shape {matrix.shape}, but {split.protocol} needs {expected}: rows captions, columns "
-            f"videos, in the protocol's order.{turned}"
-        )
     return matrix

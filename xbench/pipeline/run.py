@@ -148,3 +148,10 @@ def _describe(scorer: Scorer, checkpoint: Checkpoint | None) -> Scoring:
         precision=str(settings.get("precision", "")),
         device=str(settings.get("device", "")),
     )
+
+
+def checkpoint_record(checkpoint: Path | None, scorer: Scorer) -> Checkpoint | None:
+    """Name the weights in a record; None for a scorer that was not made from one file."""
+    if checkpoint is None or scorer.identity is None:
+        return None
+    return Checkpoint(file=checkpoint.name, sha256=scorer.identity["weights"])

@@ -1,0 +1,16 @@
+"""The Python API: what the command line does, as functions.
+
+    import xbench
+
+    result = xbench.run("xclip", "didemo", checkpoint="pytorch_model.bin.4", annotations=..., videos=...)
+    result = xbench.run(model, "msrvtt", annotations=..., videos=...)      # a scorer object in memory
+    result = xbench.evaluate(similarity, caption_to_video=[0, 0, 1, 2])    # a matrix you have
+    result.metrics["t2v"]["R@1"].value
+
+Nothing here keeps state between calls. Progress goes to stderr, results are returned and saved on request.
+"""
+
+from xbench.api.calls import evaluate, load_split, run
+from xbench.api.result import Result
+
+__all__ = ["Result", "evaluate", "load_split", "run"]

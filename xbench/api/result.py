@@ -1,0 +1,97 @@
+"""A result as Python sees it: the record, its per-query counts, and ways to look at them."""
+
+import html
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xbench.reports import store
+from xbench.reports.difference import Difference
+from xbench.reports.difference import diff as _diff
+from xbench.reports.per_query import PerQuery
+from xbench.reports.result import Direction, Metric
+from xbench.reports.result import Result as Record
+from xbench.reports.text import render
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, repr=False)
+class Result:
+    """What an evaluation gives. Printed, it is the table of the command line; in a notebook, an HTML table.
+
+    record: everything that can change the numbers, typed (see `xbench.reports.result`). per_query: the counts
+    of every query, from which comparisons and other tie policies follow.
+    """
+
+    record: Record
+    per_query: PerQuery
+    path: Path | None = None
+    """The record's file, None before it is saved."""
+
+    @property
+    def metrics(self) -> dict[Direction, dict[str, Metric]]:
+        """`metrics["t2v"]["R@1"].value`; recalls in percent."""
+        return self.record.metrics
+
+    @property
+    def comparable(self) -> bool:
+        """Whether the numbers may stand beside published ones of the same protocol."""
+        return self.record.comparable
+
+    @property
+    def not_comparable_because(self) -> tuple[str, ...]:
+        """Why not; empty when they may."""
+        return tuple(self.record.not_comparable_because)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Result":
+        """Read a saved result with its per-query counts.
+
+        Raises DataError when the record or its counts are missing, damaged or not each other's.
+        """
+        record = store.load(Path(path))
+        return cls(record, store.load_per_query(Path(path), record), Path(path))
+
+    def save(self, folder: str | Path) -> "Result":
+        """Write the record and its counts into a folder, atomically; return the result with its path."""
+        path, record = store.save(self.record, self.per_query, Path(folder))
+        return Result(record, self.per_query, path)
+
+    def diff(self, model: str | None = None) -> Difference:
+        """Return the difference from the published numbers of this model, or of another named one."""
+        return _diff(self.record, model)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return a row per direction and measure: direction, metric, value, low, high (None: no interval)."""
+        import pandas as pd
+
+        rows = [
+            (direction, name, metric.value, metric.low, metric.high)
+            for direction, metrics in self.metrics.items()
+            for name, metric in metrics.items()
+        ]
+        return pd.DataFrame(rows, columns=["direction", "metric", "value", "low", "high"])
+
+    def __str__(self) -> str:
+        """Return the table that the command line prints."""
+        return render(self.record)
+
+    def __repr__(self) -> str:
+        """Return a short line."""
+        recalls = ", ".join(
+            f"{side} R@1 {metrics['R@1'].value:.1f}"
+            for side, metrics in self.metrics.items()
+            if "R@1" in metrics
+        )
+        return f"<xbench.Result {self.record.protocol.requested} {self.record.scorer.name}: {recalls}>"
+
+    def _repr_html_(self) -> str:
+        """Return the table for a notebook."""
+        record = self.record
+        wide = self.to_frame().pivot_table(index="direction", columns="metric", values="value", sort=False)
+        reasons = "".join(f"<li>{html.escape(reason)}</li>" for reason in record.not_comparable_because)
+        verdict = f"<p>NOT COMPARABLE with published numbers:</p><ul>{reasons}</ul>" if reasons else ""
+        head = html.escape(f"{record.protocol.requested}: {record.scorer.name}")
+        return f"<p><b>{head}</b></p>{wide.to_html(float_format='{:.1f}'.format)}{verdict}"
