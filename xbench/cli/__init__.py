@@ -13,6 +13,8 @@ COMMANDS = {
     "run": "xbench.cli.run",
     "score": "xbench.cli.score",
     "diff": "xbench.cli.diff",
+    "compare": "xbench.cli.compare",
+    "datasets": "xbench.cli.datasets",
     "cache": "xbench.cli.cache",
     "miniature": "xbench.cli.miniature",
 }
@@ -22,6 +24,8 @@ _SUMMARIES = {
     "run": "Evaluate a model on a benchmark: features, similarity, ranks, metrics, diff with the paper.",
     "score": "Metrics of a similarity matrix that you already have.",
     "diff": "Compare a result with the published numbers of its protocol.",
+    "compare": "Whether saved runs differ by more than chance.",
+    "datasets": "The benchmarks and protocols: list, show, verify a copy, fetch annotations.",
     "cache": "List or clear the cached features.",
     "miniature": "Write the small rendered benchmarks out, to look at and to try things on.",
 }

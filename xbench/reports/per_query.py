@@ -23,7 +23,7 @@ class PerQuery:
 
     t2v: one query per caption. v2t: one per video that has captions, in video order. caption_to_video: int64
     [T]. caption_keys: uint64 [T], of video id and caption; video_keys: uint64 [V], of the video ids. Equal
-    keys mean equal queries, whatever their order.
+    keys mean equal queries, whatever their order and the white space in the captions.
     """
 
     t2v: Counts
@@ -43,7 +43,9 @@ class PerQuery:
     ) -> "PerQuery":
         """Make it from the captions [T] and video ids [V] of the split that was scored."""
         owners = [video_ids[video] for video in caption_to_video]
-        lines = [f"{video}\t{caption}" for video, caption in zip(owners, captions, strict=True)]
+        lines = [
+            f"{video}\t{' '.join(caption.split())}" for video, caption in zip(owners, captions, strict=True)
+        ]
         return cls(t2v, v2t, caption_to_video, _keys(lines), _keys(video_ids))
 
     def to_bytes(self) -> bytes:
