@@ -127,6 +127,7 @@ def _protocol(seen: Seen) -> ProtocolRecord:
         title=known.title if known else "",
         v2t=seen.loaded.v2t,
         fingerprint=Fingerprint(**asdict(seen.loaded.fingerprint())),
+        source=seen.loaded.source,
         notes=list(seen.recognition.notes),
     )
 

@@ -52,6 +52,8 @@ class ProtocolRecord(_Part):
     title: str = ""
     v2t: Literal["group-max", "any-caption"] = "group-max"
     fingerprint: Fingerprint
+    source: str | None = None
+    """Where the annotations came from, with the revision, when they came from a hub."""
     notes: list[str] = []
     """What recognition said: in what the files differ, which mishap they show."""
 
