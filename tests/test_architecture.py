@@ -54,7 +54,11 @@ def test_every_file_is_small_enough_for_one_room() -> None:
         assert lines <= 200, f"{path.relative_to(PACKAGE.parent)} has {lines} lines: more than one room"
 
 
-LOADED_LATE = {"jobs", "perform"}  # by `xbench run`, once its options are known to be well-formed
+LOADED_LATE = {
+    "datasets_text",
+    "jobs",
+    "perform",
+}  # by a command, once its options are known to be well-formed
 COMMANDS = sorted(path for path in (PACKAGE / "cli").glob("*.py") if path.stem not in LOADED_LATE)
 
 

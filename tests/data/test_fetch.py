@@ -301,6 +301,6 @@ def test_every_runnable_protocol_but_lsmdc_can_be_fetched() -> None:
 
     for name in ("msrvtt", "msvd", "didemo", "activitynet"):
         entry = benchmark(name)
-        for group in wanted_files(entry, list(entry.protocols.values())):
+        for group in wanted_files(list(entry.protocols.values())):
             assert set(group) & set(entry.fetch), group
     assert benchmark("lsmdc").fetch == {}

@@ -26,7 +26,7 @@ class Outcome:
         return self.state in ("fetched", "already there")
 
 
-def wanted_files(benchmark: Benchmark, protocols: Sequence[Protocol]) -> list[tuple[str, ...]]:
+def wanted_files(protocols: Sequence[Protocol]) -> list[tuple[str, ...]]:
     """The files that protocols are read from, each with its alternatives, without repetition."""
     groups = [
         (names,) if isinstance(names, str) else names
@@ -50,13 +50,13 @@ def fetch(
     except OSError as error:
         raise DataError(f"{folder} cannot be made a folder: {error.strerror or error}.") from None
     with _only_one(folder):
-        return [_fetch_one(names, benchmark, folder, advance) for names in wanted_files(benchmark, protocols)]
+        return [_fetch_one(names, benchmark, folder, advance) for names in wanted_files(protocols)]
 
 
 def bytes_to_fetch(benchmark: Benchmark, protocols: Sequence[Protocol], folder: Path) -> int:
     """How many bytes `fetch` will ask for, at most."""
     total = 0
-    for names in wanted_files(benchmark, protocols):
+    for names in wanted_files(protocols):
         name = _fetchable(names, benchmark)
         if name and not any((folder / each).exists() for each in names):
             file = benchmark.fetch[name]
