@@ -1,0 +1,1 @@
+"""Training of the miniature checkpoint that ships with xbench; see ../train_miniature.py."""

@@ -1,0 +1,75 @@
+"""Training clips as arrays: drawn, sampled and transformed as the harness does with files."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import av
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from xbench.data.miniature.benchmarks import MANNERS, Manner, clips, told
+from xbench.data.miniature.captions import caption
+from xbench.data.miniature.dice import Dice
+from xbench.data.miniature.drawing import frame
+from xbench.data.miniature.encoding import FPS
+from xbench.data.miniature.grammar import four, single
+from xbench.data.miniature.scene import Scene
+from xbench.scorers.base import VideoInput
+from xbench.video.sampling import cut, published_positions
+from xbench.video.transform import normalise, resize_and_crop
+
+FRAMES, WORDS, SIZE = 12, 32, 64
+_INPUT = VideoInput(size=SIZE, max_frames=FRAMES)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A training scene, which benchmark's manner it is told in, and when its frames are taken."""
+
+    scene: Scene
+    manner: Manner
+
+    @property
+    def times(self) -> list[float]:
+        """Seconds of the frames that the published sampling takes from the clip."""
+        count = self.scene.seconds * FPS
+        positions = [at for at in published_positions(count, FPS, None) if at < count]
+        return [positions[index] / FPS for index in cut(len(positions), FRAMES)]
+
+    def text(self, dice: Dice) -> str:
+        """Tell the scene, in other words each time."""
+        if self.manner.style.long:
+            return " ".join(told(self.scene, self.manner, dice))
+        return caption(self.scene, self.manner.voice, dice)
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """Draw the frames: uint8 [F, 3, SIZE, SIZE]."""
+        return np.stack([to_pixels(frame(self.scene, time)) for time in self.times])
+
+
+Bunch = list[Example]
+"""One scene, or four that differ only in direction or order and belong in one batch."""
+
+
+def bunches(seed: int) -> Iterator[Bunch]:
+    """Yield training scenes without end. None means the same as a scene of the five test galleries."""
+    tested = {clip.scene.meaning() for benchmark in MANNERS for clip in clips(benchmark)}
+    dice, manners = Dice(f"training {seed}"), tuple(MANNERS.values())
+    while True:
+        manner = dice.pick(manners)
+        scenes = four(dice, manner.style) if dice.chance(0.4) else [single(dice, manner.style)]
+        meanings = {scene.meaning() for scene in scenes}
+        if len(meanings) == len(scenes) and not meanings & tested:
+            yield [Example(scene, manner) for scene in scenes]
+
+
+def to_pixels(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Turn I420 planes into uint8 RGB [3, SIZE, SIZE] as the harness transforms a decoded frame."""
+    image = av.VideoFrame.from_ndarray(picture, format="yuv420p").to_image()
+    return resize_and_crop(image, SIZE)
+
+
+def normalised(pixels: NDArray[np.uint8]) -> torch.Tensor:
+    """Return float32 frames as the model sees them."""
+    return normalise(torch.from_numpy(pixels), _INPUT.mean, _INPUT.std)
