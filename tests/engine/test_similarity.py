@@ -52,7 +52,7 @@ def test_streamed_counts_equal_those_of_the_whole_matrix(data: st.DataObject) ->
         owner = owner[torch.randperm(len(owner), generator=generator).numpy()]
     words = data.draw(st.integers(1, len(owner)))
     captions = [f"caption {i}" for i in torch.randint(words, (len(owner),), generator=generator).tolist()]
-    texts, rows = distinct(captions)
+    texts, rows = distinct(captions, owner)
     text = torch.randint(-2, 3, (len(texts), 3), generator=generator).float()
     video = torch.randint(-2, 3, (videos, 3), generator=generator).float()
     if data.draw(st.booleans()):
@@ -60,8 +60,11 @@ def test_streamed_counts_equal_those_of_the_whole_matrix(data: st.DataObject) ->
     block = data.draw(st.tuples(st.integers(1, 9), st.integers(1, 9)))
     rule = data.draw(st.sampled_from(["group-max", "any-caption"]))
 
+    memory = data.draw(st.sampled_from([0, 100, 1000, 1 << 30]))
+
     scorer = DotScorer(block)
-    t2v, v2t = rank(scorer, table(text, 5), table(video, 2), Queries(rows, owner), rule)  # type: ignore[arg-type]
+    queries = Queries(rows, owner)
+    t2v, v2t = rank(scorer, table(text, 5), table(video, 2), queries, rule, memory=memory)  # type: ignore[arg-type]
 
     matrix = (text @ video.T)[torch.from_numpy(rows)]
     assert_equal(t2v, t2v_counts(matrix, owner))
@@ -71,7 +74,7 @@ def test_streamed_counts_equal_those_of_the_whole_matrix(data: st.DataObject) ->
 
 def test_equal_captions_tie_exactly_in_floating_point() -> None:
     captions = ["a", "b", "a", "c", "a"]
-    texts, rows = distinct(captions)
+    texts, rows = distinct(captions, np.arange(5))
     assert texts == ["a", "b", "c"]
     generator = torch.Generator().manual_seed(0)
     text, video = torch.randn(3, 64, generator=generator), torch.randn(5, 64, generator=generator)
@@ -104,6 +107,35 @@ def test_a_run_that_fails_leaves_no_matrix_behind(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), save_matrix(tmp_path / "sim.npy", 2, 2):
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
+
+
+def test_scores_are_the_same_to_the_bit_whatever_the_memory() -> None:
+    generator = torch.Generator().manual_seed(3)
+    text, video = torch.randn(37, 33, generator=generator), torch.randn(29, 33, generator=generator)
+    queries = Queries(np.arange(37), np.arange(37) % 29)
+    strips = []
+    for memory in (0, 2000, 1 << 30):
+        seen: list[torch.Tensor] = []
+        rank(
+            DotScorer((5, 4)),  # type: ignore[arg-type]
+            table(text, 6),
+            table(video, 1),
+            queries,
+            "group-max",
+            memory=memory,
+            on_strip=lambda columns, strip, seen=seen: seen.append(strip),
+        )
+        strips.append(torch.cat(seen, dim=1))
+    assert torch.equal(strips[0], strips[1])
+    assert torch.equal(strips[0], strips[2])
+
+
+def test_few_tiles_hold_right_pairs_however_the_captions_are_ordered() -> None:
+    owners = np.random.default_rng(0).permutation(np.repeat(np.arange(100), 3))
+    texts, rows = distinct([f"caption {index}" for index in range(300)], owners)
+    tiles = set(zip((rows // 10).tolist(), (owners // 10).tolist(), strict=True))
+    assert len(texts) == 300
+    assert len(tiles) == 30
 
 
 def test_the_block_shape_does_not_depend_on_how_features_are_sharded() -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xbench.cli.options import per_benchmark
+from xbench.cli.options import key_values, per_benchmark
 from xbench.data.loading import choose_protocol
 from xbench.errors import UsageError
 from xbench.metrics.ties import Ties
@@ -96,6 +96,7 @@ def _request(
         ties=Ties[options["ties"].upper()],
         batch_size=options["batch_size"],
         workers=options["workers"],
+        memory=int(options["memory"] * 2**30) if options["memory"] else None,
         cache=None if options["no_cache"] else options["cache_dir"] or cache_dir(),
         save_similarity=options["save_similarity"],
         miniature=options["miniature"],
@@ -114,5 +115,6 @@ def _model(options: Mapping[str, Any], protocol: Protocol, checkpoint: Path | No
         device=options["device"],
         words=protocol.words,
         frames=protocol.frames,
+        args=key_values("--model-args", options["model_args"]),
     )
     return with_miniature_weights(model) if options["miniature"] else model

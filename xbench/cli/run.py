@@ -12,7 +12,14 @@ _file = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command("run", context_settings={"show_default": True})
-@click.option("--model", default="xclip", help="xclip, or xclip-zeroshot (starts from CLIP weights).")
+@click.option(
+    "--model",
+    default="xclip",
+    help="A name (see `xbench models list`), or your own: path/to/file.py:Class, package.module:Class.",
+)
+@click.option(
+    "--model-args", multiple=True, metavar="KEY=VALUE", help="An argument of the model. Repeatable."
+)
 @click.option(
     "--dataset",
     "datasets",
@@ -57,6 +64,12 @@ _file = click.Path(path_type=Path, dir_okay=False)
     "--batch-size", type=click.IntRange(min=1), help="Videos per encoder call.  [default: 256 frames]"
 )
 @click.option("--workers", type=click.IntRange(min=1), default=2, help="Threads that decode ahead.")
+@click.option(
+    "--memory",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="GIB",
+    help="For scoring; changes no number.  [default: 1/4 of RAM]",
+)
 @click.option("--limit", type=click.IntRange(min=1), help="Score only the first N videos (NOT COMPARABLE).")
 @click.option("--allow-missing", is_flag=True, help="Score without missing videos (NOT COMPARABLE).")
 @click.option(

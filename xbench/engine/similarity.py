@@ -1,9 +1,10 @@
 """The block engine: any scorer, any size, bounded memory, ranks counted while the matrix streams by.
 
 The T x V matrix is cut into tiles of the scorer's own block shape, a function of the model and the device
-only, never of memory, threads or data. Equal captions share one row, so their ties are exact. A column strip
-[T, v] of a few videos is all that is held at a time; the tiles that hold right pairs are scored first and
-kept until their strip is counted, because the right item's score must come from the same tile as its rivals'.
+only, never of memory, threads or data. Equal captions share one row, so their ties are exact. Counting needs
+one column strip [T, v] at a time; a memory budget says how many strips are scored in one pass over the texts.
+The tiles that hold right pairs are scored first and kept until their strip is counted, because the right
+item's score must come from the same tile as its rivals'.
 """
 
 import os
@@ -17,12 +18,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from xbench.engine.grid import Grid, Kept
 from xbench.engine.table import FeatureTable
-from xbench.errors import DataError, ModelError
+from xbench.errors import DataError
 from xbench.metrics.counts import Counts
 from xbench.metrics.groups import CaptionGroups
 from xbench.metrics.ranking import Tally, V2TRule, v2t_strip_counts
-from xbench.scorers.base import Features, Scorer
+from xbench.scorers.base import Scorer
 
 Ints = NDArray[np.int64]
 OnStrip = Callable[[slice, torch.Tensor], None]
@@ -39,11 +41,16 @@ class Queries:
     """int64 [T]: the index of each caption's video."""
 
 
-def distinct(texts: Sequence[str]) -> tuple[list[str], Ints]:
-    """Return the U distinct texts in order of first appearance and, for each of the T texts, its row."""
+def distinct(texts: Sequence[str], owners: Ints) -> tuple[list[str], Ints]:
+    """Return the U distinct texts, by the first video that has them, and each of the T texts' row among them.
+
+    owners: int64 [T], the videos. Whatever the order of the captions, right pairs then lie near the diagonal,
+    so that few tiles hold any.
+    """
     rows: dict[str, int] = {}
-    index = [rows.setdefault(text, len(rows)) for text in texts]
-    return list(rows), np.array(index, dtype=np.int64)
+    for caption in np.argsort(owners, kind="stable"):
+        rows.setdefault(texts[caption], len(rows))
+    return list(rows), np.array([rows[text] for text in texts], dtype=np.int64)
 
 
 def rank(
@@ -53,22 +60,22 @@ def rank(
     queries: Queries,
     v2t: V2TRule,
     *,
+    memory: int = 1 << 30,
     on_strip: OnStrip = lambda columns, strip: None,
     on_pairs: Callable[[int], None] = lambda count: None,
 ) -> tuple[Counts, Counts]:
     """Score every caption against every video and return the (t2v, v2t) counts.
 
-    texts: features of the U distinct texts; videos: of the V videos. on_strip gets each column slice with its
-    float32 [T, v] scores, e.g. to save the matrix. on_pairs is told how many of the U x V pairs are done.
-    Memory: one strip, the tiles that hold right pairs, and O(T + V).
+    texts: features of the U distinct texts; videos: of the V videos. memory: bytes that the scores and video
+    features of one pass may take; one strip is the least. It changes no number. on_strip gets each column
+    slice with its float32 [T, v] scores, in order. on_pairs is told how many of the U x V pairs are done.
     """
-    grid = _Grid(scorer, texts, videos, on_pairs)
+    grid = Grid(scorer, texts, videos, on_pairs)
     kept, right = _right_tiles(grid, queries)
     t2v, v2t_parts, groups = Tally(right), [], CaptionGroups(queries.video)
     rows = torch.from_numpy(queries.row)
-    for strip_index in range(grid.columns):
-        columns = grid.column_slice(strip_index)
-        strip = grid.strip(strip_index, kept)[rows]
+    for column, whole in grid.strips(kept, memory):
+        columns, strip = grid.column_slice(column), whole[rows]
         inside = (queries.video >= columns.start) & (queries.video < columns.stop)
         own = torch.from_numpy(np.where(inside, queries.video - columns.start, -1))
         t2v.add(strip, own)
@@ -115,59 +122,18 @@ def _allocate(path: Path, captions: int, videos: int) -> "np.memmap[tuple[int, .
     return matrix
 
 
-class _Grid:
-    """The tiles of the U x V matrix, scored on demand."""
-
-    def __init__(
-        self, scorer: Scorer, texts: FeatureTable, videos: FeatureTable, on_pairs: Callable[[int], None]
-    ) -> None:
-        self.height, self.width = scorer.block
-        self._scorer, self._texts, self._videos, self._on_pairs = scorer, texts, videos, on_pairs
-        self.rows = -(-len(texts) // self.height)
-        self.columns = -(-len(videos) // self.width)
-
-    def column_slice(self, column: int) -> slice:
-        return slice(column * self.width, min((column + 1) * self.width, len(self._videos)))
-
-    def row_slice(self, row: int) -> slice:
-        return slice(row * self.height, min((row + 1) * self.height, len(self._texts)))
-
-    def tile(self, row: int, column: int, videos: Features) -> torch.Tensor:
-        rows, columns = self.row_slice(row), self.column_slice(column)
-        scores = self._scorer.similarity(self._texts.rows(rows.start, rows.stop), videos)
-        shape = (rows.stop - rows.start, columns.stop - columns.start)
-        if tuple(scores.shape) != shape:
-            raise ModelError(
-                f"similarity of {self._scorer.name} returned shape {tuple(scores.shape)} for {shape[0]} texts"
-                f" and {shape[1]} videos: it must be {shape}"
-            )
-        self._on_pairs(scores.numel())
-        return scores.detach().to("cpu", torch.float32)
-
-    def video_block(self, column: int) -> Features:
-        columns = self.column_slice(column)
-        return self._videos.rows(columns.start, columns.stop)
-
-    def strip(self, column: int, kept: dict[tuple[int, int], torch.Tensor]) -> torch.Tensor:
-        """Score one column strip [U, v], taking the tiles that are kept from there."""
-        videos = self.video_block(column)
-        tiles = [kept.pop((row, column), None) for row in range(self.rows)]
-        return torch.cat(
-            [self.tile(row, column, videos) if tile is None else tile for row, tile in enumerate(tiles)]
-        )
-
-
-def _right_tiles(grid: _Grid, queries: Queries) -> tuple[dict[tuple[int, int], torch.Tensor], torch.Tensor]:
+def _right_tiles(grid: Grid, queries: Queries) -> tuple[Kept, torch.Tensor]:
     """Score the tiles that hold right pairs; return them by (row, column) and the right scores [T]."""
     wanted: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
     tile_rows, tile_columns = queries.row // grid.height, queries.video // grid.width
     for caption, (row, column) in enumerate(zip(tile_rows.tolist(), tile_columns.tolist(), strict=True)):
         wanted[column][row].append(caption)
-    kept, right = {}, torch.empty(len(queries.row))
+    kept: Kept = {}
+    right = torch.empty(len(queries.row))
     for column, by_row in wanted.items():
         videos = grid.video_block(column)
         for row, captions in by_row.items():
-            tile = kept[row, column] = grid.tile(row, column, videos)
+            tile = kept[row, column] = grid.tile(row, column, grid.text_block(row), videos)
             inside = queries.row[captions] % grid.height, queries.video[captions] % grid.width
             right[captions] = tile[inside]
     return kept, right

@@ -26,6 +26,8 @@ class Request:
     """Videos per call of the encoder; None: as many as make about 256 frames."""
     workers: int = 2
     """Threads that decode ahead of the encoder."""
+    memory: int | None = None
+    """Bytes that scores and video features may take while scoring; None: a quarter of RAM."""
     cache: Path | None = None
     """The cache folder; None: features are kept for this run only."""
     save_similarity: Path | None = None

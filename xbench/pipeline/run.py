@@ -1,5 +1,6 @@
 """run(): annotations + videos -> split -> features -> similarity -> ranks -> metrics -> result."""
 
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -127,7 +128,7 @@ def _score(
 ) -> tuple[Counts, Counts]:
     """Encode the texts and rank both ways, saving the matrix when that is asked for."""
     name = request.benchmark
-    texts, rows = distinct([caption.text for caption in split.captions])
+    texts, rows = distinct([caption.text for caption in split.captions], split.caption_to_video)
     with clock("encode texts"), stage(f"{name}: encoding captions", len(texts), "texts") as advance:
         text_features = encode_texts(scorer, store, texts, advance)
     queries = Queries(rows, split.caption_to_video)
@@ -137,6 +138,10 @@ def _score(
         stage(f"{name}: scoring", len(texts) * len(videos), "pairs") as advance,
     ):
         return rank(scorer, text_features, videos, queries, split.v2t, on_strip=on_strip, on_pairs=advance)
+
+
+def _quarter_of_ram() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
 
 
 def _describe(scorer: Scorer, checkpoint: Checkpoint | None) -> Scoring:
