@@ -14,6 +14,12 @@ class XbenchError(Exception):
     exit_code = 1
 
 
+class Regression(XbenchError):
+    """A check that found a metric worse than its baseline allows."""
+
+    exit_code = 1
+
+
 class UsageError(XbenchError):
     """A wrong option, an unknown name, or options that do not go together."""
 

@@ -49,14 +49,15 @@ def _cells(contrast: Contrast) -> list[str]:
         measure.format(contrast.second),
         f"{contrast.difference:+.{digits}f}{'*' if contrast.p_holm < ALPHA else ''}",
         f"{contrast.low:+.{digits}f} to {contrast.high:+.{digits}f}",
-        _p(contrast.p),
-        _p(contrast.p_holm),
+        format_p(contrast.p),
+        format_p(contrast.p_holm),
         f"{contrast.wins_first}:{contrast.wins_second}",
         resolves,
     ]
 
 
-def _p(value: float) -> str:
+def format_p(value: float) -> str:
+    """Print a p-value with three decimals and no leading zero."""
     return "<.001" if value < 0.001 else f"{value:.3f}".removeprefix("0")
 
 
@@ -79,10 +80,11 @@ def _legend(comparison: Comparison) -> list[str]:
 def _paragraph(line: str, style: Format) -> str:
     if style == "text":
         return textwrap.fill(line, WIDTH, subsequent_indent="  ")
-    return _latex(line) if style == "latex" else _markdown(line)
+    return _latex(line) if style == "latex" else escape_markdown(line)
 
 
-def _markdown(line: str) -> str:
+def escape_markdown(line: str) -> str:
+    """Return a line in which nothing is markup."""
     return "".join(f"\\{char}" if char in "\\`*_[]<>|#" else char for char in line)
 
 

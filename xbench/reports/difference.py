@@ -81,7 +81,7 @@ class Difference:
 
 def diff(result: Result, model: str | None = None) -> Difference:
     """Set a result beside the published numbers of its model, or of `model`."""
-    name = model or published_model(result.scorer.name, _setting(result, "variant"))
+    name = model or published_model(result.scorer.name, result.scorer.setting("variant"))
     of_benchmark = entries(benchmark=result.benchmark)
     own = [entry for entry in of_benchmark if entry.claim.model == name]
     comparisons = sorted((_compare(result, entry) for entry in own), key=_order(result))
@@ -95,7 +95,7 @@ def diff(result: Result, model: str | None = None) -> Difference:
 
 
 def _order(result: Result) -> Any:
-    backbone = _setting(result, "backbone")
+    backbone = result.scorer.setting("backbone")
     return lambda each: (len(each.reasons), each.claim.backbone != backbone, each.claim.backbone)
 
 
@@ -134,7 +134,7 @@ def _reasons(result: Result, claim: Claim) -> list[str]:
     own = result.protocol.matched or "no known protocol"
     if claim.protocol != own:
         reasons.append(f"the claim is for {claim.protocol}, the result for {own}")
-    backbone = _setting(result, "backbone")
+    backbone = result.scorer.setting("backbone")
     if claim.backbone != backbone:
         reasons.append(
             f"the claim is for {claim.backbone}, the result for {backbone or 'an unknown backbone'}"
@@ -146,7 +146,7 @@ def _reasons(result: Result, claim: Claim) -> list[str]:
     if result.scorer.name.endswith("zeroshot") != (claim.setting == "zero-shot"):
         own_setting = "zero-shot" if result.scorer.name.endswith("zeroshot") else "fine-tuned"
         reasons.append(f"the claim is {claim.setting}, the result {own_setting}")
-    variant = _setting(result, "variant")
+    variant = result.scorer.setting("variant")
     if claim.model == "X-CLIP" and variant not in (None, "seqTransf"):
         reasons.append(f"the claim is for seqTransf, the result for {variant}")
     return reasons
@@ -177,8 +177,3 @@ def _notes(own: list[Entry]) -> list[str]:
                 " gives it as R@5, as here."
             )
     return notes
-
-
-def _setting(result: Result, name: str) -> str | None:
-    value = result.scorer.settings.get(name)
-    return value if isinstance(value, str) else None

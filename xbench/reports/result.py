@@ -93,6 +93,11 @@ class ScorerRecord(_Part):
     settings: dict[str, JsonValue] = {}
     identity: dict[str, JsonValue] | None = None
 
+    def setting(self, name: str) -> str | None:
+        """Return a setting that is text, such as `backbone`; None without it."""
+        value = self.settings.get(name)
+        return value if isinstance(value, str) else None
+
 
 class Checkpoint(_Part):
     """The weights that were loaded."""

@@ -18,12 +18,11 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
-    """A record with the per-query counts that stand beside it."""
+class Saved:
+    """A record and the file that it stands in."""
 
     path: Path
     result: Result
-    per_query: PerQuery
 
     @property
     def name(self) -> str:
@@ -31,10 +30,26 @@ class Run:
         return f"{model_name(self.result)} ({self.path.name})"
 
 
+@dataclass(frozen=True, eq=False)
+class Run(Saved):
+    """A record with the per-query counts that stand beside it."""
+
+    per_query: PerQuery
+
+
+def load_saved(path: Path) -> Saved:
+    """Read a record without its counts. Raises DataError when it is missing or damaged."""
+    return Saved(path, load(path))
+
+
+def with_counts(saved: Saved) -> Run:
+    """Read the counts of a record. Raises DataError when they are missing, damaged or not its own."""
+    return Run(saved.path, saved.result, load_per_query(saved.path, saved.result))
+
+
 def load_run(path: Path) -> Run:
     """Read a record and its counts. Raises DataError when either is missing, damaged or not the other's."""
-    result = load(path)
-    return Run(path, result, load_per_query(path, result))
+    return with_counts(load_saved(path))
 
 
 def require_same_queries(first: Run, second: Run) -> None:

@@ -1,0 +1,294 @@
+"""The gate: what fails, what is forgiven, what is unusable, and what CI gets to read."""
+
+import os
+import stat
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+from record_examples import per_query, result
+
+from xbench.cli.check import command
+from xbench.errors import DataError, Regression, UsageError
+from xbench.metrics.counts import Counts
+from xbench.reports.gates import parse_limits
+from xbench.reports.per_query import PerQuery
+from xbench.reports.result import Metric, ScorerRecord, Videos
+from xbench.reports.store import save
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+COUNTS = per_query(200, seed=1)
+
+
+def demoted(queries: int) -> PerQuery:
+    """The run in which some queries that were ranked first fall to rank 40, both ways."""
+
+    def worse(counts: Counts) -> Counts:
+        better = counts.better.copy()
+        better[(better == 0).nonzero()[0][:queries]] = 39
+        return Counts(better, counts.tied, counts.right, counts.nan_rivals, counts.nonfinite)
+
+    return PerQuery(
+        worse(COUNTS.t2v),
+        worse(COUNTS.v2t),
+        COUNTS.caption_to_video,
+        COUNTS.caption_keys,
+        COUNTS.video_keys,
+    )
+
+
+class Files:
+    """Saved results to check."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.base = self.saved(COUNTS)
+
+    def saved(self, counts: PerQuery, **changes: Any) -> Path:
+        return save(result(counts, **changes), counts, self.folder)[0]
+
+    def check(self, path: Path, *options: str, baseline: str | None = None) -> Result:
+        return CliRunner().invoke(command, [str(path), "--baseline", baseline or str(self.base), *options])
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files(tmp_path / "results")
+
+
+def code(outcome: Result) -> int:
+    """The exit code that the command line gives."""
+    if outcome.exception is None or isinstance(outcome.exception, SystemExit):
+        return outcome.exit_code
+    assert isinstance(outcome.exception, Regression | UsageError | DataError), outcome.exception
+    return outcome.exception.exit_code
+
+
+def test_an_equal_result_passes(files: Files) -> None:
+    outcome = files.check(files.base)
+    assert code(outcome) == 0
+    assert "passed: 10 metrics" in outcome.output
+    assert max(len(line) for line in outcome.output.splitlines()) <= 100
+
+
+def test_any_drop_fails_without_limits(files: Files) -> None:
+    outcome = files.check(files.saved(demoted(1)))
+    assert code(outcome) == 1
+    assert "FAILED" in outcome.output
+
+
+def test_improvement_never_fails(files: Files) -> None:
+    worse = files.saved(demoted(30))
+    assert code(files.check(files.base, baseline=str(worse))) == 0
+    assert code(files.check(files.base, "--significance", "0.05", baseline=str(worse))) == 0
+    assert (
+        code(files.check(files.base, "--max-drop", "MnR=0", "--max-drop", "MdR=0", baseline=str(worse))) == 0
+    )
+
+
+def test_a_higher_rank_is_a_drop(files: Files) -> None:
+    outcome = files.check(files.saved(demoted(30)), "--max-drop", "t2v.MnR=1")
+    assert code(outcome) == 1
+    assert "t2v.MnR worse by" in outcome.output
+
+
+@pytest.mark.parametrize(("limit", "expected"), [("0.4", 1), ("0.5", 0), ("0.6", 0), ("100", 0)])
+def test_a_drop_up_to_the_limit_passes(files: Files, limit: str, expected: int) -> None:
+    worse = files.saved(demoted(1))  # one of 200 queries: exactly 0.5 points of R@1
+    assert code(files.check(worse, "--max-drop", f"t2v.R@1={limit}")) == expected
+
+
+def test_only_the_metrics_with_a_limit_are_checked(files: Files) -> None:
+    outcome = files.check(files.saved(demoted(30)), "--max-drop", "t2v.R@1=90")
+    assert code(outcome) == 0
+    assert "passed: 1 metrics" in outcome.output
+
+
+def test_a_drop_by_chance_is_forgiven_only_with_significance(files: Files) -> None:
+    slightly, clearly = files.saved(demoted(3)), files.saved(demoted(25))
+    for path, plain, tested in ((slightly, 1, 0), (clearly, 1, 1)):
+        assert code(files.check(path, "--max-drop", "R@1=0.5")) == plain
+        outcome = files.check(path, "--max-drop", "R@1=0.5", "--significance", "0.05")
+        assert code(outcome) == tested
+        assert ("ok, not significant" in outcome.output) == (tested == 0)
+    assert code(files.check(clearly, "--max-drop", "R@1=99", "--significance", "0.05")) == 0
+
+
+def test_a_missing_metric_fails_even_with_significance(files: Files) -> None:
+    record = result(COUNTS)
+    without = {side: {"R@1": metrics["R@1"]} for side, metrics in record.metrics.items()}
+    path = files.saved(COUNTS, metrics=without)
+    for options in ([], ["--significance", "0.05"], ["--max-drop", "t2v.R@5=9"]):
+        outcome = files.check(path, *options)
+        assert code(outcome) == 1
+        assert "missing in the result" in outcome.output
+    outcome = files.check(files.base, "--max-drop", "t2v.R@5=1", baseline=str(path))
+    assert code(outcome) == 1
+    assert "missing in the baseline" in outcome.output
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"benchmark": "msvd"},
+        {"videos": Videos(wanted=201, scored=200, missing=["video9"])},
+        {"post_processing": "dsl", "not_comparable_because": ["dsl"]},
+    ],
+)
+def test_another_fingerprint_is_unusable(files: Files, changes: dict[str, Any]) -> None:
+    assert code(files.check(files.saved(COUNTS, **changes))) == 2
+
+
+def test_a_set_of_ones_own_gates_against_its_own_baseline(files: Files) -> None:
+    custom = {"comparable": False, "not_comparable_because": ["limited to 200 videos"]}
+    base = files.saved(COUNTS, **custom)
+    assert code(files.check(files.saved(demoted(1), **custom), baseline=str(base))) == 1
+    assert code(files.check(base, baseline=str(base))) == 0
+    assert code(files.check(base, baseline="published")) == 3
+
+
+def test_missing_and_damaged_files_are_data_errors(files: Files, tmp_path: Path) -> None:
+    assert code(files.check(tmp_path / "nothing.json")) == 3
+    assert code(files.check(files.base, baseline=str(tmp_path / "nothing.json"))) == 3
+    files.base.with_suffix(".npz").unlink()
+    assert code(files.check(files.base)) == 0
+    assert code(files.check(files.base, "--significance", "0.05")) == 3
+
+
+def near_the_paper(files: Files, **values: float) -> Path:
+    """A result of X-CLIP ViT-B/32 on MSR-VTT with the paper's t2v numbers but for `values`."""
+    paper = {"R@1": 46.1, "R@5": 73.0, "R@10": 83.1, "MdR": 2.0, "MnR": 13.2}
+    v2t = {"R@1": 46.8, "R@5": 73.3, "R@10": 84.0, "MdR": 2.0, "MnR": 9.1}
+    named = paper | {name.replace("_", "@"): value for name, value in values.items()}
+    metrics = {
+        "t2v": {name: Metric(value=value) for name, value in named.items()},
+        "v2t": {name: Metric(value=value) for name, value in v2t.items()},
+    }
+    return files.saved(COUNTS, metrics=metrics)
+
+
+def test_published_numbers_are_a_baseline(files: Files) -> None:
+    assert code(files.check(near_the_paper(files), baseline="published")) == 0
+    assert code(files.check(near_the_paper(files, R_1=46.06), baseline="published")) == 0  # prints as 46.1
+    worse = files.check(near_the_paper(files, R_1=45.4), baseline="published")
+    assert code(worse) == 1
+    assert "source: arXiv:2207.07285" in worse.output
+    allowed = files.check(near_the_paper(files, R_1=45.4), "--max-drop", "t2v.R@1=1", baseline="published")
+    assert code(allowed) == 0
+
+
+def test_published_numbers_never_forgive_a_drop_as_chance(files: Files) -> None:
+    outcome = files.check(near_the_paper(files, R_1=45.4), "--significance", "0.05", baseline="published")
+    assert code(outcome) == 1
+    assert "published numbers have no per-query counts" in " ".join(outcome.output.split())
+
+
+def test_published_numbers_of_another_model_or_backbone_can_be_named(files: Files) -> None:
+    path = near_the_paper(files)
+    assert code(files.check(path, baseline="published:X-CLIP/ViT-B/32")) == 0
+    assert code(files.check(path, baseline="published:X-CLIP/ViT-B/16")) == 1
+    assert "CLIP4Clip-meanP ViT-B/32" in files.check(path, baseline="published:clip4clip-meanP").output
+    for unknown in ("published:X-Clop", "published:X-CLIP/ViT-L/14"):
+        assert code(files.check(path, baseline=unknown)) == 2
+    nameless = files.saved(COUNTS, scorer=ScorerRecord(name="mine"))
+    assert code(files.check(nameless, baseline="published")) == 2
+
+
+def test_a_metric_that_no_source_gives_cannot_pass(files: Files) -> None:
+    outcome = files.check(near_the_paper(files), "--max-drop", "t2v.R@50=9", baseline="published")
+    assert code(outcome) == 1
+    assert "missing in the result" in outcome.output or "missing in the baseline" in outcome.output
+
+
+@pytest.mark.parametrize(
+    "text", ["R@1", "R@1=", "R@1=-1", "x2v.R@1=1", "t2v.R@0=1", "t2v.R@1=1=2", "=1", "R@1=nan"]
+)
+def test_a_limit_that_makes_no_sense_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_limits([text])
+
+
+def test_a_limit_without_direction_is_for_both() -> None:
+    assert {f"{side}.{measure}": drop for (side, measure), drop in parse_limits(["r@1=.5"]).items()} == {
+        "t2v.R@1": 0.5,
+        "v2t.R@1": 0.5,
+    }
+
+
+def test_ci_gets_a_summary_and_junit(files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    summary, junit = tmp_path / "summary.md", tmp_path / "junit.xml"
+    summary.write_text("before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    files.check(files.saved(demoted(30)), "--max-drop", "R@1=0.5", "--junit", str(junit))
+    text = summary.read_text()
+    assert text.startswith("before\n### xbench check: msrvtt/1ka failed")
+    assert "| t2v.R@1" in text
+    assert "FAILED: 2 of 2 metrics" in text
+    suite = ET.parse(junit).getroot()
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "2")
+    assert [case.get("name") for case in suite] == ["t2v.R@1", "v2t.R@1"]
+    assert all("worse by" in (case[0].get("message") or "") for case in suite)
+    assert code(files.check(files.base, "--junit", str(tmp_path / "no" / "folder.xml"))) == 3
+
+
+@pytest.fixture
+def training_repository(files: Files, tmp_path: Path) -> tuple[Path, dict[str, str]]:
+    """A folder with an `xbench` on the PATH whose `run` puts a saved result into --output."""
+    tool = tmp_path / "bin" / "xbench"
+    tool.parent.mkdir()
+    tool.write_text(
+        f"""#!{sys.executable}
+import os, shutil, sys
+from pathlib import Path
+from xbench.cli import main
+if sys.argv[1] == "run":
+    output, record = Path(sys.argv[sys.argv.index("--output") + 1]), Path(os.environ["MEASURED"])
+    output.mkdir(parents=True)
+    shutil.copy(record, output)
+    shutil.copy(record.with_suffix(".npz"), output)
+else:
+    main()
+"""
+    )
+    tool.chmod(tool.stat().st_mode | stat.S_IXUSR)
+    work = tmp_path / "training"
+    work.mkdir()
+    return work, {**os.environ, "PATH": f"{tool.parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+
+
+def test_the_example_script_accepts_once_and_then_gates(
+    files: Files, training_repository: tuple[Path, dict[str, str]]
+) -> None:
+    work, environment = training_repository
+
+    def evaluate(record: Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["sh", str(ROOT / "examples" / "ci.sh"), "--model", "xclip", "--dataset", "msrvtt"],
+            cwd=work,
+            env={**environment, "MEASURED": str(record)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    first = evaluate(files.base)
+    assert first.returncode == 0, first.stderr
+    assert "accepted as the first baseline: baselines/msrvtt-1ka.json" in first.stdout
+    assert evaluate(files.base).returncode == 0
+    assert evaluate(files.saved(demoted(3))).returncode == 0
+    failed = evaluate(files.saved(demoted(30)))
+    assert failed.returncode == 1
+    assert "t2v.R@1 worse by" in failed.stderr
+    assert list((work / "xbench-results").glob("*.xml"))
+    assert evaluate(files.saved(COUNTS, benchmark="msvd")).returncode == 2
+
+
+def test_the_example_workflow_calls_the_example_script() -> None:
+    workflow = yaml.safe_load((ROOT / "examples" / "github-actions.yml").read_text())
+    steps = [step.get("run", "") for step in workflow["jobs"]["xbench"]["steps"]]
+    assert any(step.startswith("sh examples/ci.sh --model xclip") for step in steps)

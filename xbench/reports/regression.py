@@ -1,0 +1,141 @@
+"""The gate of a training repository's CI: is a result worse than its baseline by more than is allowed?"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from xbench.errors import DataError, UsageError
+from xbench.metrics.parse import parse_measure
+from xbench.metrics.significance import holm
+from xbench.reports.compare import compare
+from xbench.reports.gates import Gate, Key, Verdict, judge
+from xbench.reports.published import Entry, entries, find_model, published_model
+from xbench.reports.result import DIRECTIONS, Result
+from xbench.reports.runs import Run, Saved, why_not_the_same, with_counts
+
+
+def check_against_run(
+    run: Saved, baseline: Saved, limits: Mapping[Key, float], significance: float | None
+) -> Verdict:
+    """Check a run against an earlier one over the same queries.
+
+    Without limits every metric of the baseline is checked and no drop is allowed. With a significance, a drop
+    fails only if it is also significant at that level, after Holm over the metrics checked. Raises UsageError
+    when the two did not score the same queries in the same way.
+    """
+    reasons = why_not_the_same(baseline.result, run.result) + _scored_otherwise(baseline.result, run.result)
+    if reasons:
+        raise UsageError(f"{run.path} cannot be checked against {baseline.path}: {'; '.join(reasons)}")
+    own, old = _values(run.result), _values(baseline.result)
+    gates = [judge(key, old.get(key), own.get(key), limits.get(key, 0.0)) for key in limits or old]
+    if not gates:
+        raise UsageError(f"{baseline.path} has no metrics to check against")
+    if significance is not None:
+        gates = _forgive_chance(
+            gates, _p_values(with_counts(baseline), with_counts(run), gates), significance
+        )
+    return Verdict(_protocol(run.result), run.name, baseline.name, tuple(gates), significance)
+
+
+def check_against_published(
+    result: Result, name: str, choice: str, limits: Mapping[Key, float], significance: float | None
+) -> Verdict:
+    """Check a result against published numbers.
+
+    choice: empty, or `MODEL/BACKBONE` as published. Published rows have no per-query counts, so a drop is
+    never forgiven as chance; the result is rounded as papers round. Raises DataError for a result that is not
+    comparable, UsageError when there is no claim for its protocol.
+    """
+    if not result.comparable:
+        raise DataError(
+            f"{name} is NOT COMPARABLE with published numbers: {'; '.join(result.not_comparable_because)}."
+            " Give a result of your own as --baseline FILE"
+        )
+    entry = _claim(result, choice)
+    claimed = _claimed(entry)
+    own = {
+        key: None if value is None else round(value, key[1].digits) for key, value in _values(result).items()
+    }
+    gates = [judge(key, claimed.get(key), own.get(key), limits.get(key, 0.0)) for key in limits or claimed]
+    notes = [f"source: {source}" for source in entry.sources]
+    if significance is not None:
+        notes.append("published numbers have no per-query counts: every drop beyond its limit fails")
+    claim = entry.claim
+    if claim.protocol_basis == "assumed":
+        notes.append(f"protocol {claim.protocol} is assumed: the source does not say it")
+    baseline = f"{claim.model} {claim.backbone}, published"
+    return Verdict(_protocol(result), name, baseline, tuple(gates), None, tuple(notes))
+
+
+def _claimed(entry: Entry) -> dict[Key, float | None]:
+    """The values of a claim, primary ones where sources differ."""
+    keys = dict.fromkeys((value.direction, value.metric) for value in entry.values)
+    used = {key: entry.value(*key) for key in keys}
+    return {
+        (side, parse_measure(metric)): None if value is None else value.value
+        for (side, metric), value in used.items()
+    }
+
+
+def _p_values(baseline: Run, run: Run, gates: Sequence[Gate]) -> dict[Key, float]:
+    """The p-value of each metric that both runs have, after Holm."""
+    known = [(gate.direction, gate.measure) for gate in gates if gate.drop is not None]
+    if not known:
+        return {}
+    measures = list(dict.fromkeys(measure for _, measure in known))
+    (versus,) = compare([baseline, run], measures).versus
+    raw = {(each.direction, each.measure): each.p for each in versus.contrasts}
+    return dict(zip(known, holm([raw[key] for key in known]), strict=True))
+
+
+def _forgive_chance(gates: Sequence[Gate], p_values: Mapping[Key, float], alpha: float) -> list[Gate]:
+    judged = []
+    for gate in gates:
+        p = p_values.get((gate.direction, gate.measure))
+        forgiven = p is not None and p >= alpha
+        judged.append(replace(gate, p=p, failed_because="" if forgiven else gate.failed_because))
+    return judged
+
+
+def _scored_otherwise(first: Result, second: Result) -> list[str]:
+    pairs = {
+        "post-processing": (first.post_processing, second.post_processing),
+        "ties": (first.ties.policy.value, second.ties.policy.value),
+    }
+    return [f"{name}: {one} and {other}" for name, (one, other) in pairs.items() if one != other]
+
+
+def _values(result: Result) -> dict[Key, float | None]:
+    return {
+        (side, parse_measure(name)): metric.value
+        for side in DIRECTIONS
+        for name, metric in result.metrics.get(side, {}).items()
+    }
+
+
+def _claim(result: Result, choice: str) -> Entry:
+    """The published claim to check against: of the result's protocol, without other post-processing."""
+    model, _, backbone = choice.partition("/")
+    own = published_model(result.scorer.name, result.scorer.setting("variant"))
+    wanted = find_model(model) if model else own
+    wanted_backbone = backbone or result.scorer.setting("backbone")
+    of_model = [entry for entry in entries(result.benchmark) if entry.claim.model == wanted]
+    found = [
+        entry
+        for entry in of_model
+        if entry.claim.protocol == result.protocol.matched
+        and entry.claim.backbone == wanted_backbone
+        and entry.claim.post_processing == result.post_processing
+    ]
+    if not found:
+        known = sorted({f"{e.claim.model}/{e.claim.backbone} on {e.claim.protocol}" for e in of_model})
+        raise UsageError(
+            f"There are no published numbers of {wanted or result.scorer.name} {wanted_backbone or ''} on"
+            f" {result.protocol.matched}. Choose with --baseline published:MODEL/BACKBONE."
+            + (f" Known: {', '.join(known)}" if known else "")
+        )
+    zero_shot = result.scorer.name.endswith("zeroshot")
+    return min(found, key=lambda entry: (entry.claim.setting == "zero-shot") != zero_shot)
+
+
+def _protocol(result: Result) -> str:
+    return result.protocol.matched or result.protocol.requested
