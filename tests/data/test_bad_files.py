@@ -149,11 +149,17 @@ def test_a_csv_where_json_should_be_is_told(didemo: Path) -> None:
         (
             "activitynet",
             '{"v_aaaaaaaaaaa": {"sentences": ["x"], "duration": NaN}}',
-            "seconds above 0, found nan",
+            "above 0 and under a day, found nan",
         ),
         ("activitynet", '{"v_aaaaaaaaaaa": {"sentences": ["\\ud800"], "duration": 3}}', "half a Unicode"),
         ("activitynet-list", '["v_aaaaaaaaaaa", "v_aaaaaaaaaaa"]', "'aaaaaaaaaaa' occurs twice"),
         ("activitynet-list", '{"v_aaaaaaaaaaa": 1}', "expected a JSON list"),
+        (
+            "activitynet",
+            '{"v_aaaaaaaaaaa": {"sentences": ["x"], "duration": 1' + "0" * 400 + "}}",
+            "v_aaaaaaaaaaa: expected 'duration' in seconds",
+        ),
+        ("didemo", "[1" + "0" * 5000 + "]", "not an annotation file"),
         ("activitynet-list", "[1]", "entry 0: expected a video id, found a number"),
     ],
 )
@@ -170,7 +176,7 @@ def test_wrong_content_is_told_with_its_place(
 def test_deeply_nested_json_is_an_error(didemo: Path) -> None:
     path = didemo / "test_data.json"
     path.write_text("[" * 100_000, "utf-8")
-    refuse(path, lambda: load_split("didemo", didemo), "nested too deeply|not valid JSON")
+    refuse(path, lambda: load_split("didemo", didemo), "not an annotation file|not valid JSON")
 
 
 def test_didemo_times_that_are_no_segments_are_told(didemo: Path) -> None:

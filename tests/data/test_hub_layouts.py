@@ -40,12 +40,18 @@ def as_json(rows: Rows, path: Path) -> None:
     path.write_text(json.dumps(rows), "utf-8")
 
 
+def as_lines(rows: Rows, path: Path) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+
+
 def as_parquet(rows: Rows, path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(rows), path)
 
 
 Write = Callable[[Rows, Path], None]
-FORMS = pytest.mark.parametrize(("write", "suffix"), [(as_json, "json"), (as_parquet, "parquet")])
+FORMS = pytest.mark.parametrize(
+    ("write", "suffix"), [(as_json, "json"), (as_lines, "json"), (as_parquet, "parquet")]
+)
 
 
 @FORMS

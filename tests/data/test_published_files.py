@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,12 @@ PUBLIC = [entry for entry in protocols().values() if entry.benchmark != "lsmdc"]
 
 
 def load(shared: Path, entry: Protocol) -> Split:
-    folder = shared / "annotations" / benchmark(entry.benchmark).annotations
-    return load_split(entry.benchmark, folder, entry.id)
+    return load_once(shared / "annotations" / benchmark(entry.benchmark).annotations, entry.id)
+
+
+@cache
+def load_once(folder: Path, protocol: str) -> Split:
+    return load_split(protocol.split("/", maxsplit=1)[0], folder, protocol)
 
 
 @pytest.mark.parametrize("entry", PUBLIC, ids=lambda entry: entry.id)

@@ -82,8 +82,24 @@ def read_json(path: Path, unique_keys: bool = False) -> Any:
             f"{path}, line {error.lineno}, column {error.colno}: not valid JSON ({error.msg}); "
             f"the file starts with {text[:40]!r}."
         ) from None
-    except RecursionError:
-        raise DataError(f"{path}: not an annotation file (JSON nested too deeply).") from None
+    # ValueError: a number of more than 4,300 digits.
+    except (RecursionError, ValueError) as error:
+        raise DataError(f"{path}: not an annotation file ({error}).") from None
+
+
+def read_json_lines(path: Path) -> list[tuple[int, Any]]:
+    """Return (line number, value) for each line of a JSONL file; blank lines are skipped."""
+    values: list[tuple[int, Any]] = []
+    for number, line in enumerate(read_lines(path), 1):
+        if not line.strip():
+            continue
+        try:
+            values.append((number, json.loads(line)))
+        except (RecursionError, ValueError) as error:
+            raise DataError(
+                f"{path}, line {number}: not valid JSON ({error}); expected one object a line."
+            ) from None
+    return values
 
 
 def read_json_object(path: Path, unique_keys: bool = False) -> dict[str, Any]:

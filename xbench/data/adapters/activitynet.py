@@ -1,6 +1,5 @@
 """ActivityNet Captions: a JSON object of videos with their sentences and duration, and a JSON list of ids."""
 
-import math
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +10,8 @@ from xbench.data.files import field, kind, read_json_list, read_json_object
 from xbench.data.split import Split
 from xbench.errors import DataError
 from xbench.registry.datasets import Protocol
+
+_DAY = 24 * 3600
 
 
 class Reading(BaseModel):
@@ -39,7 +40,7 @@ def load(folder: Path, protocol: Protocol) -> Split:
         sentences = _sentences(*entries[video])
         texts = [" ".join(sentences)] if reading.captions == "paragraph" else sentences
         pairs += [(video, text) for text in texts]
-    return build_split(protocol, pairs, source, {video: _duration(*entries[video]) for video in videos})
+    return build_split(protocol, pairs, source, {video: duration_of(*entries[video]) for video in videos})
 
 
 def bare(video: str) -> str:
@@ -66,8 +67,10 @@ def _sentences(where: str, entry: Any) -> list[str]:
     return sentences
 
 
-def _duration(where: str, entry: Any) -> float:
-    duration = float(field(where, entry, "duration", (int, float)))
-    if not (math.isfinite(duration) and duration > 0):
-        raise DataError(f"{where}: expected 'duration' in seconds above 0, found {duration}.")
-    return duration
+def duration_of(where: str, entry: Any) -> float:
+    """The annotated seconds of a video, which must be above 0 and less than a day."""
+    duration: float = field(where, entry, "duration", (int, float))
+    if not 0 < duration < _DAY:
+        found = f"{duration!s:.20}"
+        raise DataError(f"{where}: expected 'duration' in seconds, above 0 and under a day, found {found}.")
+    return float(duration)

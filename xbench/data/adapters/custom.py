@@ -1,11 +1,9 @@
 """A user's own annotations: a CSV or JSONL file of video ids and captions, one caption a row."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 from xbench.data.building import build_split
-from xbench.data.files import field, read_csv, read_lines
+from xbench.data.files import field, read_csv, read_json_lines
 from xbench.data.split import Split
 from xbench.errors import DataError
 from xbench.registry.datasets import Protocol
@@ -24,16 +22,7 @@ def load(path: Path, protocol: Protocol) -> Split:
 
 def _read_jsonl(path: Path) -> list[tuple[int, tuple[str, ...]]]:
     rows: list[tuple[int, tuple[str, ...]]] = []
-    for number, line in enumerate(read_lines(path), 1):
-        if line.strip():
-            where = f"{path}, line {number}"
-            entry = _parse(where, line)
-            rows.append((number, (field(where, entry, "video_id", str), field(where, entry, "caption", str))))
+    for number, entry in read_json_lines(path):
+        where = f"{path}, line {number}"
+        rows.append((number, (field(where, entry, "video_id", str), field(where, entry, "caption", str))))
     return rows
-
-
-def _parse(where: str, line: str) -> Any:
-    try:
-        return json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise DataError(f"{where}: not valid JSON ({error}); expected one object a line.") from None

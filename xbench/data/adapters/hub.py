@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from xbench.data.adapters.activitynet import bare
+from xbench.data.adapters.activitynet import bare, duration_of
 from xbench.data.building import build_split
-from xbench.data.files import field, kind, read_json_list
+from xbench.data.files import field, kind, read_json_lines, read_json_list, read_text
 from xbench.data.split import Split
 from xbench.errors import DataError
 from xbench.registry.datasets import Hub, Protocol, benchmark
@@ -56,7 +56,7 @@ def load_local(path: Path, protocol: Protocol) -> Split:
         files = [path]
     rows: list[Row] = []
     for file in files:
-        rows += _read_parquet(file) if file.suffix == ".parquet" else read_json_list(file)
+        rows += _read_parquet(file) if file.suffix == ".parquet" else _read_json(file)
     return _build(rows, str(files[0]), protocol, layout)
 
 
@@ -105,6 +105,13 @@ def _read_remote(repository: str, commit: str, layout: Hub) -> list[Row]:
     return list(dataset.select_columns([name for name in _COLUMNS if name in dataset.column_names]))
 
 
+def _read_json(path: Path) -> list[Row]:
+    """A list of rows, or one row a line, as `datasets` takes both."""
+    if read_text(path).lstrip().startswith("{"):
+        return [row for _, row in read_json_lines(path)]
+    return read_json_list(path)
+
+
 def _read_parquet(path: Path) -> list[Row]:
     from datasets import load_dataset
 
@@ -128,8 +135,8 @@ def _build(rows: Sequence[Row], source: str, protocol: Protocol, layout: Hub) ->
         video = _video(where, row, protocol.benchmark)
         texts = _texts(where, row, layout.column)
         pairs += [(video, text) for text in (texts[:1] if layout.first else texts)]
-        if isinstance(row.get("duration"), int | float):
-            durations[video] = float(row["duration"])
+        if row.get("duration") is not None:
+            durations[video] = duration_of(where, row)
     return build_split(protocol, pairs, source, durations)
 
 
