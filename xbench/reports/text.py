@@ -9,13 +9,14 @@ from xbench.metrics.parse import parse_measure
 from xbench.reports.result import DIRECTIONS, Direction, Result
 
 WIDTH = 100
+_COLUMNS = 6
 NOT_COMPARABLE = "NOT COMPARABLE with published numbers"
 
 
 def render(result: Result) -> str:
     """Return one result: what was scored, the metrics of both directions, and why it is not comparable."""
     head = f"{_protocol(result)}: {model_name(result)}, {_sizes(result)}"
-    parts = [_fill(head), metric_table([result], ["direction"], [[]])]
+    parts = [_fill(head), *_interval_tables(result)]
     parts += [_fill(line) for line in tie_lines(result)]
     parts += [_fill(f"Note: {note}") for note in result.protocol.notes]
     return "\n".join([*parts, *verdict(result)])
@@ -38,6 +39,28 @@ def render_many(results: Sequence[Result]) -> str:
         for line in (f"* {_protocol(result)}: {NOT_COMPARABLE}:", *_reasons(result))
     ]
     return "\n".join([*head, metric_table(results, header, keys), *footnotes])
+
+
+def _interval_tables(result: Result) -> list[str]:
+    """Tables of values with their intervals below them, of so many columns each that they fit."""
+    names = list(dict.fromkeys(name for side in result.metrics.values() for name in side))
+    tables = []
+    for start in range(0, len(names), _COLUMNS):
+        part = names[start : start + _COLUMNS]
+        rows = [
+            row
+            for side in DIRECTIONS
+            if side in result.metrics
+            for row in (
+                [side, *(_value(result, side, name) for name in part)],
+                ["  95%", *(_interval(result, side, name) for name in part)],
+            )
+            if any(row[1:])
+        ]
+        align = ["left"] + ["right"] * len(part)
+        table = tabulate(rows, ["", *part], tablefmt="simple", disable_numparse=True, colalign=align)
+        tables.append(table)
+    return tables
 
 
 def metric_table(results: Sequence[Result], header: Sequence[str], keys: Sequence[Sequence[str]]) -> str:
@@ -89,6 +112,14 @@ def _sizes(result: Result) -> str:
 def _value(result: Result, side: Direction, name: str) -> str:
     metric = result.metrics[side].get(name)
     return "" if metric is None else parse_measure(name).format(metric.value)
+
+
+def _interval(result: Result, side: Direction, name: str) -> str:
+    metric = result.metrics[side].get(name)
+    if metric is None or metric.low is None or metric.high is None:
+        return ""
+    measure = parse_measure(name)
+    return f"{measure.format(metric.low)} - {measure.format(metric.high)}"
 
 
 def verdict(result: Result) -> list[str]:
