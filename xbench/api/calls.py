@@ -97,7 +97,7 @@ def run(
         return Result(*_run(model, request))
     wanted = _model_request(options, chosen)
     scorer = build(wanted)
-    return Result(*_run(scorer, request, checkpoint_record(wanted.checkpoint, scorer)))
+    return Result(*_run(scorer, request, checkpoint_record(wanted.checkpoint)))
 
 
 def evaluate(

@@ -58,6 +58,19 @@ def per_benchmark(option: str, values: Sequence[str], benchmarks: Sequence[str])
     return paths
 
 
+def key_values(option: str, values: Sequence[str]) -> dict[str, str]:
+    """Split repeatable `KEY=VALUE` values. Raises UsageError for one without a key, and for two of a key."""
+    pairs: dict[str, str] = {}
+    for value in values:
+        key, separator, rest = value.partition("=")
+        if not separator or not key.isidentifier():
+            raise UsageError(f"{option} {value}: write {option} key=value.")
+        if key in pairs:
+            raise UsageError(f"{option} gives {key} twice: {pairs[key]} and {rest}.")
+        pairs[key] = rest
+    return pairs
+
+
 def _json(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)

@@ -30,7 +30,7 @@ def perform(jobs: Sequence[Job], output: Path, *, as_json: bool) -> None:
     results = []
     for job in jobs:
         scorer = built.get(job.model)
-        result, per_query = run(scorer, job.request, checkpoint_record(job.model.checkpoint, scorer))
+        result, per_query = run(scorer, job.request, checkpoint_record(job.model.checkpoint))
         path, saved = save(result, per_query, output)
         click.echo(f"Saved {path}", err=True)
         results.append(saved)

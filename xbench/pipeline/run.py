@@ -23,6 +23,7 @@ from xbench.progress import stage
 from xbench.reports.per_query import PerQuery
 from xbench.reports.result import Checkpoint, Result, ScorerRecord
 from xbench.scorers.base import Scorer
+from xbench.scorers.weights import file_sha256
 
 
 def load(request: Request) -> tuple[Split, Recognition]:
@@ -155,8 +156,8 @@ def _describe(scorer: Scorer, checkpoint: Checkpoint | None) -> Scoring:
     )
 
 
-def checkpoint_record(checkpoint: Path | None, scorer: Scorer) -> Checkpoint | None:
+def checkpoint_record(checkpoint: Path | None) -> Checkpoint | None:
     """Name the weights in a record; None for a scorer that was not made from one file."""
-    if checkpoint is None or scorer.identity is None:
+    if checkpoint is None or not checkpoint.is_file():
         return None
-    return Checkpoint(file=checkpoint.name, sha256=scorer.identity["weights"])
+    return Checkpoint(file=checkpoint.name, sha256=file_sha256(checkpoint))

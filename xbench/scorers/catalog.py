@@ -1,26 +1,39 @@
-"""The models that come with xbench, by the name given to --model."""
+"""A model by the name given to --model: one that comes with xbench, a plugin, a file or a module."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from xbench.errors import ModelError, UsageError, did_you_mean
+from xbench.errors import ModelError, UsageError, XbenchError, did_you_mean
+from xbench.scorers import builders
+from xbench.scorers.arguments import Option, bind
 from xbench.scorers.base import Scorer
+from xbench.scorers.device import find_device
+from xbench.scorers.finding import is_reference, load_plugin, load_reference, plugins, what_failed
 from xbench.scorers.xclip.scorer import Precision
 
-MODELS = ("xclip", "xclip-zeroshot")
+MODELS: dict[str, Callable[..., Scorer]] = {
+    "xclip": builders.xclip,
+    "xclip-zeroshot": builders.xclip_zeroshot,
+}
+"""The models that come with xbench; the first line of each docstring says what it is."""
 
 _NO_CHECKPOINT = (
     "--model xclip needs --checkpoint: the authors of X-CLIP released no fine-tuned weights. Pass what your "
-    "own training saved (pytorch_model.bin.N of the published code), or start untrained from CLIP weights with "
+    "own training saved (pytorch_model.bin.N of the published code), or start untrained from CLIP with "
     "--model xclip-zeroshot --clip ViT-B/32, or see xbench work with --miniature."
 )
+_MEMBERS = ("name", "video_input", "identity", "settings", "block")
+_METHODS = ("encode_texts", "encode_videos", "similarity")
 
 
 @dataclass(frozen=True)
 class ModelRequest:
     """Which model to build, from what, and where it computes.
 
-    words and frames are the protocol's; a checkpoint's own shapes win over them.
+    name: as given to --model. words and frames are the protocol's; a checkpoint's own shapes win over them.
+    args: what --model-args says, text or values.
     """
 
     name: str
@@ -31,61 +44,69 @@ class ModelRequest:
     device: str = "auto"
     words: int = 32
     frames: int = 12
+    args: Mapping[str, Any] = field(default_factory=dict)
 
 
 def build(request: ModelRequest) -> Scorer:
-    """Build a scorer. Raises UsageError for options that do not go together, ModelError for bad files."""
-    from xbench.scorers.clip.vocabulary import clip_tokenizer
-    from xbench.scorers.xclip.load import load_xclip, xclip_zeroshot
+    """Build a scorer.
 
-    check_request(request)
-    tokenizer = clip_tokenizer(request.bpe)
-    device = find_device(request.device)
-    if request.checkpoint is not None:
-        return load_xclip(request.checkpoint, tokenizer=tokenizer, precision=request.precision, device=device)
-    assert request.clip is not None
-    return xclip_zeroshot(
-        request.clip,
-        tokenizer=tokenizer,
-        words=request.words,
-        frames=request.frames,
-        precision=request.precision,
-        device=device,
-    )
-
-
-def find_device(name: str) -> str:
-    """Return the torch device for `auto` (a GPU where there is one), cpu, cuda or cuda:N."""
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+    Raises UsageError for a name or options that do not fit, ModelError for bad files and for a plugin that
+    fails or does not give a scorer.
+    """
+    builder = find(request.name)
+    arguments = bind(builder, request.name, _options(request), request.args)
+    if "device" in arguments:
+        arguments["device"] = find_device(request.device)
+    if request.name in MODELS:
+        return MODELS[request.name](**arguments)
     try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise UsageError(
-            f"There is no device {name!r}. Known: auto, cpu, cuda, cuda:0, cuda:1, ..."
-        ) from error
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UsageError(
-            f"--device {name}: torch {torch.__version__} sees {torch.cuda.device_count()} CUDA devices here. "
-            f"Use --device cpu, or install a CUDA build of torch."
-        )
-    if device.type not in ("cpu", "cuda"):
-        raise UsageError(f"--device {name}: xbench computes on cpu or cuda.")
-    return name
+        scorer = builder(**arguments)
+    except XbenchError:
+        raise
+    except Exception as error:
+        raise ModelError(f"--model {request.name} cannot be built: {what_failed(error)}") from error
+    return require_scorer(scorer, request.name)
 
 
 def check_request(request: ModelRequest) -> None:
     """Raise UsageError or ModelError, before any data is read, for a model that cannot be built as asked."""
-    if request.name not in MODELS:
-        raise UsageError(f"There is no model {request.name!r}.{did_you_mean(request.name, MODELS)}")
-    if request.name == "xclip":
-        if request.clip is not None:
-            raise UsageError("--clip is for --model xclip-zeroshot; xclip takes --checkpoint.")
-        if request.checkpoint is None:
-            raise ModelError(_NO_CHECKPOINT)
-    elif request.checkpoint is not None:
-        raise UsageError("--checkpoint is for --model xclip; xclip-zeroshot takes --clip.")
-    elif request.clip is None:
-        raise UsageError("--model xclip-zeroshot needs --clip: a file, a folder or hub id, or ViT-B/32.")
+    if request.name == "xclip" and request.checkpoint is None and request.clip is None:
+        raise ModelError(_NO_CHECKPOINT)
+    bind(find(request.name), request.name, _options(request), request.args)
+
+
+def find(name: str) -> Callable[..., Any]:
+    """Return the class or function behind a name; what comes with xbench wins over a plugin of that name.
+
+    Raises UsageError for an unknown name, ModelError for a plugin or file that cannot be loaded.
+    """
+    if name in MODELS:
+        return MODELS[name]
+    found = load_reference(name) if is_reference(name) else load_plugin(name)
+    if found is None:
+        known = {*MODELS, *(plugin.name for plugin in plugins())}
+        raise UsageError(f"There is no model {name!r}.{did_you_mean(name, known)}")
+    return found
+
+
+def require_scorer(candidate: Any, name: str) -> Scorer:
+    """Return an object that has the members of a Scorer. Raises ModelError naming those that it lacks."""
+    missing = [member for member in _MEMBERS if not hasattr(candidate, member)]
+    missing += [f"{method}()" for method in _METHODS if not callable(getattr(candidate, method, None))]
+    if missing:
+        raise ModelError(
+            f"--model {name} gives a {type(candidate).__name__}, which is no scorer: it lacks "
+            f"{', '.join(missing)}. See xbench.scorers.base.Scorer."
+        )
+    scorer: Scorer = candidate
+    return scorer
+
+
+def _options(request: ModelRequest) -> dict[str, Option]:
+    files = {key: getattr(request, key) for key in ("checkpoint", "clip", "bpe")}
+    return {key: Option(value, chosen=value is not None) for key, value in files.items()} | {
+        "precision": Option(request.precision, chosen=request.precision != "fp32"),
+        "device": Option(request.device),
+        "words": Option(request.words, flag=False),
+        "frames": Option(request.frames, flag=False),
+    }

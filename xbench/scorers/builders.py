@@ -1,0 +1,41 @@
+"""The models that come with xbench as functions of a run's options, found by their parameters' names."""
+
+from pathlib import Path
+
+from xbench.scorers.base import Scorer
+from xbench.scorers.xclip.scorer import Precision
+
+
+def xclip(
+    *, checkpoint: Path, bpe: Path | None = None, precision: Precision = "fp32", device: str = "cpu"
+) -> Scorer:
+    """X-CLIP of Ma et al. 2022 from a trained checkpoint (`pytorch_model.bin.N`)."""
+    from xbench.scorers.clip.vocabulary import clip_tokenizer
+    from xbench.scorers.xclip.load import load_xclip
+
+    return load_xclip(checkpoint, tokenizer=clip_tokenizer(bpe), precision=precision, device=device)
+
+
+def xclip_zeroshot(
+    *,
+    clip: str,
+    bpe: Path | None = None,
+    words: int = 32,
+    frames: int = 12,
+    layers: int = 4,
+    precision: Precision = "fp32",
+    device: str = "cpu",
+) -> Scorer:
+    """X-CLIP as its training starts: CLIP weights, AOSM matrices the identity."""
+    from xbench.scorers.clip.vocabulary import clip_tokenizer
+    from xbench.scorers.xclip.load import xclip_zeroshot as load
+
+    return load(
+        clip,
+        tokenizer=clip_tokenizer(bpe),
+        words=words,
+        frames=frames,
+        layers=layers,
+        precision=precision,
+        device=device,
+    )

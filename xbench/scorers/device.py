@@ -1,0 +1,25 @@
+"""Where a model computes."""
+
+from xbench.errors import UsageError
+
+
+def find_device(name: str) -> str:
+    """Return the torch device for `auto` (a GPU where there is one), cpu, cuda or cuda:N."""
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(
+            f"There is no device {name!r}. Known: auto, cpu, cuda, cuda:0, cuda:1, ..."
+        ) from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(
+            f"--device {name}: torch {torch.__version__} sees {torch.cuda.device_count()} CUDA devices here. "
+            f"Use --device cpu, or install a CUDA build of torch."
+        )
+    if device.type not in ("cpu", "cuda"):
+        raise UsageError(f"--device {name}: xbench computes on cpu or cuda.")
+    return name
