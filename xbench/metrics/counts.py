@@ -40,3 +40,13 @@ class Counts:
             nan_rivals=np.concatenate([part.nan_rivals for part in parts]),
             nonfinite=sum(part.nonfinite for part in parts),
         )
+
+    def take(self, queries: Ints) -> "Counts":
+        """Return the counts of some queries, in the order given; `nonfinite` stays that of all."""
+        return Counts(
+            better=self.better[queries],
+            tied=self.tied[queries],
+            right=self.right[queries],
+            nan_rivals=self.nan_rivals[queries],
+            nonfinite=self.nonfinite,
+        )

@@ -95,10 +95,12 @@ def t2v_counts(similarity: Array, caption_to_video: Ints) -> Counts:
     memory: a few masks of one chunk. Raises DataError when the sizes do not go together.
     """
     similarity = settle(similarity)
-    _check(similarity, caption_to_video)
-    chunks = _slices(len(caption_to_video), similarity.shape[1])
+    check_sizes(similarity, caption_to_video)
     return Counts.concatenate(
-        [count_block(similarity[rows], as_kind(caption_to_video[rows], similarity)) for rows in chunks]
+        [
+            count_block(similarity[rows], as_kind(caption_to_video[rows], similarity))
+            for rows in chunks(len(caption_to_video), similarity.shape[1])
+        ]
     )
 
 
@@ -109,13 +111,12 @@ def v2t_counts(similarity: Array, caption_to_video: Ints, rule: V2TRule = "group
     strip. Raises DataError when the sizes do not go together.
     """
     similarity = settle(similarity)
-    _check(similarity, caption_to_video)
+    check_sizes(similarity, caption_to_video)
     groups = CaptionGroups(caption_to_video)
-    strips = _slices(similarity.shape[1], len(caption_to_video))
     return Counts.concatenate(
         [
             v2t_strip_counts(similarity[:, columns], np.arange(columns.start, columns.stop), groups, rule)
-            for columns in strips
+            for columns in chunks(similarity.shape[1], len(caption_to_video))
         ]
     )
 
@@ -161,7 +162,8 @@ def _any_caption_counts(strip: Array, rows: Ints, columns: Ints) -> Counts:
     )
 
 
-def _check(similarity: Array, caption_to_video: Ints) -> None:
+def check_sizes(similarity: Array, caption_to_video: Ints) -> None:
+    """Raise DataError unless the similarity is [T, V] for these T captions and their videos."""
     captions, (rows, columns) = len(caption_to_video), similarity.shape
     if captions != rows or not captions:
         raise DataError(f"the similarity has {rows} rows and there are {captions} captions")
@@ -172,6 +174,7 @@ def _check(similarity: Array, caption_to_video: Ints) -> None:
         )
 
 
-def _slices(length: int, width: int) -> Iterator[slice]:
+def chunks(length: int, width: int) -> Iterator[slice]:
+    """Cut `length` rows (or columns) of `width` scores each into pieces that fit the caches."""
     step = max(1, _CHUNK // max(1, width))
     return (slice(start, min(start + step, length)) for start in range(0, length, step))
