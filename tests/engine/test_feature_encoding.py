@@ -1,5 +1,8 @@
 """Encoding what is missing: once per item, in batches, resumable, in order."""
 
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +73,49 @@ def test_an_interrupted_run_keeps_the_finished_batches(tmp_path: Path) -> None:
     encoder = Encoder()
     run(store, encoder)
     assert sum(encoder.batches) == 5  # 9 items with input, 4 of them saved before the interruption
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_error_while_preparing_reaches_the_caller_and_stops_the_rest(tmp_path: Path, workers: int) -> None:
+    seen: list[int] = []
+
+    def prepare(index: int) -> Prepared[int]:
+        seen.append(index)
+        if index == 1:
+            raise RuntimeError("broken item")
+        return Prepared(index, {})
+
+    with pytest.raises(RuntimeError, match="broken item"):
+        encode(
+            Store(tmp_path, "m", {}), "video", KEYS, prepare, Encoder().encode, batch_size=1, workers=workers
+        )
+    assert len(seen) < len(KEYS)
+
+
+def test_a_run_that_ends_does_not_wait_for_threads_at_work() -> None:
+    script = textwrap.dedent(
+        """
+        import tempfile, threading
+        from pathlib import Path
+        from xbench.engine.encoding import Prepared, encode
+        from xbench.engine.store import Store, key_of
+
+        def prepare(index):
+            if index == 0:
+                raise ValueError
+            threading.Event().wait(600)  # a decode that takes long
+
+        store = Store(Path(tempfile.mkdtemp()), "m", {})
+        try:
+            encode(store, "video", [key_of(i=i) for i in range(4)], prepare, list, batch_size=1, workers=2)
+        except ValueError:
+            print("stopped")
+        """
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "stopped\n"
 
 
 def test_progress_counts_every_item_once(tmp_path: Path) -> None:

@@ -2,8 +2,9 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from multiprocessing.pool import AsyncResult, ThreadPool
+from threading import Event
 from typing import Any, Generic, TypeVar
 
 from xbench.engine.store import Entry, Store
@@ -88,16 +89,23 @@ def _ahead(
         for item in items:
             yield item, prepare(item)
         return
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
-    waiting: deque[tuple[int, Future[Prepared[T]]]] = deque()
+    stopped = Event()
+
+    def prepare_unless_stopped(item: int) -> Prepared[T]:
+        return Prepared(None, {}) if stopped.is_set() else prepare(item)
+
+    # Unlike concurrent.futures, this pool's threads are daemons: Ctrl-C need not wait for a long decode.
+    pool = ThreadPool(workers)
+    waiting: deque[tuple[int, AsyncResult[Prepared[T]]]] = deque()
     try:
         for item in items:
-            waiting.append((item, pool.submit(prepare, item)))
+            waiting.append((item, pool.apply_async(prepare_unless_stopped, (item,))))
             if len(waiting) > lookahead:
-                first, future = waiting.popleft()
-                yield first, future.result()
+                first, result = waiting.popleft()
+                yield first, result.get()
         while waiting:
-            first, future = waiting.popleft()
-            yield first, future.result()
+            first, result = waiting.popleft()
+            yield first, result.get()
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        stopped.set()
+        pool.close()

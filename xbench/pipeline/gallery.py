@@ -1,8 +1,8 @@
 """The data of a run: the split as asked for, the files it needs, and what of it can be scored."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 from xbench.data.folder import VideoFolder, resolve
@@ -14,6 +14,7 @@ from xbench.video.decode import UnreadableVideo, probe
 from xbench.video.identity import content_key
 
 _SHOWN = 10
+_THREADS = 4
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,8 @@ def open_gallery(
             on_done(1)
         return job
 
-    with ThreadPoolExecutor(4, thread_name_prefix="probe") as pool:
-        looked = list(pool.map(look, range(len(videos))))
+    with ThreadPool(_THREADS) as pool:  # its threads are daemons, so Ctrl-C ends at once
+        looked = list(pool.imap(look, range(len(videos)), chunksize=8))
     return Gallery(
         jobs=tuple(job for job in looked if isinstance(job, VideoJob)),
         missing=missing,
