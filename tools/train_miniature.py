@@ -11,9 +11,11 @@ from pathlib import Path
 
 import torch
 from miniature.checkpoint import new_model, save
-from miniature.learning import Drawn, Plan, encode_pool, learn_all, learn_images, learn_matching
+from miniature.descent import Plan
+from miniature.images import learn_images
+from miniature.matching import Matcher
 from miniature.measuring import measure
-from miniature.pool import bunches
+from miniature.pool import draw
 from miniature.vocabulary import corpus, learn_merges, write_vocabulary
 
 from xbench.data.miniature import checkpoint_path, vocabulary_path
@@ -22,7 +24,7 @@ from xbench.scorers.clip.bpe import ClipTokenizer
 CLIPS = 6000
 IMAGES = Plan(steps=900, batch=384, rate=1e-3)
 MATCHING = Plan(steps=3000, batch=96, rate=1e-3)
-ALL = Plan(steps=300, batch=48, rate=2e-4)
+WHOLE = Plan(steps=300, batch=48, rate=2e-4)
 
 
 def main() -> None:
@@ -54,23 +56,14 @@ def train(checkpoint: Path, vocabulary: Path, seed: int) -> None:
     torch.manual_seed(seed)
     model = new_model(tokenizer.size, seed)
     report(f"{sum(parameter.numel() for parameter in model.parameters())} parameters")
-    drawn = draw(seed)
+    drawn = draw(seed, CLIPS)
     report(f"{sum(map(len, drawn.bunches))} clips drawn")
-    learn_images(model, drawn, IMAGES, report)
-    features = encode_pool(model, drawn)
-    report("frames encoded")
-    learn_matching(model, drawn.bunches, features, tokenizer, MATCHING, report)
-    learn_all(model, drawn, tokenizer, ALL, report)
+    learn_images(model, drawn, IMAGES, lambda text: report(f"images: {text}"))
+    matcher = Matcher(model, drawn, tokenizer)
+    matcher.over_frozen_frames(MATCHING, lambda text: report(f"matching: {text}"))
+    matcher.in_whole(WHOLE, lambda text: report(f"in whole: {text}"))
     save(model, checkpoint)
     report("trained")
-
-
-def draw(seed: int) -> Drawn:
-    """Draw the training clips."""
-    source, chosen = bunches(seed), []
-    while sum(map(len, chosen)) < CLIPS:
-        chosen.append(next(source))
-    return Drawn(chosen, [[example.pixels() for example in bunch] for bunch in chosen])
 
 
 if __name__ == "__main__":

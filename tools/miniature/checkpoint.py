@@ -33,13 +33,11 @@ def new_model(vocabulary: int, seed: int) -> XClipModel:
     clip = random_clip(sizes, seed)
     for name, tensor in clip.items():
         if name.endswith(("out_proj.weight", "c_proj.weight")):
-            tensor *= (2 * _LAYERS) ** -0.5
+            tensor.mul_((2 * _LAYERS) ** -0.5)
         elif "embedding" in name:
-            tensor *= 0.1
+            tensor.mul_(0.1)
     clip["logit_scale"] = torch.tensor(math.log(1 / _TEMPERATURE))
-    state = initial_state(
-        clip, words=WORDS, frames=FRAMES, layers=_TEMPORAL_LAYERS, source="the random CLIP"
-    )
+    state = initial_state(clip, words=WORDS, frames=FRAMES, layers=_TEMPORAL_LAYERS, source="the random CLIP")
     return XClipModel(infer_sizes(state, "the random start"), state)
 
 

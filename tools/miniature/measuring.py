@@ -1,4 +1,4 @@
-"""Measures the checkpoint as a user does: rendered files, the pipeline, and the pairs that only motion tells."""
+"""Measures a checkpoint as a user does, over files, and on the pairs that only motion tells apart."""
 
 import tempfile
 from pathlib import Path
@@ -50,9 +50,7 @@ def first_places(scores: NDArray[np.float32], own: NDArray[np.int64]) -> tuple[f
     return 100 * float(t2v.mean()), 100 * float(v2t.mean())
 
 
-def pairs_won(
-    scores: NDArray[np.float32], own: NDArray[np.int64], groups: NDArray[np.int64]
-) -> float:
+def pairs_won(scores: NDArray[np.float32], own: NDArray[np.int64], groups: NDArray[np.int64]) -> float:
     """Of all (caption, other video of the caption's group), how often the right video scores higher, percent.
 
     groups: the group of each video, -1 for none. Videos of a group differ only in direction or order.

@@ -52,6 +52,22 @@ Bunch = list[Example]
 """One scene, or four that differ only in direction or order and belong in one batch."""
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """Bunches of training scenes with their frames, uint8 [F, 3, SIZE, SIZE] each."""
+
+    bunches: list[Bunch]
+    pixels: list[list[NDArray[np.uint8]]]
+
+
+def draw(seed: int, clips_wanted: int) -> Drawn:
+    """Draw at least so many training clips."""
+    source, chosen = bunches(seed), list[Bunch]()
+    while sum(map(len, chosen)) < clips_wanted:
+        chosen.append(next(source))
+    return Drawn(chosen, [[example.pixels() for example in bunch] for bunch in chosen])
+
+
 def bunches(seed: int) -> Iterator[Bunch]:
     """Yield training scenes without end. None means the same as a scene of the five test galleries."""
     tested = {clip.scene.meaning() for benchmark in MANNERS for clip in clips(benchmark)}

@@ -111,7 +111,7 @@ def _star(x: Field, y: Field) -> Field:
 def _heart(x: Field, y: Field) -> Field:
     ax = np.abs(x)
     lobe = np.sqrt((ax - 0.45) * (ax - 0.45) + (y + 0.36) * (y + 0.36)) - 0.52
-    point = np.maximum(ax * 0.7175 + y * 0.6965 - 0.592, -y - 0.05)
+    point = np.maximum(ax * 0.7175 + y * 0.6965 - 0.592, 0.6 * ax - y - 0.45)
     return np.minimum(lobe, point)
 
 

@@ -20,8 +20,8 @@ OPPOSITE: dict[Kind, Kind] = {
     "vanish": "appear",
 }
 RADIUS = {"small": 0.105, "big": 0.19, "": 0.145}
-SMALLEST, LARGEST = 0.075, 0.23
-NEAR, FAR = 0.18, 0.82
+SMALLEST, LARGEST = 0.08, 0.21
+NEAR, FAR = 0.2, 0.8
 
 
 @dataclass(frozen=True)
@@ -136,8 +136,7 @@ def _between(start: float, end: float, done: float) -> float:
 
 
 def _bounced(y: float, act: Act, done: float) -> float:
-    """Height during a bounce: one arc in about two and a half seconds, downwards in the upper half."""
+    """Height during a bounce: an arc in about two and a half seconds, a lower one near the top."""
     arcs = max(1, round((act.end - act.start) / 2.5))
     part = (done * arcs) % 1.0
-    height = 0.26 * 4.0 * part * (1.0 - part)
-    return y + height if y < 0.4 else y - height
+    return y - (0.26 if y > 0.4 else 0.15) * 4.0 * part * (1.0 - part)
