@@ -214,31 +214,63 @@ def test_a_malformed_address_is_an_error(address: str) -> None:
         load_split("msvd", address)
 
 
-def test_a_set_on_the_hub_is_read_at_a_pinned_commit_which_is_recorded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+class Builder:
+    """What `datasets` returns for a data set on the Hub; `hash` is the commit that it found."""
+
+    def __init__(self, path: Path, commit: str) -> None:
+        self.path, self.hash = path, commit
+
+    def download_and_prepare(self) -> None:
+        as_parquet(MSVD, self.path / "hub.parquet")
+
+    def as_dataset(self, split: str) -> Any:
+        import datasets
+
+        assert split == "test"
+        return datasets.Dataset.from_parquet(str(self.path / "hub.parquet"), cache_dir=str(self.path))
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str | None]]:
+    """A stand-in for the Hub that remembers which revisions it was asked for; `main` is COMMIT."""
     import datasets
     from huggingface_hub import HfApi
 
-    commit = "0123456789abcdef0123456789abcdef01234567"
-    asked: list[Any] = []
-    as_parquet(MSVD, tmp_path / "x.parquet")
+    asked: list[tuple[str, str | None]] = []
 
-    def load_dataset(repository: str, config: str | None, split: str, revision: str) -> datasets.Dataset:
-        asked.append((repository, config, split, revision))
-        return datasets.Dataset.from_parquet(str(tmp_path / "x.parquet"), cache_dir=str(tmp_path))
+    def load_dataset_builder(repository: str, config: str | None, revision: str) -> Builder:
+        asked.append(("data", revision))
+        return Builder(tmp_path, COMMIT)
 
     def dataset_info(self: HfApi, repository: str, revision: str | None) -> Any:
-        asked.append((repository, revision))
-        return type("Info", (), {"sha": commit})
+        asked.append(("info", revision))
+        return type("Info", (), {"sha": COMMIT})
 
-    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    monkeypatch.setattr(datasets, "load_dataset_builder", load_dataset_builder)
     monkeypatch.setattr(HfApi, "dataset_info", dataset_info)
+    return asked
+
+
+def test_a_set_on_the_hub_is_read_at_a_pinned_commit_which_is_recorded(
+    hub: list[tuple[str, str | None]],
+) -> None:
     split = load_split("msvd", "hf:friedrichor/MSVD@main")
-    assert asked == [("friedrichor/MSVD", "main"), ("friedrichor/MSVD", None, "test", commit)]
-    assert split.source == f"hf:friedrichor/MSVD@{commit}"
-    assert recognise(split).notes[0] == f"annotations from hf:friedrichor/MSVD@{commit}"
+    assert hub == [("info", "main"), ("data", COMMIT)]
+    assert split.source == f"hf:friedrichor/MSVD@{COMMIT}"
+    assert recognise(split).notes[0] == f"annotations from hf:friedrichor/MSVD@{COMMIT}"
     assert pairs(split) == [("-a_1_2", "a dot"), ("-a_1_2", "the dot")]
-    asked.clear()
-    load_split("msvd", f"hf:friedrichor/MSVD@{commit}")
-    assert asked == [("friedrichor/MSVD", None, "test", commit)]
+
+
+def test_a_pinned_commit_asks_the_hub_for_nothing_else(hub: list[tuple[str, str | None]]) -> None:
+    assert load_split("msvd", f"hf:friedrichor/MSVD@{COMMIT}").source == f"hf:friedrichor/MSVD@{COMMIT}"
+    assert hub == [("data", COMMIT)]
+
+
+def test_another_revision_from_the_cache_is_never_taken_for_the_pinned_one(
+    hub: list[tuple[str, str | None]],
+) -> None:
+    with pytest.raises(DataError, match=f"the cache has another revision, {COMMIT}"):
+        load_split("msvd", f"hf:friedrichor/MSVD@{'b' * 40}")

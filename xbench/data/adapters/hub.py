@@ -99,9 +99,14 @@ def _commit(repository: str, revision: str) -> str:
 
 
 def _read_remote(repository: str, commit: str, layout: Hub) -> list[Row]:
-    from datasets import load_dataset
+    from datasets import load_dataset_builder
 
-    dataset = load_dataset(repository, layout.config, split=layout.split, revision=commit)
+    builder = load_dataset_builder(repository, layout.config, revision=commit)
+    # Without a network, `datasets` falls back to whatever revision it has in its cache, with a warning only.
+    if builder.hash != commit:
+        raise ConnectionError(f"the cache has another revision, {builder.hash}")
+    builder.download_and_prepare()
+    dataset = builder.as_dataset(split=layout.split)
     return list(dataset.select_columns([name for name in _COLUMNS if name in dataset.column_names]))
 
 
