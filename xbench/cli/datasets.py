@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from xbench.cli.compress import command as compress
 from xbench.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -131,3 +132,6 @@ def _find(name: str) -> "tuple[Benchmark, Protocol | None]":
         raise UsageError(f"There is no benchmark or protocol {name!r}.{did_you_mean(name, known)}")
     found = protocol(name)
     return benchmark(found.benchmark), found
+
+
+command.add_command(compress)

@@ -15,6 +15,7 @@ from xbench.errors import DataError
 
 _MICROSECONDS = 1_000_000
 _PLAY_LISTS = ("concat", "hls", "dash")
+_GENERATE_PTS = 1  # AVFMT_FLAG_GENPTS
 _NEAR_ZERO = 0.000025  # OpenCV's limit below which a rate or duration counts as absent
 
 
@@ -71,6 +72,15 @@ def tick(stream: VideoStream) -> float:
     """Return the seconds of one unit of the stream's time stamps."""
     assert stream.time_base is not None
     return float(stream.time_base)
+
+
+def keep_times(container: InputContainer) -> None:
+    """Leave out the time stamps that the file leaves out.
+
+    PyAV has FFmpeg make them up, by a guess at the order of frames; OpenCV and FFmpeg's command line go by
+    the decoding time there.
+    """
+    container.flags &= ~_GENERATE_PTS
 
 
 def describe(container: InputContainer, stream: VideoStream) -> VideoInfo:

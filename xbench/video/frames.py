@@ -17,7 +17,7 @@ from xbench.video.packets import filled
 
 Pixels = NDArray[np.uint8]
 
-_QUARTER_TURNS = {90: 1, 180: 2, -180: 2, -90: 3}
+QUARTER_TURNS = {90: 1, 180: 2, -180: 2, -90: 3}
 """Degrees counterclockwise of a display matrix -> turns; OpenCV leaves other angles alone."""
 
 
@@ -47,7 +47,7 @@ def decode(path: Path, wanted: Collection[int], transform: Callable[[Pixels], Pi
     last = max(wanted, default=-1)
     with opened(path) as (container, stream):
         to_rgb = _Converter(stream.width, stream.height)
-        for frame in _frames(container, stream, result):
+        for frame in frames_of(container, stream, result):
             if result.count in wanted:
                 result.pictures[result.count] = transform(to_rgb(frame))
             result.count += 1
@@ -57,8 +57,8 @@ def decode(path: Path, wanted: Collection[int], transform: Callable[[Pixels], Pi
     return result
 
 
-def _frames(container: InputContainer, stream: VideoStream, result: Decoded) -> Iterator[VideoFrame]:
-    """Yield frames until one is faulty, and tell `result` what was wrong."""
+def frames_of(container: InputContainer, stream: VideoStream, result: Decoded) -> Iterator[VideoFrame]:
+    """Yield frames until one is faulty, and tell `result` what was wrong; the caller counts them there."""
     packets = filled(container, stream)
     ended = False
     while not ended:
@@ -97,5 +97,5 @@ class _Converter:
         picture = self._reformatter.reformat(
             frame, self._width, self._height, "bgr24", interpolation=Interpolation.BICUBIC, threads=1
         )
-        turns = _QUARTER_TURNS.get(frame.rotation, 0)
+        turns = QUARTER_TURNS.get(frame.rotation, 0)
         return np.ascontiguousarray(np.rot90(picture.to_ndarray()[:, :, ::-1], turns))

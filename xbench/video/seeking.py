@@ -13,12 +13,11 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from xbench.video.container import tick
+from xbench.video.container import keep_times, tick
 from xbench.video.packets import Scan, filled
 
 _FIRST_LOOK_BACK = 16
 _LAST_LOOK_BACK = (2**31 - 1) // 4
-_GENERATE_PTS = 1  # AVFMT_FLAG_GENPTS
 
 
 @dataclass(frozen=True)
@@ -86,8 +85,7 @@ class Seeker:
 
     def _seek(self, begin: int) -> _Landing | None:
         """Seek to the time of frame number `begin` and decode the first frame that comes out."""
-        # PyAV has FFmpeg make up the time stamps that a file lacks; OpenCV goes by the decoding time there.
-        self._container.flags &= ~_GENERATE_PTS
+        keep_times(self._container)
         offset = int(begin / self._fps / tick(self._stream) + 0.5)
         self._container.seek((self._stream.start_time or 0) + offset, stream=self._stream)
         packets = filled(self._container, self._stream)
