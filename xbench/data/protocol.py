@@ -79,7 +79,10 @@ def _small_differences(found: Fingerprint, match: Protocol) -> list[str]:
     if match.sha256.pairs_sorted != found.pairs_sorted:
         return [f"white space differs from {match.id}, ids equal"]
     if match.sha256.pairs != found.pairs:
-        return [f"the captions stand in another order than in {match.id}, which never matters"]
+        return [
+            f"the captions stand in another order than in {match.id}: a run's numbers do not depend on it, a "
+            "similarity matrix from elsewhere must have the same order"
+        ]
     return []
 
 
