@@ -6,6 +6,9 @@ from typing import Any
 import click
 
 from xbench.cli.options import given_and_default, json_option, ties_option
+from xbench.errors import UsageError
+
+_file = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command("score", context_settings={"show_default": True})
@@ -16,6 +19,19 @@ from xbench.cli.options import given_and_default, json_option, ties_option
     type=click.Path(path_type=Path),
     help="Annotation files.  [default: $XBENCH_DATA/<Benchmark>]",
 )
+@click.option(
+    "--rows",
+    type=click.Choice(["captions", "videos"]),
+    help="What the rows are, where shape and ids do not tell: a square matrix without ids needs it.",
+)
+@click.option("--transpose", is_flag=True, help="The same as --rows videos: the matrix is V x T.")
+@click.option(
+    "--row-ids",
+    type=_file,
+    help="The id of each row: .txt (one on each line), .json or .npy. A caption's id is its video's where "
+    "every video has one, else VIDEO#N, or its text. Ids may also stand in the file, as row_ids.",
+)
+@click.option("--column-ids", type=_file, help="The id of each column, as for --row-ids.")
 @click.option("--protocol", metavar="ID", help="E.g. msrvtt/1ka.  [default: the benchmark's usual one]")
 @ties_option
 @click.option(
@@ -26,14 +42,26 @@ from xbench.cli.options import given_and_default, json_option, ties_option
 @json_option
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> None:
-    """Compute the metrics of SIMILARITY.npy: rows captions, columns videos, in the protocol's order."""
+    """Compute the metrics of the scores in SIMILARITY: .npy, .npz, .safetensors, or a torch file.
+
+    Higher is closer. Without ids, captions and videos stand in the protocol's order.
+    """
     from xbench.cli.jobs import matrix_request
     from xbench.pipeline.matrix import score_matrix
+    from xbench.pipeline.matrix_file import MatrixFile
     from xbench.reports.store import save, to_json
     from xbench.reports.text import render
 
     request = matrix_request(options, *given_and_default(ctx))
-    result, per_query = score_matrix(options["similarity"], request)
+    if options["transpose"] and options["rows"] == "captions":
+        raise UsageError("--transpose says that the rows are videos, --rows that they are captions.")
+    file = MatrixFile(
+        options["similarity"],
+        "videos" if options["transpose"] else options["rows"],
+        options["row_ids"],
+        options["column_ids"],
+    )
+    result, per_query = score_matrix(file, request)
     if options["output"] is not None:
         path, result = save(result, per_query, options["output"])
         click.echo(f"Saved {path}", err=True)

@@ -1,15 +1,13 @@
 """Score a similarity matrix that was computed elsewhere: the flow from the ranks on."""
 
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from xbench.data.protocol import Recognition
 from xbench.data.split import Split
 from xbench.errors import DataError
 from xbench.metrics.ranking import t2v_counts, v2t_counts
+from xbench.pipeline.matrix_file import MatrixFile, read_matrix
 from xbench.pipeline.record import Clock, Scoring, Seen, make_record
 from xbench.pipeline.request import Request
 from xbench.pipeline.run import load
@@ -18,15 +16,18 @@ from xbench.reports.result import Checkpoint, Result, ScorerRecord
 from xbench.scorers.weights import file_sha256
 
 
-def score_matrix(path: Path, request: Request) -> tuple[Result, PerQuery]:
-    """Rank the scores of an .npy file: rows are the protocol's captions, columns its videos, in its order.
+def score_matrix(file: MatrixFile, request: Request) -> tuple[Result, PerQuery]:
+    """Rank the scores in a file (.npy, .npz, .safetensors, torch).
 
-    Raises DataError when the file is no such matrix, and as `record_matrix` does.
+    Raises DataError and UsageError when it holds no matrix of the protocol (see `read_matrix`), and DataError
+    as `record_matrix` does.
     """
     split, recognition = load(request)
-    matrix = _read(path)
-    file = Checkpoint(file=path.name, sha256=file_sha256(path))
-    return record_matrix(matrix, request, split, recognition, name=path.stem, file=file)
+    matrix, facts = read_matrix(file, split)
+    checkpoint = Checkpoint(file=file.path.name, sha256=file_sha256(file.path))
+    return record_matrix(
+        matrix, request, split, recognition, name=file.path.stem, file=checkpoint, facts=facts
+    )
 
 
 def record_matrix(
@@ -37,10 +38,11 @@ def record_matrix(
     *,
     name: str,
     file: Checkpoint | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> tuple[Result, PerQuery]:
     """Rank a similarity matrix [T, V] (NumPy or torch, real numbers) of a split and make its record.
 
-    name: what the record calls the scores; file: where they were read from.
+    name: what the record calls the scores; file and facts: where they were read from, and how.
 
     Raises DataError when its shape is not the split's, and when a score is not finite (unless ties are
     counted as the published code does).
@@ -52,7 +54,7 @@ def record_matrix(
             t2v_counts(matrix, split.caption_to_video),
             v2t_counts(matrix, split.caption_to_video, split.v2t),
         )
-    settings: dict[str, Any] = {"similarity": name, "dtype": str(matrix.dtype)}
+    settings: dict[str, Any] = {"similarity": name, "dtype": str(matrix.dtype), **(facts or {})}
     scoring = Scoring(ScorerRecord(name=name, settings=settings), file, precision=str(matrix.dtype))
     return make_record(request, Seen(split, recognition, split), scoring, counts, clock.seconds)
 
@@ -65,17 +67,3 @@ def _check_shape(shape: tuple[int, ...], split: Split, name: str) -> None:
             f"{name} has shape {shape}, but {split.protocol} needs {expected}: rows captions, columns "
             f"videos, in the protocol's order.{turned}"
         )
-
-
-def _read(path: Path) -> NDArray[Any]:
-    try:
-        matrix: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except OSError as error:
-        raise DataError(f"The similarity matrix {path} cannot be read: {error.strerror or error}.") from error
-    except (ValueError, EOFError) as error:
-        raise DataError(
-            f"{path} is not an .npy file of numbers: {error}. Write it with numpy.save(path, array)."
-        ) from error
-    if not isinstance(matrix, np.ndarray) or matrix.dtype.kind not in "fiu":
-        raise DataError(f"{path} is not an array of real numbers. Write it with numpy.save(path, array).")
-    return matrix

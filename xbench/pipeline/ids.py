@@ -1,0 +1,53 @@
+"""Which row belongs to which caption or video, told by ids.
+
+A video's id is the protocol's. A caption can be named in three ways: `<video id>#<n>`, the n-th caption of
+that video from 0 in protocol order; its video's id, where every video has one caption; its text.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xbench.data.split import Split
+
+Ints = NDArray[np.int64]
+
+
+def video_ids(split: Split) -> list[str]:
+    """Return the ids of the videos, in protocol order."""
+    return [video.id for video in split.videos]
+
+
+def caption_ids(split: Split) -> list[list[str]]:
+    """Return the ways to name the captions, each in protocol order."""
+    owners = [split.videos[caption.video].id for caption in split.captions]
+    seen: Counter[str] = Counter()
+    numbered = []
+    for owner in owners:
+        numbered.append(f"{owner}#{seen[owner]}")
+        seen[owner] += 1
+    ways = [numbered, [caption.text for caption in split.captions]]
+    return [owners, *ways] if len(seen) == len(owners) else ways
+
+
+def rows_of(ids: Sequence[str], wanted: Sequence[str]) -> Ints | None:
+    """Return the row of each wanted id, int64 [N]; None unless the two hold the same ids equally often.
+
+    Of equal ids, the first row belongs to the first one wanted, and so on.
+    """
+    if Counter(ids) != Counter(wanted):
+        return None
+    rows: dict[str, list[int]] = defaultdict(list)
+    for row in range(len(ids) - 1, -1, -1):
+        rows[ids[row]].append(row)
+    return np.array([rows[name].pop() for name in wanted], dtype=np.int64)
+
+
+def disagreement(ids: Sequence[str], wanted: Sequence[str]) -> str:
+    """Say in what a list of ids differs from the wanted ones, for a message."""
+    lacks, extra = set(wanted) - set(ids), set(ids) - set(wanted)
+    both = (("lacks", lacks), ("adds", extra))
+    said = [f"{what} {len(names)}, e.g. {min(names)!r}" for what, names in both if names]
+    return " and ".join(said) or "holds some of them more often, or less often"
