@@ -71,7 +71,7 @@ class _Root(_LazyGroup):
             error.show()
             sys.exit(UsageError.exit_code)
         except (KeyboardInterrupt, click.Abort):
-            click.echo("Stopped. What was encoded is kept in the cache; the same command goes on.", err=True)
+            click.echo("Stopped. Unless --no-cache was given, the same command goes on from here.", err=True)
             sys.exit(130)
 
 
