@@ -3,7 +3,15 @@
 from record_examples import per_query, result
 
 from xbench.metrics.ties import Ties
-from xbench.reports.result import Metric, ProtocolRecord, Result, ScorerRecord, Videos, scoring_reasons
+from xbench.reports.result import (
+    Metric,
+    ProtocolRecord,
+    Result,
+    ScorerRecord,
+    VideoNote,
+    Videos,
+    scoring_reasons,
+)
 from xbench.reports.text import render, render_many
 
 
@@ -77,3 +85,23 @@ def test_several_models_are_told_apart() -> None:
     assert "clip4clip ViT-B/16" in shown
     assert "xclip ViT-B/32 + dsl" in shown
     assert max(len(line) for line in shown.splitlines()) <= 100
+
+
+def test_a_note_that_is_a_reason_is_said_once_and_a_note_of_many_videos_once() -> None:
+    why = "998 of the 1000 videos of msrvtt/1ka; missing: video1, video2"
+    plain = result()
+    changed = plain.model_copy(
+        update={
+            "comparable": False,
+            "not_comparable_because": [why],
+            "protocol": plain.protocol.model_copy(update={"notes": [why, "white space differs"]}),
+            "videos": plain.videos.model_copy(
+                update={"notes": [VideoNote(id=str(index), note="odd frames") for index in range(3)]}
+            ),
+        }
+    )
+    text = render(changed)
+    assert text.count("998 of the 1000 videos") == 1
+    assert "Note: white space differs" in text
+    assert text.count("odd frames") == 1
+    assert "Note: 3 of " in text

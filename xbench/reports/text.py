@@ -1,6 +1,7 @@
 """Results as text tables of at most 100 columns."""
 
 import textwrap
+from collections import Counter
 from collections.abc import Sequence
 
 from tabulate import tabulate
@@ -18,7 +19,7 @@ def render(result: Result) -> str:
     head = f"{_protocol(result)}: {model_name(result)}, {_sizes(result)}"
     parts = [_fill(head), *_interval_tables(result)]
     parts += [_fill(line) for line in tie_lines(result)]
-    parts += [_fill(f"Note: {note}") for note in result.protocol.notes]
+    parts += [_fill(f"Note: {note}") for note in _notes(result)]
     return "\n".join([*parts, *verdict(result)])
 
 
@@ -39,6 +40,13 @@ def render_many(results: Sequence[Result]) -> str:
         for line in (f"* {_protocol(result)}: {NOT_COMPARABLE}:", *_reasons(result))
     ]
     return "\n".join([*head, metric_table(results, header, keys), *footnotes])
+
+
+def _notes(result: Result) -> list[str]:
+    """What a reader should know and the reasons do not say already; the same note of several videos once."""
+    videos = Counter(note.note for note in result.videos.notes)
+    said = [note for note in result.protocol.notes if note not in result.not_comparable_because]
+    return [*said, *(f"{count} of {result.videos.scored} videos: {note}" for note, count in videos.items())]
 
 
 def _interval_tables(result: Result) -> list[str]:
