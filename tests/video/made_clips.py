@@ -76,6 +76,16 @@ def make_resized(path: Path, *sizes: tuple[int, int], frames: int = 60) -> Path:
     return _write(path, sizes[0], [(bytes(packet), packet.is_keyframe) for packet in coded])
 
 
+def make_headless(path: Path, *, frames: int) -> Path:
+    """Make an AVI that lost its first group of pictures: two B-frames after the new first one cannot decode.
+
+    It holds `frames` packets and two frames less.
+    """
+    coded = _coded(path, (96, 64), frames + 10, gop=12, b_frames=2)
+    start = [packet.is_keyframe for packet in coded].index(True, 1)
+    return _write(path, (96, 64), [(bytes(packet), packet.is_keyframe) for packet in coded[start:]])
+
+
 def make_packed(
     path: Path, *, frames: int, gop: int, b_frames: int, size: tuple[int, int] = (96, 64)
 ) -> Path:

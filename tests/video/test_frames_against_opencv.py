@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_clips import make, make_packed, make_resized, number_of
-from published_extractor import extract, slices
+from made_clips import make, make_headless, make_packed, make_resized, number_of
+from published_extractor import extract, read_in_turn, slices
 
 from xbench.video.choice import MAY_DIFFER, NO_FRAME
 from xbench.video.decode import read_clip
@@ -142,6 +142,16 @@ def test_frames_that_change_size_all_get_the_headers_size(
     clip = read_clip(path, None, ALL, None)
     assert clip.frames.shape[1:3] == sizes[0][::-1]
     assert all(np.array_equal(ours, theirs) for ours, theirs in zip(clip.frames, expected, strict=True))
+
+
+def test_packets_that_give_no_frame_are_not_counted(tmp_path: Path) -> None:
+    path = make_headless(tmp_path / "headless.avi", frames=26)
+    in_turn = read_in_turn(path)
+    assert len(in_turn) == 24
+    assert_same(path)
+    clip = read_clip(path, None, Sampling(6, "uniform"), None)
+    assert clip.source == (1, 5, 9, 13, 17, 21)
+    assert all(np.array_equal(clip.frames[at], in_turn[index]) for at, index in enumerate(clip.source))
 
 
 @pytest.mark.parametrize("name", ["program.mpg", "transport.mts"])
