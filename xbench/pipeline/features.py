@@ -15,7 +15,7 @@ from xbench.engine.encoding import Encoded, Prepared, encode
 from xbench.engine.store import Store, key_of
 from xbench.engine.table import FeatureTable
 from xbench.scorers.base import Features, Scorer, VideoInput
-from xbench.video.decode import Clip, DamagedVideo, UnreadableVideo, read_clip
+from xbench.video.decode import FRAME_RULES, Clip, DamagedVideo, UnreadableVideo, read_clip
 from xbench.video.sampling import Sampling
 from xbench.video.transform import normalise
 
@@ -130,5 +130,5 @@ def _to_input(frames: NDArray[np.uint8], wants: VideoInput) -> torch.Tensor:
 def _video_key(job: VideoJob, wants: VideoInput) -> str:
     """Everything beside the scorer's identity that can change a video's features."""
     sees = {name: getattr(wants, name) for name in ("size", "mean", "std", "max_frames", "sampling")}
-    decoder = {name: importlib.metadata.version(name) for name in ("av", "pillow")}
+    decoder = {name: importlib.metadata.version(name) for name in ("av", "pillow")} | {"rules": FRAME_RULES}
     return key_of(video=job.content, window=job.video.window, sees=sees, decoder=decoder)

@@ -19,7 +19,10 @@ from xbench.video.frames import Pixels, decode
 from xbench.video.sampling import Sampling, Window
 from xbench.video.transform import resize_and_crop
 
-__all__ = ["Clip", "DamagedVideo", "UnreadableVideo", "VideoInfo", "probe", "read_clip"]
+FRAME_RULES = 1
+"""Goes up when the same file gives other frames, so that features of the old ones are not used again."""
+
+__all__ = ["FRAME_RULES", "Clip", "DamagedVideo", "UnreadableVideo", "VideoInfo", "probe", "read_clip"]
 
 
 @dataclass(frozen=True)
