@@ -3,13 +3,15 @@
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
 from xbench.data.inventory import Stock
-from xbench.pipeline.verification import Finding, Verification
 from xbench.registry.datasets import Benchmark, Protocol
+
+if TYPE_CHECKING:
+    from xbench.pipeline.verification import Finding, Verification
 
 _WIDTH = 100
 _SHOWN = 10
@@ -62,7 +64,7 @@ def describe_protocol(entry: Benchmark, protocol: Protocol) -> str:
     return _facts(facts)
 
 
-def verification_text(seen: Verification) -> str:
+def verification_text(seen: "Verification") -> str:
     """What was found in a copy, with the first videos of each problem."""
     counts = f"{len(seen.split.captions):,} captions, {len(seen.split.videos):,} videos"
     lines = [f"annotations: read as {seen.split.protocol}, {counts}"]
@@ -82,7 +84,7 @@ def verification_text(seen: Verification) -> str:
     return "\n".join(lines)
 
 
-def verification_json(seen: Verification) -> dict[str, Any]:
+def verification_json(seen: "Verification") -> dict[str, Any]:
     """The same as JSON values, with every finding."""
     return {
         "ok": seen.is_right,
@@ -160,7 +162,7 @@ def _facts(facts: Iterable[tuple[str, str]]) -> str:
     )
 
 
-def _by_problem(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
+def _by_problem(findings: "Sequence[Finding]") -> "dict[str, list[Finding]]":
     sorted_out: dict[str, list[Finding]] = {}
     for finding in findings:
         sorted_out.setdefault(finding.problem, []).append(finding)
