@@ -15,6 +15,13 @@ from xbench.registry.cache import cache_dir
 from xbench.registry.datasets import Protocol, benchmark, benchmarks
 from xbench.scorers.catalog import ModelRequest
 
+_FILES = {
+    "checkpoint": "checkpoints",
+    "text_features": "text_features",
+    "video_features": "video_features",
+}
+"""Options that may differ from benchmark to benchmark, by the names under which click keeps them."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -32,18 +39,30 @@ def make_jobs(options: Mapping[str, Any], given: dict[str, Any], default: dict[s
     names = chosen_benchmarks(options["datasets"])
     _check(options, names)
     protocols = {name: choose_protocol(name, options["protocol"]) for name in names}
-    checkpoints = per_benchmark("--checkpoint", options["checkpoints"], names)
+    files = {
+        option: per_benchmark(f"--{option.replace('_', '-')}", options[given_as], names)
+        for option, given_as in _FILES.items()
+    }
+    models = {
+        name: _model(options, protocols[name], {option: paths.get(name) for option, paths in files.items()})
+        for name in names
+    }
     annotations = per_benchmark("--annotations", options["annotations"], names)
     videos = per_benchmark("--videos", options["videos"], names)
     if options["miniature"]:
         cache = options["cache_dir"] or cache_dir()
         sources = {name: miniature_sources(name, cache) for name in names}
     else:
-        sources = {name: find_sources(name, annotations.get(name), videos.get(name)) for name in names}
+        sources = {
+            name: find_sources(
+                name, annotations.get(name), videos.get(name), needs_videos=models[name].needs_videos
+            )
+            for name in names
+        }
     return [
         Job(
             _request(options, protocols[name], *sources[name], given=given, default=default),
-            _model(options, protocols[name], checkpoints.get(name)),
+            models[name],
         )
         for name in names
     ]
@@ -78,6 +97,8 @@ def _check(options: Mapping[str, Any], names: Sequence[str]) -> None:
                 raise UsageError(f"{flag} is for one benchmark, but {len(names)} run: {', '.join(names)}.")
     if options["no_cache"] and options["cache_dir"] is not None:
         raise UsageError("--no-cache and --cache-dir contradict each other: give one of them.")
+    if options["model"] == "features" and options["videos"]:
+        raise UsageError("--model features reads no video files: leave --videos out.")
     if options["miniature"] and (options["annotations"] or options["videos"]):
         raise UsageError("--miniature brings its own annotations and videos: leave the options for them out.")
 
@@ -105,10 +126,12 @@ def _request(
     )
 
 
-def _model(options: Mapping[str, Any], protocol: Protocol, checkpoint: Path | None) -> ModelRequest:
+def _model(options: Mapping[str, Any], protocol: Protocol, files: Mapping[str, Path | None]) -> ModelRequest:
     model = ModelRequest(
         name=options["model"],
-        checkpoint=checkpoint,
+        checkpoint=files["checkpoint"],
+        text_features=files["text_features"],
+        video_features=files["video_features"],
         clip=options["clip"],
         bpe=options["bpe"],
         precision=options["precision"],

@@ -8,14 +8,15 @@ import click
 
 from xbench.cli.jobs import Job
 from xbench.errors import DataError
-from xbench.pipeline.run import check, checkpoint_record, find_files, run
+from xbench.pipeline.precomputed import match_features
+from xbench.pipeline.run import check, checkpoint_record, find_files, load, run
 from xbench.reports.difference import diff
 from xbench.reports.difference_text import render_difference
 from xbench.reports.result import Result
 from xbench.reports.store import save, to_json
 from xbench.reports.text import render, render_many
-from xbench.scorers.base import Scorer
-from xbench.scorers.catalog import ModelRequest, build, check_request
+from xbench.scorers.catalog import Model, ModelRequest, build, check_request
+from xbench.scorers.features import PrecomputedFeatures
 
 
 def perform(jobs: Sequence[Job], output: Path, *, as_json: bool) -> None:
@@ -25,7 +26,8 @@ def perform(jobs: Sequence[Job], output: Path, *, as_json: bool) -> None:
         check_request(job.model)
     if len(jobs) > 1:  # what is missing in the last benchmark should be known before the first is encoded
         for job in jobs:
-            find_files(job.request)
+            if job.model.needs_videos:
+                find_files(job.request)
     built = _Models()
     results = []
     for job in jobs:
@@ -46,12 +48,14 @@ def dry_run(jobs: Sequence[Job]) -> None:
     for job in jobs:
         check_request(job.model)
         scorer = built.get(job.model)
-        split, recognition, gallery = check(job.request)
-        captions, videos = len(split.captions), len(split.videos)
-        click.echo(
-            f"{split.protocol}: {captions} captions, {videos} videos, {len(gallery.jobs)} files open"
-            f" in {job.request.videos}"
-        )
+        if isinstance(scorer, PrecomputedFeatures):
+            split, recognition = load(job.request)
+            match_features(scorer, split, job.request)
+            found = f"features in {scorer.texts.path} and {scorer.videos.path}"
+        else:
+            split, recognition, gallery = check(job.request)
+            found = f"{len(gallery.jobs)} files open in {job.request.videos}"
+        click.echo(f"{split.protocol}: {len(split.captions)} captions, {len(split.videos)} videos, {found}")
         for line in recognition.notes:
             click.echo(f"  {line}")
         settings = ", ".join(f"{key} {value}" for key, value in scorer.settings.items())
@@ -74,9 +78,9 @@ class _Models:
     """Builds a model once when several benchmarks share it; holds one at a time."""
 
     def __init__(self) -> None:
-        self._built: tuple[ModelRequest, Scorer] | None = None
+        self._built: tuple[ModelRequest, Model] | None = None
 
-    def get(self, request: ModelRequest) -> Scorer:
+    def get(self, request: ModelRequest) -> Model:
         if self._built is None or self._built[0] != request:
             self._built = None  # free the last one before the next is loaded
             self._built = request, build(request)

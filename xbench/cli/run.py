@@ -37,6 +37,15 @@ _file = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option("--clip", metavar="PATH|HUB_ID", help="CLIP weights for xclip-zeroshot.")
 @click.option(
+    "--text-features",
+    multiple=True,
+    metavar="[BENCHMARK=]FILE",
+    help="For --model features: .npy, .npz, .safetensors or a torch file, with ids or in protocol order.",
+)
+@click.option(
+    "--video-features", multiple=True, metavar="[BENCHMARK=]FILE", help="The same, one item for each video."
+)
+@click.option(
     "--annotations",
     multiple=True,
     metavar="[BENCHMARK=]DIR",

@@ -6,7 +6,7 @@ import torch
 
 from xbench.engine.table import FeatureTable
 from xbench.errors import ModelError
-from xbench.scorers.base import Features, Scorer
+from xbench.scorers.base import Features, PairScorer
 
 Kept = dict[tuple[int, int], torch.Tensor]
 """Tiles that were scored already, by (row, column)."""
@@ -16,7 +16,7 @@ class Grid:
     """U texts x V videos in tiles of the scorer's block shape; those at the edges are smaller."""
 
     def __init__(
-        self, scorer: Scorer, texts: FeatureTable, videos: FeatureTable, on_pairs: Callable[[int], None]
+        self, scorer: PairScorer, texts: FeatureTable, videos: FeatureTable, on_pairs: Callable[[int], None]
     ) -> None:
         """on_pairs is told how many pairs each tile had."""
         self.height, self.width = scorer.block

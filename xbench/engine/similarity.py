@@ -24,7 +24,7 @@ from xbench.errors import DataError
 from xbench.metrics.counts import Counts
 from xbench.metrics.groups import CaptionGroups
 from xbench.metrics.ranking import Tally, V2TRule, v2t_strip_counts
-from xbench.scorers.base import Scorer
+from xbench.scorers.base import PairScorer
 
 Ints = NDArray[np.int64]
 OnStrip = Callable[[slice, torch.Tensor], None]
@@ -54,7 +54,7 @@ def distinct(texts: Sequence[str], owners: Ints) -> tuple[list[str], Ints]:
 
 
 def rank(
-    scorer: Scorer,
+    scorer: PairScorer,
     texts: FeatureTable,
     videos: FeatureTable,
     queries: Queries,

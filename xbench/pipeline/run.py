@@ -1,6 +1,5 @@
 """run(): annotations + videos -> split -> features -> similarity -> ranks -> metrics -> result."""
 
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,19 +9,22 @@ from xbench.data.loading import load_split
 from xbench.data.protocol import Recognition, recognise
 from xbench.data.split import Split
 from xbench.engine.encoding import Encoded
-from xbench.engine.similarity import Queries, distinct, rank, save_matrix
+from xbench.engine.similarity import Queries, distinct
 from xbench.engine.store import Store
 from xbench.engine.table import FeatureTable
 from xbench.errors import DataError
 from xbench.metrics.counts import Counts
 from xbench.pipeline.features import encode_texts, encode_videos, is_stored
 from xbench.pipeline.gallery import Fault, Gallery, find_videos, open_gallery, refuse_faulty, refuse_missing
+from xbench.pipeline.precomputed import match_features, rank_features
+from xbench.pipeline.ranking import rank_both_ways
 from xbench.pipeline.record import Clock, Scoring, Seen, make_record
 from xbench.pipeline.request import Request
 from xbench.progress import stage
 from xbench.reports.per_query import PerQuery
 from xbench.reports.result import Checkpoint, Result, ScorerRecord
-from xbench.scorers.base import Scorer
+from xbench.scorers.base import PairScorer, Scorer
+from xbench.scorers.features import PrecomputedFeatures
 from xbench.scorers.weights import file_sha256
 
 
@@ -43,7 +45,9 @@ def find_files(request: Request) -> None:
     refuse_missing(missing, len(split.videos), request)
 
 
-def run(scorer: Scorer, request: Request, checkpoint: Checkpoint | None = None) -> tuple[Result, PerQuery]:
+def run(
+    scorer: Scorer | PrecomputedFeatures, request: Request, checkpoint: Checkpoint | None = None
+) -> tuple[Result, PerQuery]:
     """Evaluate a scorer on one benchmark and return the record and its per-query counts, not yet saved.
 
     Raises DataError when videos are missing, unreadable or damaged and that was not allowed, and when a score
@@ -52,6 +56,18 @@ def run(scorer: Scorer, request: Request, checkpoint: Checkpoint | None = None) 
     clock = Clock()
     with clock("annotations"):
         split, recognition = load(request)
+    if isinstance(scorer, PrecomputedFeatures):
+        scored, captions, videos, missing = match_features(scorer, split, request)
+        counts = rank_features(scorer, scored, (captions, videos), request=request, clock=clock)
+        seen = Seen(split, recognition, scored, missing)
+    else:
+        seen, counts = _encode_and_rank(scorer, split, recognition, request=request, clock=clock)
+    return make_record(request, seen, _describe(scorer, checkpoint), counts, clock.seconds)
+
+
+def _encode_and_rank(
+    scorer: Scorer, split: Split, recognition: Recognition, *, request: Request, clock: Clock
+) -> tuple[Seen, tuple[Counts, Counts]]:
     with _store(scorer, request) as store:
         with clock("open videos"):
             gallery = _open(split, scorer, store, request)
@@ -67,8 +83,7 @@ def run(scorer: Scorer, request: Request, checkpoint: Checkpoint | None = None) 
         videos = FeatureTable([features[video.id] for video in scored.videos])
         counts = _score(scorer, store, scored, videos, request=request, clock=clock)
     facts = {video: each.info for video, each in by_id.items()}
-    seen = Seen(split, recognition, scored, gallery.missing, faults, facts)
-    return make_record(request, seen, _describe(scorer, checkpoint), counts, clock.seconds)
+    return Seen(split, recognition, scored, gallery.missing, faults, facts), counts
 
 
 def check(request: Request) -> tuple[Split, Recognition, Gallery]:
@@ -127,25 +142,16 @@ def _faults(gallery: Gallery, encoded: list[Encoded]) -> list[Fault]:
 def _score(
     scorer: Scorer, store: Store, split: Split, videos: FeatureTable, *, request: Request, clock: Clock
 ) -> tuple[Counts, Counts]:
-    """Encode the texts and rank both ways, saving the matrix when that is asked for."""
+    """Encode the texts and rank both ways."""
     name = request.benchmark
     texts, rows = distinct([caption.text for caption in split.captions], split.caption_to_video)
     with clock("encode texts"), stage(f"{name}: encoding captions", len(texts), "texts") as advance:
         text_features = encode_texts(scorer, store, texts, advance)
     queries = Queries(rows, split.caption_to_video)
-    with (
-        clock("score"),
-        save_matrix(request.save_similarity, len(split.captions), len(videos)) as on_strip,
-        stage(f"{name}: scoring", len(texts) * len(videos), "pairs") as advance,
-    ):
-        return rank(scorer, text_features, videos, queries, split.v2t, on_strip=on_strip, on_pairs=advance)
+    return rank_both_ways(scorer, text_features, videos, queries, split.v2t, request=request, clock=clock)
 
 
-def _quarter_of_ram() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
-
-
-def _describe(scorer: Scorer, checkpoint: Checkpoint | None) -> Scoring:
+def _describe(scorer: PairScorer, checkpoint: Checkpoint | None) -> Scoring:
     settings = dict(scorer.settings)
     identity = None if scorer.identity is None else dict(scorer.identity)
     return Scoring(

@@ -39,17 +39,12 @@ class VideoInput:
 
 
 @runtime_checkable
-class Scorer(Protocol):
-    """A model behind the harness. No base class is needed; any object with these members will do."""
+class PairScorer(Protocol):
+    """What ranking needs of a scorer: to score pairs of features, wherever those came from."""
 
     @property
     def name(self) -> str:
         """Short name for tables, e.g. `xclip`."""
-        ...
-
-    @property
-    def video_input(self) -> VideoInput:
-        """How videos are sampled and transformed for this model."""
         ...
 
     @property
@@ -73,18 +68,28 @@ class Scorer(Protocol):
         """
         ...
 
-    def encode_texts(self, texts: Sequence[str]) -> Features:
-        """Encode B raw captions. Returns features with first dimension B."""
-        ...
-
-    def encode_videos(self, frames: torch.Tensor, mask: torch.Tensor) -> Features:
-        """Encode B videos. frames: float32 [B, F, 3, H, W], padded with zeros; mask: bool [B, F]."""
-        ...
-
     def similarity(self, text: Features, video: Features) -> torch.Tensor:
         """Score every text of a block against every video of it: float32 [T, V], higher is closer.
 
         Smaller blocks than `block` come at the edges of the matrix. A row depends on its own text only, an
         entry on its own text and video only.
         """
+        ...
+
+
+@runtime_checkable
+class Scorer(PairScorer, Protocol):
+    """A model behind the harness. No base class is needed; any object with these members will do."""
+
+    @property
+    def video_input(self) -> VideoInput:
+        """How videos are sampled and transformed for this model."""
+        ...
+
+    def encode_texts(self, texts: Sequence[str]) -> Features:
+        """Encode B raw captions. Returns features with first dimension B."""
+        ...
+
+    def encode_videos(self, frames: torch.Tensor, mask: torch.Tensor) -> Features:
+        """Encode B videos. frames: float32 [B, F, 3, H, W], padded with zeros; mask: bool [B, F]."""
         ...

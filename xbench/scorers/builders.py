@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from xbench.scorers.base import Scorer
+from xbench.scorers.features import PrecomputedFeatures, Similarity
 from xbench.scorers.xclip.scorer import Precision
 
 
@@ -38,4 +39,20 @@ def xclip_zeroshot(
         layers=layers,
         precision=precision,
         device=device,
+    )
+
+
+def features(
+    *,
+    text_features: Path,
+    video_features: Path,
+    similarity: Similarity | None = None,
+    name: str = "features",
+    device: str = "cpu",
+) -> PrecomputedFeatures:
+    """Features that were computed elsewhere: cosine, dot, maxsim or maxsim-dot. Needs no video files."""
+    from xbench.scorers.features.file import read_features
+
+    return PrecomputedFeatures(
+        read_features(text_features), read_features(video_features), similarity, name=name, device=device
     )

@@ -10,12 +10,17 @@ from xbench.scorers import builders
 from xbench.scorers.arguments import Option, bind
 from xbench.scorers.base import Scorer
 from xbench.scorers.device import find_device
+from xbench.scorers.features import PrecomputedFeatures
 from xbench.scorers.finding import is_reference, load_plugin, load_reference, plugins, what_failed
 from xbench.scorers.xclip.scorer import Precision
 
-MODELS: dict[str, Callable[..., Scorer]] = {
+Model = Scorer | PrecomputedFeatures
+"""What scores captions against videos: a model that encodes them, or features that are there already."""
+
+MODELS: dict[str, Callable[..., Model]] = {
     "xclip": builders.xclip,
     "xclip-zeroshot": builders.xclip_zeroshot,
+    "features": builders.features,
 }
 """The models that come with xbench; the first line of each docstring says what it is."""
 
@@ -24,6 +29,7 @@ _NO_CHECKPOINT = (
     "own training saved (pytorch_model.bin.N of the published code), or start untrained from CLIP with "
     "--model xclip-zeroshot --clip ViT-B/32, or see xbench work with --miniature."
 )
+_FILES = ("checkpoint", "clip", "bpe", "text_features", "video_features")
 _MEMBERS = ("name", "video_input", "identity", "settings", "block")
 _METHODS = ("encode_texts", "encode_videos", "similarity")
 
@@ -44,11 +50,18 @@ class ModelRequest:
     device: str = "auto"
     words: int = 32
     frames: int = 12
+    text_features: Path | None = None
+    video_features: Path | None = None
     args: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def needs_videos(self) -> bool:
+        """Whether video files are decoded for it."""
+        return self.name != "features"
 
-def build(request: ModelRequest) -> Scorer:
-    """Build a scorer.
+
+def build(request: ModelRequest) -> Model:
+    """Build a model.
 
     Raises UsageError for a name or options that do not fit, ModelError for bad files and for a plugin that
     fails or does not give a scorer.
@@ -103,7 +116,7 @@ def require_scorer(candidate: Any, name: str) -> Scorer:
 
 
 def _options(request: ModelRequest) -> dict[str, Option]:
-    files = {key: getattr(request, key) for key in ("checkpoint", "clip", "bpe")}
+    files = {key: getattr(request, key) for key in _FILES}
     return {key: Option(value, chosen=value is not None) for key, value in files.items()} | {
         "precision": Option(request.precision, chosen=request.precision != "fp32"),
         "device": Option(request.device),

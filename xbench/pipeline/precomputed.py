@@ -1,0 +1,112 @@
+"""Score features that were computed elsewhere: found by id or by order, no video file needed."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from xbench.data.split import Split
+from xbench.engine.similarity import Queries, distinct
+from xbench.engine.table import FeatureTable
+from xbench.errors import DataError
+from xbench.metrics.counts import Counts
+from xbench.pipeline.ids import Ints, caption_ids, rows_of, video_ids
+from xbench.pipeline.ranking import rank_both_ways
+from xbench.pipeline.record import Clock
+from xbench.pipeline.request import Request
+from xbench.scorers.base import Features
+from xbench.scorers.features import PrecomputedFeatures
+from xbench.scorers.features.file import FeatureFile
+
+_ABSENT = -1
+
+
+def match_features(
+    scorer: PrecomputedFeatures, split: Split, request: Request
+) -> tuple[Split, Ints, Ints, tuple[str, ...]]:
+    """Return what can be scored: the split, the rows of its captions and of its videos, the missing videos.
+
+    Files without ids are in the order of the whole split. Raises DataError when a caption has no features, or
+    a video has none and that was not allowed.
+    """
+    rows = _rows(scorer.videos, [video_ids(split)], f"videos of {split.protocol}")
+    missing = tuple(video.id for video, row in zip(split.videos, rows, strict=True) if row == _ABSENT)
+    if missing and (not request.allow_missing or len(missing) == len(split.videos)):
+        raise DataError(
+            f"{scorer.videos.path} has no features for {len(missing)} of the {len(split.videos)} videos of "
+            f"{split.protocol}: {', '.join(missing[:10])}{' ...' if missing[10:] else ''}. Its ids are like "
+            f"{_example(scorer.videos)!r}. Add them, or score the rest with --allow-missing (NOT COMPARABLE)."
+        )
+    scored = split.without(missing)
+    kept = np.flatnonzero(~np.isin(split.caption_to_video, np.flatnonzero(rows == _ABSENT)))
+    ways = [[way[index] for index in kept] for way in caption_ids(split)]
+    if scorer.texts.ids is None:
+        captions = _rows(scorer.texts, caption_ids(split), f"captions of {split.protocol}")[kept]
+    else:
+        captions = _rows(scorer.texts, ways, f"captions of {split.protocol}")
+    absent = np.flatnonzero(captions == _ABSENT)
+    if len(absent):
+        raise DataError(
+            f"{scorer.texts.path} has no features for {len(absent)} of the {len(captions)} captions of "
+            f"{split.protocol}, e.g. {ways[0][absent[0]]!r}. Its ids are like {_example(scorer.texts)!r}; a "
+            "caption's id is VIDEO#N, its text, or its video's id where every video has one caption."
+        )
+    return scored, captions, rows[rows != _ABSENT], missing
+
+
+def rank_features(
+    scorer: PrecomputedFeatures, split: Split, rows: tuple[Ints, Ints], *, request: Request, clock: Clock
+) -> tuple[Counts, Counts]:
+    """Rank the captions and videos of a split, whose features stand at `rows` of the files, both ways."""
+    captions, videos = rows
+    with clock("read features"):
+        texts = scorer.text_rows(captions)
+        names, order = distinct(_digests(texts), split.caption_to_video)
+        first = {row: caption for caption, row in reversed(list(enumerate(order.tolist())))}
+        chosen = np.array([first[row] for row in range(len(names))])
+        text_table = FeatureTable([{name: tensor[chosen] for name, tensor in texts.items()}])
+        video_table = FeatureTable([scorer.video_rows(videos)])
+    queries = Queries(order, split.caption_to_video)
+    return rank_both_ways(scorer, text_table, video_table, queries, split.v2t, request=request, clock=clock)
+
+
+def _rows(file: FeatureFile, ways: Sequence[Sequence[str]], what: str) -> Ints:
+    """Return the row of each wanted item, -1 where the file has none; of several ways, the best."""
+    wanted = len(ways[0])
+    if file.ids is None:
+        if len(file.vectors) != wanted:
+            raise DataError(
+                f"{file.path} has {len(file.vectors)} items and no ids, for the {wanted} {what}. Without "
+                "ids a file has one item for each, in the protocol's order."
+            )
+        return np.arange(wanted, dtype=np.int64)
+    for way in ways:
+        exact = rows_of(file.ids, way)
+        if exact is not None:
+            return exact
+    return max((_lookup(file, way) for way in ways), key=lambda rows: int((rows != _ABSENT).sum()))
+
+
+def _lookup(file: FeatureFile, wanted: Sequence[str]) -> Ints:
+    assert file.ids is not None
+    rows = {name: row for row, name in enumerate(file.ids)}
+    twice = [name for name, count in Counter(file.ids).items() if count > 1 and name in set(wanted)]
+    if twice:
+        raise DataError(f"{file.path} has several features for {len(twice)} ids, e.g. {twice[0]!r}.")
+    return np.array([rows.get(name, _ABSENT) for name in wanted], dtype=np.int64)
+
+
+def _digests(features: Features) -> list[str]:
+    """One name for each item's content: equal features are scored once, so that their ties are exact."""
+    names = []
+    for row in range(len(features["vectors"])):
+        digest = hashlib.sha256()
+        for tensor in features.values():
+            digest.update(tensor[row].numpy().tobytes())
+        names.append(digest.hexdigest())
+    return names
+
+
+def _example(file: FeatureFile) -> str:
+    return file.ids[0] if file.ids else ""
