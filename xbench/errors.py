@@ -14,7 +14,7 @@ class XbenchError(Exception):
     exit_code = 1
 
 
-class Regression(XbenchError):
+class RegressionError(XbenchError):
     """A check that found a metric worse than its baseline allows."""
 
     exit_code = 1

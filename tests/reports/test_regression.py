@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from record_examples import per_query, result
 
 from xbench.cli.check import command
-from xbench.errors import DataError, Regression, UsageError
+from xbench.errors import DataError, RegressionError, UsageError
 from xbench.metrics.counts import Counts
 from xbench.reports.gates import parse_limits
 from xbench.reports.per_query import PerQuery
@@ -65,7 +65,7 @@ def code(outcome: Result) -> int:
     """The exit code that the command line gives."""
     if outcome.exception is None or isinstance(outcome.exception, SystemExit):
         return outcome.exit_code
-    assert isinstance(outcome.exception, Regression | UsageError | DataError), outcome.exception
+    assert isinstance(outcome.exception, RegressionError | UsageError | DataError), outcome.exception
     return outcome.exception.exit_code
 
 

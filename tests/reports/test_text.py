@@ -43,7 +43,7 @@ def test_what_is_not_comparable_says_so_and_why_in_at_most_100_columns() -> None
 
 
 def test_intervals_stand_below_their_values_and_many_measures_fit() -> None:
-    names = "R@1,R@5,R@10,R@50,MdR,MnR,MRR,nDCG@10,RSum".split(",")
+    names = ["R@1", "R@5", "R@10", "R@50", "MdR", "MnR", "MRR", "nDCG@10", "RSum"]
     values = {name: Metric(value=100 + i, low=99.04, high=300.25) for i, name in enumerate(names)}
     shown = render(result(metrics={"t2v": values}))
     lines = [line.split() for line in shown.splitlines()]

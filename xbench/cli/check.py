@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from xbench.errors import DataError, Regression
+from xbench.errors import DataError, RegressionError
 
 
 @click.command("check")
@@ -64,4 +64,4 @@ def command(
     except OSError as error:
         raise DataError(f"cannot write the outcome of the check: {error}") from error
     if verdict.failures:
-        raise Regression(conclusion(verdict))
+        raise RegressionError(conclusion(verdict))

@@ -9,6 +9,7 @@ from tabulate import tabulate
 
 from xbench.metrics.significance import ALPHA
 from xbench.reports.compare import Comparison, Contrast, Versus
+from xbench.reports.escape import escape_latex, escape_markdown
 from xbench.reports.text import WIDTH
 
 Format = Literal["text", "md", "latex", "json"]
@@ -80,26 +81,7 @@ def _legend(comparison: Comparison) -> list[str]:
 def _paragraph(line: str, style: Format) -> str:
     if style == "text":
         return textwrap.fill(line, WIDTH, subsequent_indent="  ")
-    return _latex(line) if style == "latex" else escape_markdown(line)
-
-
-def escape_markdown(line: str) -> str:
-    """Return a line in which nothing is markup."""
-    return "".join(f"\\{char}" if char in "\\`*_[]<>|#" else char for char in line)
-
-
-_LATEX = {
-    **{char: f"\\{char}" for char in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-}
-
-
-def _latex(line: str) -> str:
-    return "".join(_LATEX.get(char, char) for char in line)
+    return escape_latex(line) if style == "latex" else escape_markdown(line)
 
 
 def _as_dict(comparison: Comparison) -> dict[str, Any]:

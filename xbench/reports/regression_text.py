@@ -5,7 +5,8 @@ import xml.etree.ElementTree as ET
 
 from tabulate import tabulate
 
-from xbench.reports.compare_text import escape_markdown, format_p
+from xbench.reports.compare_text import format_p
+from xbench.reports.escape import escape_markdown
 from xbench.reports.gates import Gate, Verdict
 from xbench.reports.text import WIDTH
 

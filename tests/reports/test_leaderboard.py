@@ -1,0 +1,250 @@
+"""Boards: sorted, ties as ties, own results apart from claims, nothing on a board that does not belong."""
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from click.testing import CliRunner
+from huggingface_hub.repocard_data import model_index_to_eval_results
+from record_examples import per_query, result
+
+from xbench.cli.leaderboard import command
+from xbench.errors import DataError, UsageError
+from xbench.metrics.counts import Counts
+from xbench.reports.board import Board, Row
+from xbench.reports.escape import escape_cell, escape_latex, escape_markdown, escape_terminal
+from xbench.reports.leaderboard import Choice, boards
+from xbench.reports.leaderboard_text import render_boards, render_csv
+from xbench.reports.model_index import model_index
+from xbench.reports.per_query import PerQuery
+from xbench.reports.published import entries
+from xbench.reports.result import Metric, ProtocolRecord, Result, ScorerRecord
+from xbench.reports.runs import Saved, load_saved
+from xbench.reports.store import save
+
+NASTY = ["<script>alert(1)</script>", "=cmd()", "@SUM(A1)", "a|b`c*d_e", "\\input{x}", "+1", "\x1b[2J"]
+
+
+def measured(folder: Path, name: str = "xclip", counts: PerQuery | None = None, **changes: Any) -> Saved:
+    counts = counts or per_query(300)
+    scorer = ScorerRecord(name=name, settings={"backbone": "ViT-B/32"})
+    record = result(counts, resamples=500, scorer=scorer, **changes)
+    return load_saved(save(record, counts, folder)[0])
+
+
+def scored(folder: Path, name: str, value: float, **changes: Any) -> Saved:
+    interval = Metric(value=value, low=value - 3, high=value + 3)
+    return measured(folder, name, metrics={"t2v": {"R@1": interval}}, **changes)
+
+
+def shifted(counts: PerQuery, queries: int) -> PerQuery:
+    better = counts.t2v.better.copy()
+    better[np.flatnonzero(better == 0)[:queries]] = 50
+    t2v = Counts(better, counts.t2v.tied, counts.t2v.right, counts.t2v.nan_rivals, 0)
+    return PerQuery(t2v, counts.v2t, counts.caption_to_video, counts.caption_keys, counts.video_keys)
+
+
+def rows(saved: list[Saved], **options: Any) -> tuple[Row, ...]:
+    return boards(saved, Choice(directions=["t2v"]), **options)[0].rows
+
+
+def test_rows_are_sorted_and_what_prints_alike_shares_a_place(tmp_path: Path) -> None:
+    values = {"a": 40.0, "b": 49.31, "c": 49.29, "d": 45.0, "e": 45.04}
+    found = rows([scored(tmp_path, name, value) for name, value in values.items()])
+    assert [(row.place, row.model) for row in found] == [
+        ("1=", "b"),
+        ("1=", "c"),
+        ("3=", "d"),
+        ("3=", "e"),
+        ("5", "a"),
+    ]
+    assert [row.mark for row in found[:2]] == ["best", "best"]
+
+
+def test_what_is_not_significantly_worse_than_the_best_is_marked_by_a_paired_test(tmp_path: Path) -> None:
+    base = per_query(300, seed=4)
+    found = rows([
+        measured(tmp_path, "best", base),
+        measured(tmp_path, "close", shifted(base, 3)),
+        measured(tmp_path, "far", shifted(base, 40)),
+    ])  # fmt: skip
+    assert [(row.model, row.mark) for row in found] == [("best", "best"), ("close", "even"), ("far", "")]
+    interval = found[2].values["R@1"].interval
+    assert interval is not None
+
+
+def test_without_the_counts_the_interval_decides(tmp_path: Path) -> None:
+    saved = [scored(tmp_path, name, value) for name, value in (("a", 50.0), ("b", 48.0), ("c", 40.0))]
+    for each in saved:
+        each.path.with_suffix(".npz").unlink()
+    assert [row.mark for row in rows(saved)] == ["best", "even", ""]
+
+
+def test_a_claim_is_best_by_its_number_and_never_marked_even(tmp_path: Path) -> None:
+    (board,) = [
+        board
+        for board in boards([scored(tmp_path, "mine", 62.0)], include_published=True)
+        if (board.protocol, board.direction, board.processed) == ("msrvtt/1ka", "t2v", False)
+    ]
+    best = board.rows[0]
+    assert (best.model, best.mark, best.measured) == ("InternVideo2-s2-6B", "best", False)
+    marks = {row.model: row.mark for row in board.rows if row.measured}
+    assert marks == {"mine": "even"}
+    assert all(row.mark in ("", "best") for row in board.rows if not row.measured)
+
+
+def test_results_that_are_not_comparable_have_no_place_and_come_last(tmp_path: Path) -> None:
+    saved = [
+        scored(tmp_path, "subset", 99.0, not_comparable_because=["limited to 300 videos"]),
+        scored(tmp_path, "whole", 40.0),
+    ]
+    found = rows(saved)
+    assert [(row.model, row.place) for row in found] == [("whole", "1"), ("subset", "")]
+    assert found[1].remarks == ("not comparable: limited to 300 videos",)
+    only = boards(saved, Choice(comparable_only=True))
+    assert [row.model for row in only[0].rows] == ["whole"]
+
+
+def test_post_processed_results_never_share_a_board_with_raw_ones(tmp_path: Path) -> None:
+    reason = ["post-processing (dsl) looked at the whole test set"]
+    saved = [
+        scored(tmp_path, "raw", 40.0),
+        scored(tmp_path, "raw", 45.0, post_processing="dsl", not_comparable_because=reason),
+    ]
+    found = boards(saved, Choice(directions=["t2v"]), include_published=True)
+    for board in found:
+        assert {row.post_processing != "none" for row in board.rows} == {board.processed}
+    processed = next(board for board in found if board.processed and board.protocol == "msrvtt/1ka")
+    dsl = next(row for row in processed.rows if row.measured)
+    assert dsl.place
+    assert not dsl.honest
+    for choice in (Choice(comparable_only=True), Choice(comparable_only=True, benchmarks=["msrvtt"])):
+        assert not any(board.processed for board in boards(saved, choice, include_published=True))
+
+
+def test_every_published_claim_stands_on_one_board_per_direction(tmp_path: Path) -> None:
+    found = boards([], include_published=True)
+    shown = sum(len(board.rows) for board in found)
+    assert shown == sum(len({value.direction for value in entry.values}) for entry in entries())
+    for board in found:
+        assert all(row.source for row in board.rows)
+
+
+def test_filters_choose_benchmark_protocol_and_direction() -> None:
+    def protocols_of(**filters: Any) -> set[tuple[str, str]]:
+        return {(b.protocol, b.direction) for b in boards([], Choice(**filters), include_published=True)}
+
+    assert protocols_of(benchmarks=["lsmdc"], directions=["t2v"]) == {
+        ("lsmdc/test", "t2v"),
+        ("lsmdc/test-999", "t2v"),
+    }
+    assert protocols_of(protocols=["msrvtt/full"]) == {("msrvtt/full", "t2v")}
+
+
+@pytest.fixture
+def nasty(tmp_path: Path) -> list[Board]:
+    return boards([scored(tmp_path, name, 40.0 + i) for i, name in enumerate(NASTY)], include_published=True)
+
+
+def test_text_fits_100_columns_with_every_claim(nasty: list[Board]) -> None:
+    shown = render_boards(nasty)
+    assert max(len(line) for line in shown.splitlines()) <= 100
+    assert "\x1b" not in shown
+    assert "claimed: arXiv:2207.07285" in shown
+    assert "measured 2026-01-02" in shown
+
+
+def test_nothing_in_a_name_is_markup(nasty: list[Board]) -> None:
+    markdown, latex = render_boards(nasty, "md"), render_boards(nasty, "latex")
+    assert "<script>" not in markdown
+    assert "a\\|b\\`c\\*d\\_e" in markdown
+    assert "\\input{x}" not in latex
+    assert "\\textbackslash{}input\\{x\\}" in latex
+
+
+def test_no_cell_of_the_csv_is_a_formula(nasty: list[Board]) -> None:
+    table = list(csv.DictReader(io.StringIO(render_csv(nasty))))
+    assert all(
+        not cell.startswith(("=", "+", "-", "@", "\t", "\r")) for row in table for cell in row.values()
+    )
+    assert {"'=cmd()", "'@SUM(A1)", "'+1", "<script>alert(1)</script>"} <= {row["model"] for row in table}
+    own = next(row for row in table if row["model"] == "'=cmd()")
+    assert (own["R@1"], own["R@1 low"], own["kind"]) == ("41", "38", "measured")
+    claim = next(row for row in table if row["model"] == "X-CLIP" and row["direction"] == "t2v")
+    assert claim["kind"] == "claimed"
+    assert claim["source_url"] == "https://arxiv.org/abs/2207.07285"
+
+
+def test_escapes_by_hand() -> None:
+    assert escape_markdown("a\nb &lt;") == "a b &amp;lt;"
+    assert escape_latex("50% & {x}_1") == r"50\% \& \{x\}\_1"
+    assert escape_cell(" =1") == "' =1"
+    assert escape_cell("a=1") == "a=1"
+    assert escape_terminal("a\x1bb\u202e") == "a b "
+
+
+def test_model_index_is_read_back_by_the_hub_library() -> None:
+    record = result(per_query(300), resamples=200)
+    titled = ProtocolRecord(**record.protocol.model_dump() | {"title": "MSR-VTT 1k-A"})
+    whole = record.model_copy(update={"protocol": titled})
+    limited: Result = result(not_comparable_because=["limited: 40 videos"])
+    raw = yaml.safe_load(model_index([whole, limited]))
+    assert "&id" not in model_index([whole, limited])
+    name, found = model_index_to_eval_results(raw["model-index"])
+    assert name == "xclip ViT-B/32"
+    first = next(each for each in found if each.metric_type == "recall_at_1")
+    assert first.task_type == "text-to-video-retrieval"
+    assert (first.dataset_name, first.dataset_type, first.dataset_config) == (
+        "MSR-VTT 1k-A",
+        "msrvtt",
+        "msrvtt/1ka",
+    )
+    assert first.metric_value == pytest.approx(whole.metrics["t2v"]["R@1"].value, abs=1e-3)
+    low, high = first.metric_args["confidence_interval_95"]
+    assert low < first.metric_value < high
+    assert any("NOT COMPARABLE: limited: 40 videos" in each.dataset_name for each in found)
+
+
+def test_the_command_writes_the_format_that_the_ending_says(tmp_path: Path) -> None:
+    scored(tmp_path / "results", "xclip", 40.0)
+    for name, start in (("a.html", "<!doctype html>"), ("a.md", "## msrvtt"), ("a.csv", "protocol,")):
+        outcome = CliRunner().invoke(command, [str(tmp_path / "results"), "-o", str(tmp_path / name)])
+        assert outcome.exit_code == 0, outcome.exception
+        assert (tmp_path / name).read_text().startswith(start)
+        assert outcome.output == ""
+
+
+def test_the_command_says_what_it_leaves_out(tmp_path: Path) -> None:
+    scored(tmp_path, "xclip", 40.0)
+    (tmp_path / "other.json").write_text("{}")
+    outcome = CliRunner().invoke(command, [str(tmp_path)])
+    assert outcome.exit_code == 0
+    assert "Skipped: " in outcome.stderr
+    assert "other.json is no result of xbench" in outcome.stderr
+    assert "Skipped" not in outcome.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (["--dataset", "msrvt"], UsageError),
+        (["--protocol", "msrvtt/nope"], UsageError),
+        (["--dataset", "lsmdc"], DataError),
+        (["--format", "model-index", "--include-published"], UsageError),
+        (["-o", "/nowhere/at/all.md"], DataError),
+    ],
+)
+def test_a_choice_that_leaves_nothing_is_an_error(
+    tmp_path: Path, options: list[str], error: type[Exception]
+) -> None:
+    scored(tmp_path, "xclip", 40.0)
+    assert isinstance(CliRunner().invoke(command, [str(tmp_path), *options]).exception, error)
+
+
+def test_a_folder_without_results_is_an_error(tmp_path: Path) -> None:
+    assert isinstance(CliRunner().invoke(command, [str(tmp_path)]).exception, DataError)
+    assert isinstance(CliRunner().invoke(command, [str(tmp_path / "nothing")]).exception, DataError)

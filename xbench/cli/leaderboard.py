@@ -1,0 +1,66 @@
+"""`xbench leaderboard`: results and published claims, ranked."""
+
+from pathlib import Path
+
+import click
+
+from xbench.errors import DataError
+
+_SUFFIXES = {".html": "html", ".htm": "html", ".md": "md", ".tex": "latex", ".csv": "csv", ".txt": "text"}
+
+
+@click.command("leaderboard")
+@click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it here.")
+@click.option("--dataset", "datasets", multiple=True, metavar="NAME", help="Only this benchmark. Repeatable.")
+@click.option("--protocol", "protocols", multiple=True, metavar="ID", help="Only this protocol. Repeatable.")
+@click.option("--direction", type=click.Choice(["t2v", "v2t"]), help="Only this direction.  [default: both]")
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "csv", "md", "latex", "html", "model-index"]),
+    help="model-index is the YAML of a Hugging Face model card.  [default: by the ending of -o, else text]",
+)
+@click.option("--include-published", is_flag=True, help="Show published claims beside the results.")
+@click.option("--comparable-only", is_flag=True, help="Leave out what is NOT COMPARABLE.")
+def command(
+    *,
+    results: tuple[Path, ...],
+    output: Path | None,
+    datasets: tuple[str, ...],
+    protocols: tuple[str, ...],
+    direction: str | None,
+    style: str | None,
+    include_published: bool,
+    comparable_only: bool,
+) -> None:
+    """Rank RESULTS (JSON files, or folders of them) by protocol and direction.
+
+    Measured results carry their 95% interval and date, claims their source. The best row is marked, and so
+    is what was measured and is not significantly worse. HTML is one file that sorts and filters offline.
+    """
+    from xbench.registry.datasets import benchmark, protocol
+    from xbench.reports.collect import collect
+    from xbench.reports.formats import render_leaderboard
+    from xbench.reports.leaderboard import Choice
+    from xbench.reports.result import DIRECTIONS
+    from xbench.reports.store import write_atomically
+
+    for name in datasets:
+        benchmark(name)
+    for name in protocols:
+        protocol(name)
+    directions = [side for side in DIRECTIONS if direction in (None, side)]
+    choice = Choice(datasets, protocols, directions, comparable_only)
+    saved, skipped = collect(results)
+    for reason in skipped:
+        click.echo(f"Skipped: {reason}", err=True)
+    style = style or (_SUFFIXES.get(output.suffix.lower(), "text") if output else "text")
+    text = render_leaderboard(saved, style, choice, include_published=include_published)
+    if output is None:
+        click.echo(text, nl=not text.endswith("\n"))
+        return
+    try:
+        write_atomically(output, text.encode())
+    except OSError as error:
+        raise DataError(f"cannot write {output}: {error.strerror or error}") from error

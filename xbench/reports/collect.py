@@ -1,0 +1,28 @@
+"""The records in files and folders."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from xbench.errors import DataError
+from xbench.reports.runs import Saved, load_saved
+
+
+def collect(paths: Sequence[Path]) -> tuple[list[Saved], list[str]]:
+    """Return the records of files and of folders, and why files of folders are left out.
+
+    Raises DataError for a path that does not exist, a named file that is no record, and when there is none.
+    """
+    found, skipped = [], []
+    for path in paths:
+        if not path.is_dir():
+            found.append(load_saved(path))
+            continue
+        for file in sorted(path.glob("*.json")):
+            try:
+                found.append(load_saved(file))
+            except DataError as error:
+                skipped.append(str(error))
+    if not found:
+        places = ", ".join(map(str, paths))
+        raise DataError(f"there is no result of xbench in {places}" + "".join(f"; {r}" for r in skipped))
+    return found, skipped
