@@ -56,19 +56,22 @@ def _features(generator: torch.Generator, count: int, length: int, width: int):
 
 @settings(deadline=None, max_examples=25)
 @given(
-    texts=st.integers(1, 4),
-    videos=st.integers(1, 4),
+    counts=st.tuples(st.integers(1, 4), st.integers(1, 4)),
     words=st.integers(1, 6),
-    frames=st.integers(1, 5),
+    frames=st.integers(1, 9),
     seed=st.integers(0, 1000),
+    data=st.data(),
 )
-def test_the_block_equals_the_definition_spelled_out_pair_by_pair(texts, videos, words, frames, seed):
+def test_the_block_equals_the_definition_spelled_out_pair_by_pair(counts, words, frames, seed, data):
+    texts, videos = counts
     generator = torch.Generator().manual_seed(seed)
     state = _matrices(generator, 8, words, frames)
     text, video = _features(generator, texts, words, 8), _features(generator, videos, frames, 8)
+    padding = unit(torch.randn(8, generator=generator))
+    for clip in video[1]:
+        clip[data.draw(st.integers(1, frames), label="valid frames") :] = padding
     exact = {name: tensor.double() for name, tensor in state.items()}
-    with torch.inference_mode():
-        scores = similarity(Aosm(state), *text, *video)
+    scores = similarity(Aosm(state), *text, *video)
     for row in range(texts):
         for column in range(videos):
             pair = (
@@ -103,6 +106,34 @@ def test_a_score_is_the_same_to_the_bit_however_the_block_is_cut(block, height, 
             for row in rows
         ]
     assert torch.equal(torch.cat(cut), whole)
+
+
+@pytest.mark.parametrize("threads", [2, 3, 5])
+def test_a_score_is_the_same_to_the_bit_with_any_number_of_threads(block, threads):
+    aosm, text, video = block
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        alone = similarity(aosm, *text, *video)
+        torch.set_num_threads(threads)
+        assert torch.equal(similarity(aosm, *text, *video), alone)
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_videos_of_few_frames_get_the_same_scores_among_long_ones_and_alone(block):
+    aosm, text, (video, frames) = block
+    padded = frames.clone()
+    padded[::2, 2:] = padded[0, 5]
+    padded[1::4, 1:] = padded[0, 5]
+    with torch.inference_mode():
+        mixed = similarity(aosm, *text, video, padded)
+        plain = aosm(*text, video, padded)
+        assert (mixed - plain).abs().max() < 1e-4
+        for column in range(6):
+            one = slice(column, column + 1)
+            assert torch.equal(similarity(aosm, *text, video[one], padded[one]), mixed[:, one])
 
 
 def test_an_empty_block_has_no_scores(block):

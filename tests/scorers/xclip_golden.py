@@ -121,7 +121,7 @@ def _scored(aosm: Aosm, features: tuple[torch.Tensor, ...], before: State) -> Co
             "frame_word_logits": grains.fine * scale,
             "sent2frame_logits": grains.to_frames,
             "video2word_logits": grains.to_words,
-            "logits": grains.mean * scale,
+            "logits": aosm(*features),
         }
     )
 

@@ -12,6 +12,11 @@ video v [D], frames f [F, D], all of length one, `softmax` at temperature 0.01, 
     logit           exp(logit_scale) (coarse + video-word + sentence-frame + (to frames + to words) / 2) / 4
 
 G, M = global_mat, local_mat; A, B = word_logit, frame_logit; P, P2 = word_mat 1, 2; Q, Q2 = frame_mat 1, 2.
+
+How it is computed: what depends on a video alone is done once (`Aosm.videos`), G and M and the temperature
+included, since there are fewer frames than words. Arrays of similarities are [text, word, frame, video], so
+that every softmax and sum runs along a dimension whose neighbours in memory are other pairs: that is what
+vectorises. A run of equal frames at a video's end, as padding gives, is one slot of a larger weight.
 """
 
 from collections.abc import Mapping
@@ -36,6 +41,65 @@ _NAMES = (
 
 
 @dataclass(frozen=True)
+class Videos:
+    """V videos as the similarity wants them, in units of the temperature, and how their slots are pooled."""
+
+    coarse: torch.Tensor
+    """[D, V]: G v."""
+    video: torch.Tensor
+    """[D, V]."""
+    frames: torch.Tensor
+    """[D, K V]: the frames of all videos, then the next frame of all, ..."""
+    local: torch.Tensor
+    """[D, K V]: M f, in the same order."""
+    pool_frames: tuple["Pooling", "Pooling", "Pooling"]
+    """Over the K slots: B, Q and Q2."""
+
+    @property
+    def count(self) -> int:
+        """V."""
+        return self.video.shape[1]
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """Memory for one tile at a time, reused: fresh megabytes for each operation can cost more than it does.
+
+    Three flat arrays, each with room for the similarities of all words and frames of a tile.
+    """
+
+    fine: torch.Tensor
+    weights: torch.Tensor
+    product: torch.Tensor
+
+    @classmethod
+    def of(cls, elements: int, device: torch.device) -> "Scratch":
+        """Return scratch memory for tiles of at most `elements` texts x words x frames x videos."""
+        return cls(*(torch.empty(elements, device=device) for _ in range(3)))
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """Attention of N similarities over themselves: the learned matrix, transposed, and the slots' weights."""
+
+    matrix: torch.Tensor
+    """[N, N]."""
+    bias: torch.Tensor | None = None
+    """[N, 1]: logarithm of how many equal entries a slot stands for; None where each stands for one."""
+
+    def __call__(self, values: torch.Tensor, scratch: Scratch | None = None) -> torch.Tensor:
+        """Pool [B, N, M], in units of the temperature, to [B, M]: weights are softmax times the matrix."""
+        weights = product = None
+        if scratch is not None:
+            weights = scratch.weights[: values.numel()].view_as(values)
+            product = scratch.product[: values.numel()].view_as(values)
+        biased = values if self.bias is None else torch.add(values, self.bias, out=product)
+        weights = torch.softmax(biased, dim=-2, out=weights)
+        mixed = torch.bmm(self.matrix.expand(len(values), -1, -1), weights, out=product)
+        return torch.mul(mixed, values, out=product).sum(dim=-2)
+
+
+@dataclass(frozen=True)
 class Grains:
     """The parts of the logit of each pair of a block, float [T, V] each, before scaling."""
 
@@ -49,11 +113,6 @@ class Grains:
     def fine(self) -> torch.Tensor:
         """The frame-word grain: the mean of its two directions."""
         return (self.to_frames + self.to_words) / 2
-
-    @property
-    def mean(self) -> torch.Tensor:
-        """The mean of the four grains."""
-        return (self.coarse + self.video_word + self.sentence_frame + self.fine) / 4
 
 
 class Aosm(nn.Module):
@@ -75,42 +134,104 @@ class Aosm(nn.Module):
             self.register_parameter(name, nn.Parameter(state[name]))
         self.logit_scale = nn.Parameter(state["clip.logit_scale"])
 
-    def grains(
-        self, sentence: torch.Tensor, words: torch.Tensor, video: torch.Tensor, frames: torch.Tensor
-    ) -> Grains:
-        """Compare texts ([T, D], [T, W, D]) with videos ([V, D], [V, F, D]), all L2-normalised.
-
-        Holds several arrays of T x W x V x F at once: cut large blocks into tiles.
-        """
-        fine = torch.einsum("twd,vfd->twvf", words, frames @ self.local_mat_weight.T)
-        return Grains(
-            coarse=sentence @ self.global_mat_weight @ video.T,
-            video_word=attend(torch.einsum("twd,vd->tvw", words, video), self.word_logit_weight),
-            sentence_frame=attend(torch.einsum("td,vfd->tvf", sentence, frames), self.frame_logit_weight),
-            to_frames=self._to_frames(fine),
-            to_words=self._to_words(fine),
-        )
-
     def forward(
         self, sentence: torch.Tensor, words: torch.Tensor, video: torch.Tensor, frames: torch.Tensor
     ) -> torch.Tensor:
-        """Return the logits [T, V] of a block; arguments and memory as in `grains`."""
-        return self.logit_scale.exp() * self.grains(sentence, words, video, frames).mean
+        """Return the logits [T, V] of texts ([T, D], [T, W, D]) and videos ([V, D], [V, F, D]), unit length.
+
+        Holds several arrays of T x W x F x V at once: cut large blocks into tiles.
+        """
+        videos = self.videos(video, frames)
+        return self.logits(self.of_sentences(sentence, videos) + self.of_words(words, videos))
+
+    def grains(
+        self, sentence: torch.Tensor, words: torch.Tensor, video: torch.Tensor, frames: torch.Tensor
+    ) -> Grains:
+        """Return the parts of the logits of `forward`."""
+        videos = self.videos(video, frames)
+        to_frames, to_words = self._fine(words, videos)
+        return Grains(
+            coarse=sentence @ videos.coarse * _TEMPERATURE,
+            video_word=self._video_word(words, videos) * _TEMPERATURE,
+            sentence_frame=self._sentence_frame(sentence, videos) * _TEMPERATURE,
+            to_frames=to_frames * _TEMPERATURE,
+            to_words=to_words * _TEMPERATURE,
+        )
+
+    def videos(self, video: torch.Tensor, frames: torch.Tensor, slots: int | None = None) -> Videos:
+        """Do everything that a video costs: video [V, D], frames [V, F, D], L2-normalised.
+
+        With `slots` K, frames K - 1, K, ..., F - 1 of every video must be equal; they become one.
+        """
+        kept = frames[:, :slots] / _TEMPERATURE
+        video = video / _TEMPERATURE
+        frame_major = kept.transpose(0, 1).flatten(0, 1)
+        matrices = (self.frame_logit_weight, self.frame_mat_weight, self.frame_mat_weight2)
+        logit, first, second = (fold(matrix, kept.shape[1]) for matrix in matrices)
+        return Videos(
+            coarse=self.global_mat_weight @ video.T,
+            video=video.T,
+            frames=frame_major.T,
+            local=(frame_major @ self.local_mat_weight.T).T,
+            pool_frames=(logit, first, second),
+        )
+
+    def of_sentences(self, sentence: torch.Tensor, videos: Videos) -> torch.Tensor:
+        """Return the share [T, V] of sentences [T, D] in the logits: coarse and sentence-frame."""
+        return sentence @ videos.coarse + self._sentence_frame(sentence, videos)
+
+    def of_words(self, words: torch.Tensor, videos: Videos, scratch: Scratch | None = None) -> torch.Tensor:
+        """Return the share [T, V] of words [T, W, D] in the logits: video-word and fine.
+
+        With scratch memory, only without gradients.
+        """
+        to_frames, to_words = self._fine(words, videos, scratch)
+        return self._video_word(words, videos) + (to_frames + to_words) / 2
+
+    def logits(self, total: torch.Tensor) -> torch.Tensor:
+        """Turn the sum of both shares into logits."""
+        return total * (self.logit_scale.exp() * (_TEMPERATURE / 4))
 
     def official_state(self) -> State:
         """Return the eight matrices under the names of a checkpoint; the scale belongs to `clip.`."""
         return {name: getattr(self, name).data for name in _NAMES}
 
-    def _to_frames(self, fine: torch.Tensor) -> torch.Tensor:
-        by_frame = attend(fine.permute(0, 2, 3, 1), self.word_mat_weight)
-        return attend(by_frame, self.frame_mat_weight2)
+    def _sentence_frame(self, sentence: torch.Tensor, videos: Videos) -> torch.Tensor:
+        similar = (sentence @ videos.frames).view(len(sentence), -1, videos.count)
+        return videos.pool_frames[0](similar)
 
-    def _to_words(self, fine: torch.Tensor) -> torch.Tensor:
-        by_word = attend(fine.transpose(1, 2), self.frame_mat_weight)
-        return attend(by_word, self.word_mat_weight2)
+    def _video_word(self, words: torch.Tensor, videos: Videos) -> torch.Tensor:
+        similar = (words.flatten(0, 1) @ videos.video).view(*words.shape[:2], videos.count)
+        return Pooling(self.word_logit_weight.T)(similar)
+
+    def _fine(
+        self, words: torch.Tensor, videos: Videos, scratch: Scratch | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        _, over_frames, over_frames_after = videos.pool_frames
+        texts, length = words.shape[:2]
+        rows, columns = texts * length, videos.local.shape[1]
+        memory = None if scratch is None else scratch.fine[: rows * columns].view(rows, columns)
+        fine = torch.mm(words.flatten(0, 1), videos.local, out=memory)
+        by_frame = Pooling(self.word_mat_weight.T)(fine.view(texts, length, columns), scratch)
+        by_word = over_frames(fine.view(rows, -1, videos.count), scratch)
+        return (
+            over_frames_after(by_frame.view(texts, -1, videos.count)),
+            Pooling(self.word_mat_weight2.T)(by_word.view(texts, length, videos.count)),
+        )
 
 
-def attend(similarities: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
-    """Pool the last dimension: [..., N] weighted by its own softmax times `matrix` [N, N]."""
-    weights = torch.softmax(similarities / _TEMPERATURE, dim=-1) @ matrix
-    return (similarities * weights).sum(dim=-1)
+def fold(matrix: torch.Tensor, slots: int) -> Pooling:
+    """Return the pooling over `slots` entries that equals the one over all N where the last ones are equal.
+
+    The last slot stands for the m = N - slots + 1 equal entries. It gets the softmax's weight m times, of
+    which each of their rows of the matrix gets an m-th; what their columns give is added up.
+    """
+    equal = len(matrix) - slots + 1
+    if equal == 1:
+        return Pooling(matrix.T)
+    columns = torch.cat([matrix[:, : slots - 1], matrix[:, slots - 1 :].sum(dim=1, keepdim=True)], dim=1)
+    folded = torch.cat([columns[: slots - 1], columns[slots - 1 :].mean(dim=0, keepdim=True)])
+    bias = matrix.new_zeros(slots, 1)
+    bias[-1] = float(equal)
+    bias[-1].log_()
+    return Pooling(folded.T, bias)

@@ -99,8 +99,9 @@ class XClip:
 
     @property
     def block(self) -> tuple[int, int]:
-        """Texts many, so that what a block costs per video is spread thin; see `tiles`."""
-        return 512, 64
+        """Texts many, so that what a block costs per video is spread thin; videos many, so that those with
+        equally much padding fill tiles; see `tiles`."""
+        return 512, 128
 
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> Features:
@@ -129,7 +130,6 @@ class XClip:
         video, frame = self._model.videos(images, mask)
         return {"video": video, "frames": frame}
 
-    @torch.inference_mode()
     def similarity(self, text: Features, video: Features) -> torch.Tensor:
         """Return the logits float32 [T, V] of a block."""
         return similarity(self._aosm, *self._on_device(text, video))

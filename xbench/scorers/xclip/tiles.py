@@ -1,33 +1,125 @@
-"""Scoring a block of texts and videos tile by tile, in bounded memory.
+"""Scoring a block of texts and videos tile by tile: in cache, in bounded memory, with one result.
 
-Tiles have one shape for a checkpoint, whatever the block's: what is left at the edges is filled up, so that
-an entry depends on its own text and video and not on who else is scored with it.
+Tiles have one shape for a checkpoint, whatever the block's, and what is left at the edges is filled up: an
+entry depends on its own text and video and not on who else is scored with it. On a CPU each tile is computed
+by one thread and several threads take tiles: that loses no time waiting inside operations, and the result
+does not depend on how many threads there are.
 """
+
+import math
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Any
 
 import torch
 
-from xbench.scorers.xclip.aosm import Aosm
+from xbench.scorers.xclip.aosm import Aosm, Scratch, Videos
 
-_TILE_FLOATS = 1 << 18
-"""Elements of texts x words x videos x frames in a tile: a megabyte, which stays in a core's cache."""
-_TEXTS, _VIDEOS = 64, 16
+_TEXTS, _VIDEOS = 32, 32
+"""Texts whose sentences are compared at once, and videos of a tile."""
+_ELEMENTS = {"cpu": 1 << 18, "cuda": 1 << 24}
+"""Similarities of words and frames in a tile: a megabyte, to stay in a core's cache; more to fill a GPU."""
+_FOLDED = (4, 2)
+"""Videos that are padding in all but a fourth (a half) of their frames are scored with that many slots."""
 
 
+@dataclass(frozen=True)
+class _Part:
+    """Up to _VIDEOS videos of a block: where they stand, and what is compared, filled up to _VIDEOS."""
+
+    columns: torch.Tensor
+    videos: Videos
+    slots: int
+
+
+@torch.inference_mode()
 def similarity(
     aosm: Aosm, sentence: torch.Tensor, words: torch.Tensor, video: torch.Tensor, frames: torch.Tensor
 ) -> torch.Tensor:
-    """Return the logits float32 [T, V] of texts ([T, D], [T, W, D]) and videos ([V, D], [V, F, D])."""
-    height = min(_TEXTS, max(1, _TILE_FLOATS // (words.shape[1] * frames.shape[1] * _VIDEOS)))
+    """Return the logits float32 [T, V] of texts ([T, D], [T, W, D]) and videos ([V, D], [V, F, D]).
+
+    All L2-normalised and on the device of `aosm`. Scratch memory: three tiles for each thread.
+    """
     scores = torch.empty(len(sentence), len(video), device=sentence.device)
-    for row in range(0, len(sentence), height):
-        texts = [_filled(part[row : row + height], height) for part in (sentence, words)]
-        for column in range(0, len(video), _VIDEOS):
-            videos = [_filled(part[column : column + _VIDEOS], _VIDEOS) for part in (video, frames)]
-            target = scores[row : row + height, column : column + _VIDEOS]
-            target.copy_(aosm(*texts, *videos)[: target.shape[0], : target.shape[1]])
+    free = _scratch(words.shape[1], frames.shape[1], sentence.device)
+
+    def prepare(group: tuple[int, torch.Tensor]) -> _Part:
+        slots, columns = group
+        chosen, seen = (_filled(tensor[columns], _VIDEOS) for tensor in (video, frames))
+        return _Part(columns, aosm.videos(chosen, seen, slots), slots)
+
+    def score(cell: tuple[int, _Part]) -> None:
+        rows, part = slice(cell[0], cell[0] + _TEXTS), cell[1]
+        scratch = free.get()
+        try:
+            scores[rows, part.columns] = _cell(aosm, sentence[rows], words[rows], part, scratch)
+        finally:
+            free.put(scratch)
+
+    with _workers(sentence.device) as run:
+        parts = run(prepare, list(_groups(frames)))
+        run(score, [(row, part) for part in parts for row in range(0, len(sentence), _TEXTS)])
     return scores
+
+
+def _cell(
+    aosm: Aosm, sentence: torch.Tensor, words: torch.Tensor, part: _Part, scratch: Scratch
+) -> torch.Tensor:
+    """Score up to _TEXTS texts against a part."""
+    height = _height(words.shape[1], part.slots, words.device)
+    total = aosm.of_sentences(_filled(sentence, _TEXTS), part.videos)
+    for row in range(0, len(words), height):
+        tile = _filled(words[row : row + height], height)
+        total[row : row + height] += aosm.of_words(tile, part.videos, scratch)
+    return aosm.logits(total)[: len(words), : len(part.columns)]
+
+
+def _height(words: int, slots: int, device: torch.device) -> int:
+    """Texts of a tile: the power of two that keeps it within _ELEMENTS, at most _TEXTS."""
+    most = _ELEMENTS[device.type] // (words * slots * _VIDEOS)
+    return min(_TEXTS, 1 << max(0, most.bit_length() - 1))
+
+
+def _groups(frames: torch.Tensor) -> Iterator[tuple[int, torch.Tensor]]:
+    """Yield (slots, columns): the videos by how many slots their frames need, at most _VIDEOS at a time."""
+    length = frames.shape[1]
+    left = torch.ones(len(frames), dtype=torch.bool, device=frames.device)
+    for slots in (*(math.ceil(length / part) for part in _FOLDED), length):
+        fits = left & (frames[:, slots - 1 :] == frames[:, slots - 1 : slots]).flatten(1).all(dim=1)
+        left &= ~fits
+        for columns in torch.split(fits.nonzero().flatten(), _VIDEOS):
+            if len(columns):
+                yield slots, columns
 
 
 def _filled(part: torch.Tensor, count: int) -> torch.Tensor:
     missing = count - len(part)
     return torch.cat([part, part[:1].expand(missing, *part.shape[1:])]) if missing else part
+
+
+def _scratch(words: int, frames: int, device: torch.device) -> SimpleQueue[Scratch]:
+    """Return scratch memory for the largest tile, once for each thread."""
+    elements = _height(words, frames, device) * words * frames * _VIDEOS
+    free: SimpleQueue[Scratch] = SimpleQueue()
+    for _ in range(torch.get_num_threads()):
+        free.put(Scratch.of(max(elements, _ELEMENTS[device.type]), device))
+    return free
+
+
+@contextmanager
+def _workers(device: torch.device) -> Iterator[Callable[[Callable[[Any], Any], list[Any]], list[Any]]]:
+    """Yield a `map` for lists: by as many threads as torch has, each operation in one thread."""
+    threads = torch.get_num_threads()
+    if device.type != "cpu" or threads == 1:
+        yield lambda function, items: [function(item) for item in items]
+        return
+    torch.set_num_threads(1)
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="score")
+    try:
+        yield lambda function, items: list(pool.map(torch.inference_mode()(function), items))
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)
