@@ -131,7 +131,7 @@ def _row(result: Result, entry: Entry, side: Direction, name: str) -> Row:
 def _reasons(result: Result, claim: Claim) -> list[str]:
     """Why a claim is of something else than the result."""
     reasons = []
-    own = result.protocol.matched or "no known protocol"
+    own = "its miniature" if result.miniature else result.protocol.matched or "no known protocol"
     if claim.protocol != own:
         reasons.append(f"the claim is for {claim.protocol}, the result for {own}")
     backbone = result.scorer.setting("backbone")

@@ -66,7 +66,8 @@ def boards(
 
 
 def _protocol(result: Result) -> str:
-    return result.protocol.matched or result.protocol.requested
+    name = result.protocol.matched or result.protocol.requested
+    return f"{name}, miniature" if result.miniature else name
 
 
 def _measured(saved: Saved, side: Direction) -> Row:
