@@ -21,8 +21,8 @@ from miniature.vocabulary import corpus, learn_merges, write_vocabulary
 from xbench.data.miniature import checkpoint_path, vocabulary_path
 from xbench.scorers.clip.bpe import ClipTokenizer
 
-CLIPS = 6000
-IMAGES = Plan(steps=900, batch=384, rate=1e-3)
+CLIPS, THREADS = 10_000, 2
+IMAGES = Plan(steps=1200, batch=384, rate=1e-3)
 MATCHING = Plan(steps=3000, batch=96, rate=1e-3)
 WHOLE = Plan(steps=300, batch=48, rate=2e-4)
 
@@ -54,6 +54,8 @@ def train(checkpoint: Path, vocabulary: Path, seed: int) -> None:
     write_vocabulary(vocabulary, learn_merges(corpus()))
     tokenizer = ClipTokenizer(vocabulary)
     torch.manual_seed(seed)
+    # Sums round differently with another number of threads.
+    torch.set_num_threads(THREADS)
     model = new_model(tokenizer.size, seed)
     report(f"{sum(parameter.numel() for parameter in model.parameters())} parameters")
     drawn = draw(seed, CLIPS)

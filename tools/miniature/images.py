@@ -26,15 +26,14 @@ def learn_images(model: XClipModel, drawn: Drawn, plan: Plan, report: Report) ->
 
     A linear layer reads it off the frame feature and is thrown away afterwards.
     """
-    frames = np.concatenate([clip for bunch in drawn.pixels for clip in bunch])
     examples = [example for bunch in drawn.bunches for example in bunch]
     truth = torch.stack([_facts(example, time) for example in examples for time in example.times])
     reader = nn.Linear(model.sizes.clip.embed, sum(_TOLD))
     chooser = np.random.Generator(np.random.PCG64(1))
 
     def loss() -> torch.Tensor:
-        rows = chooser.integers(0, len(frames), plan.batch)
-        return _error(reader(model.images(normalised(frames[rows]))), truth[torch.from_numpy(rows)])
+        rows = chooser.integers(0, len(drawn.frames), plan.batch)
+        return _error(reader(model.images(normalised(drawn.frames[rows]))), truth[torch.from_numpy(rows)])
 
     descend([*tower(model), *reader.parameters()], loss, plan, report)
 

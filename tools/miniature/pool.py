@@ -54,9 +54,10 @@ Bunch = list[Example]
 
 @dataclass(frozen=True)
 class Drawn:
-    """Bunches of training scenes with their frames, uint8 [F, 3, SIZE, SIZE] each."""
+    """Bunches of training scenes; all their frames, uint8 [N, 3, SIZE, SIZE]; and those by bunch and clip."""
 
     bunches: list[Bunch]
+    frames: NDArray[np.uint8]
     pixels: list[list[NDArray[np.uint8]]]
 
 
@@ -65,7 +66,13 @@ def draw(seed: int, clips_wanted: int) -> Drawn:
     source, chosen = bunches(seed), list[Bunch]()
     while sum(map(len, chosen)) < clips_wanted:
         chosen.append(next(source))
-    return Drawn(chosen, [[example.pixels() for example in bunch] for bunch in chosen])
+    examples = [example for bunch in chosen for example in bunch]
+    frames = np.empty((sum(len(each.times) for each in examples), 3, SIZE, SIZE), dtype=np.uint8)
+    views = iter(np.split(frames, np.cumsum([len(each.times) for each in examples])[:-1]))
+    pixels = [[next(views) for _ in bunch] for bunch in chosen]
+    for example, view in zip(examples, (view for bunch in pixels for view in bunch), strict=True):
+        view[...] = example.pixels()
+    return Drawn(chosen, frames, pixels)
 
 
 def bunches(seed: int) -> Iterator[Bunch]:
