@@ -43,6 +43,11 @@ def test_a_window_between_two_seconds_is_widened_to_whole_ones() -> None:
     assert list(published_positions(1000, 10, (2.7, 4.2))) == [20, 30, 40, 50]
 
 
+def test_a_window_may_reach_past_both_ends() -> None:
+    assert list(published_positions(30, 10, (-2, math.inf))) == [0, 10, 20, 30]
+    assert uniform_positions(30, 10, (-2, math.inf), 3) == [4, 14, 24]
+
+
 @given(frames=st.integers(1, 60), fps=st.floats(0.05, 0.99))
 def test_under_one_frame_a_second_every_frame_is_asked_for_once(frames: int, fps: float) -> None:
     positions = list(published_positions(frames, fps, None))

@@ -60,7 +60,7 @@ def _seconds(frames: int, fps: float, window: Window | None) -> range:
     length = math.ceil(frames / _rate(fps))
     if window is None:
         return range(length + 1)
-    return range(int(window[0]), min(math.ceil(window[1]), length) + 1)
+    return range(max(int(window[0]), 0), math.ceil(min(window[1], length)) + 1)
 
 
 def _rate(fps: float) -> float:
@@ -82,7 +82,7 @@ def uniform_positions(frames: int, fps: float, window: Window | None, max_frames
     """
     first, stop = 0, frames
     if window is not None:
-        first, stop = math.ceil(window[0] * fps), min(frames, math.ceil(window[1] * fps))
+        first, stop = max(math.ceil(window[0] * fps), 0), math.ceil(min(window[1] * fps, frames))
     parts = min(max_frames, max(stop - first, 0))
     edges = np.linspace(first, max(stop, first), parts + 1).astype(int)
     return [int((left + right - 1) // 2) for left, right in pairwise(edges)]
