@@ -17,6 +17,7 @@ COMMANDS = {
     "check": "xbench.cli.check",
     "leaderboard": "xbench.cli.leaderboard",
     "datasets": "xbench.cli.datasets",
+    "models": "xbench.cli.models",
     "cache": "xbench.cli.cache",
     "miniature": "xbench.cli.miniature",
 }
@@ -30,6 +31,7 @@ _SUMMARIES = {
     "check": "Fail when a result is worse than its baseline: the gate for CI.",
     "leaderboard": "Rank results, beside published claims if asked.",
     "datasets": "The benchmarks and protocols: list, show, verify a copy, fetch annotations.",
+    "models": "The models that can be evaluated, your own included: verify.",
     "cache": "List or clear the cached features.",
     "miniature": "Write the small rendered benchmarks out, to look at and to try things on.",
 }

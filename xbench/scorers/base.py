@@ -3,6 +3,12 @@
 Everything an item costs is in `encode_texts` and `encode_videos`, which see each caption and each video once.
 Everything a pair costs is in `similarity`, which sees features only. The harness decodes, samples and
 transforms the frames, caches the features, and cuts the T x V matrix into blocks.
+
+To write one: a class with these members, no base class. `xbench run --model path/to/file.py:Class` evaluates
+it, `xbench models verify path/to/file.py:Class` tells whether it keeps this contract; docs/scorers.md has
+examples. Its constructor gets, by the names of its parameters, what the command line says: `checkpoint`
+(pathlib.Path), `clip` (str), `bpe` (pathlib.Path), `precision` (str), `device` (str, as torch names it),
+`words` and `frames` (int, the protocol's), and whatever --model-args sets.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +21,8 @@ Features = dict[str, torch.Tensor]
 """Named tensors with a common first dimension, so that they can be sliced, cached and streamed.
 
 For example {"sentence": [T, D], "words": [T, W, D]} for texts, {"video": [V, D], "frames": [V, F, D]} for
-videos. Any dtype; on any device.
+videos. Any dtype, half precision and bool included; on any device. The other dimensions and the dtype are the
+same for every item, whatever its length: pad, and keep a mask as one more tensor.
 """
 
 
@@ -27,7 +34,7 @@ class VideoInput:
     by 255, and `mean` and `std` (RGB) are applied. `sampling` names the rule that picks the frames:
     `published` (one a second, cut uniformly to `max_frames`) or `uniform` (the middle of `max_frames` equal
     parts). With `frame_transform`, one uint8 RGB frame [H, W, 3] is handed to it instead and the float tensor
-    [3, h, w] that it returns is taken as it is.
+    [3, h, w] that it returns is taken as it is; `identity` must then tell what it does.
     """
 
     size: int = 224
@@ -44,20 +51,25 @@ class PairScorer(Protocol):
 
     @property
     def name(self) -> str:
-        """Short name for tables, e.g. `xclip`."""
+        """Short name for tables and folders, e.g. `xclip`: no slash in it."""
         ...
 
     @property
     def identity(self) -> Mapping[str, Any] | None:
         """Everything that changes the features (checkpoint sha256, sizes, precision, ...), JSON values only.
 
-        None for a model object in memory: its features are never cached across runs.
+        Features are cached under it: two scorers of one name whose features differ must differ in it, code
+        that changes included. None: features are never kept across runs, which is right for a model object in
+        memory and for code that is being written.
         """
         ...
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """What a reader of the record wants to know (backbone, variant, words, frames, ...), JSON values."""
+        """What a reader of the record wants to know (backbone, variant, words, frames, ...), JSON values.
+
+        `precision` and `device`, where they are among them, have columns of their own in the record.
+        """
         ...
 
     @property
@@ -69,10 +81,10 @@ class PairScorer(Protocol):
         ...
 
     def similarity(self, text: Features, video: Features) -> torch.Tensor:
-        """Score every text of a block against every video of it: float32 [T, V], higher is closer.
+        """Score every text of a block against every video of it: floats [T, V], higher is closer, all finite.
 
         Smaller blocks than `block` come at the edges of the matrix. A row depends on its own text only, an
-        entry on its own text and video only.
+        entry on its own text and video only. Features come from the CPU when they were cached: move them.
         """
         ...
 
@@ -87,9 +99,16 @@ class Scorer(PairScorer, Protocol):
         ...
 
     def encode_texts(self, texts: Sequence[str]) -> Features:
-        """Encode B raw captions. Returns features with first dimension B."""
+        """Encode B raw captions of any length: cut what is too long. Returns features with first dimension B.
+
+        An item's features do not depend on the others of its batch. Called from one thread.
+        """
         ...
 
     def encode_videos(self, frames: torch.Tensor, mask: torch.Tensor) -> Features:
-        """Encode B videos. frames: float32 [B, F, 3, H, W], padded with zeros; mask: bool [B, F]."""
+        """Encode B videos. Returns features with first dimension B, which do not depend on the batch.
+
+        frames: float32 [B, F, 3, H, W] on the CPU, F = max_frames, zeros after a video's last frame; mask:
+        bool [B, F], true for the frames of the video, of which there is at least one.
+        """
         ...
