@@ -20,3 +20,8 @@ def stage(title: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
             bar.update(count)
 
         yield advance
+
+
+def say(message: str) -> None:
+    """Print one line on stderr, above a bar that is being shown."""
+    tqdm.write(message, file=sys.stderr)

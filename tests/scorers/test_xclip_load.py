@@ -112,7 +112,7 @@ def test_a_vocabulary_of_another_size_is_an_error(tmp_path):
 
 
 def test_an_unknown_precision_is_a_usage_error(tmp_path, words):
-    with pytest.raises(UsageError, match="fp32, fp16, bf16"):
+    with pytest.raises(UsageError, match="fp32, tf32, fp16, bf16"):
         load_xclip(_saved(tmp_path, state()), tokenizer=words, precision="fp8")  # type: ignore[arg-type]
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from xbench.scorers.base import Scorer
 from xbench.scorers.features import PrecomputedFeatures, Similarity
-from xbench.scorers.xclip.scorer import Precision
+from xbench.scorers.xclip.precision import Precision
 
 
 def xclip(

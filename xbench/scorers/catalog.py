@@ -12,7 +12,7 @@ from xbench.scorers.base import Scorer
 from xbench.scorers.device import find_device
 from xbench.scorers.features import PrecomputedFeatures
 from xbench.scorers.finding import is_reference, load_plugin, load_reference, plugins, what_failed
-from xbench.scorers.xclip.scorer import Precision
+from xbench.scorers.xclip.precision import Precision
 
 Model = Scorer | PrecomputedFeatures
 """What scores captions against videos: a model that encodes them, or features that are there already."""

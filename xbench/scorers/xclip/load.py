@@ -7,7 +7,8 @@ from xbench.scorers.clip.bpe import ClipTokenizer
 from xbench.scorers.clip.sources import load_clip
 from xbench.scorers.weights import file_sha256, read_weights
 from xbench.scorers.xclip.initial import TEMPORAL_LAYERS, initial_state
-from xbench.scorers.xclip.scorer import Precision, XClip
+from xbench.scorers.xclip.precision import Precision
+from xbench.scorers.xclip.scorer import XClip
 
 
 def load_xclip(

@@ -3,27 +3,29 @@
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from xbench.errors import ModelError, UsageError
+from xbench.errors import ModelError
 from xbench.scorers.base import Features, VideoInput
+from xbench.scorers.batches import Batches
 from xbench.scorers.clip.bpe import ClipTokenizer
+from xbench.scorers.upload import upload
 from xbench.scorers.weights import State
 from xbench.scorers.xclip.aosm import Aosm
+from xbench.scorers.xclip.dispatch import similarity_on
+from xbench.scorers.xclip.precision import TOWERS, Precision, arithmetic, check_precision
 from xbench.scorers.xclip.sizes import infer_sizes
-from xbench.scorers.xclip.tiles import similarity
 
 if TYPE_CHECKING:
     from xbench.scorers.xclip.model import XClipModel
 
-Precision = Literal["fp32", "fp16", "bf16"]
-"""fp32; or the CLIP towers in half precision with LayerNorm in float32, everything after them in float32."""
-
-_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-_FRAMES_AT_ONCE = 32
-_TEXTS_AT_ONCE = 128
+_BLOCK = {"cpu": (512, 128), "cuda": (512, 512)}
+"""Texts many, so that what a block costs per video is spread thin; videos many, so that those with equally
+much padding fill tiles, see `tiles`, and a GPU has work for all of its cores."""
+_FRAMES_AT_ONCE = {"cpu": 32, "cuda": 128}
+_TEXTS_AT_ONCE = {"cpu": 128, "cuda": 1024}
 _LIBRARIES = ("torch", "transformers", "ftfy", "regex")
 """Their versions can change a feature: arithmetic, the towers, the cleaning and splitting of text."""
 
@@ -46,16 +48,19 @@ class XClip:
 
         sha256 names the weights in caches and records; None for weights in memory, whose features are not
         cached. source is what messages call the weights. Raises ModelError when weights or vocabulary do not
-        fit, UsageError for an unknown precision.
+        fit, UsageError for a precision that is unknown or not to be had on the device.
         """
-        if precision not in get_args(Precision):
-            raise UsageError(f"There is no precision {precision!r}. Known: {', '.join(get_args(Precision))}.")
+        self._device = torch.device(device)
+        check_precision(precision, self._device)
         self.sizes = infer_sizes(state, source)
         self.name = name
         self.precision = precision
         self._state, self._tokenizer, self._sha256 = state, tokenizer, sha256
-        self._device = torch.device(device)
-        self._aosm = Aosm(state).to(self._device).requires_grad_(False)
+        aosm = Aosm(state).to(self._device).requires_grad_(False)
+        self._logit_scale = float(aosm.logit_scale.exp())
+        self._similarity = similarity_on(self._device, aosm, precision)
+        self._frame_batches = Batches(_FRAMES_AT_ONCE[self._device.type], "frames")
+        self._text_batches = Batches(_TEXTS_AT_ONCE[self._device.type], "texts")
         _check_vocabulary(tokenizer, self.sizes.clip.vocabulary, source)
 
     @property
@@ -77,6 +82,7 @@ class XClip:
             "frames": self.sizes.frames,
             "precision": self.precision,
             "device": self._device.type,
+            **self._gpu,
             "versions": {library: version(library) for library in _LIBRARIES},
         }
 
@@ -92,22 +98,26 @@ class XClip:
             "text_layers": self.sizes.clip.text_layers,
             "image_size": self.sizes.clip.image,
             "embedding": self.sizes.clip.embed,
-            "logit_scale": round(float(self._aosm.logit_scale.exp()), 4),
+            "logit_scale": round(self._logit_scale, 4),
             "precision": self.precision,
             "device": str(self._device),
+            **self._gpu,
+            **self._similarity.settings,
         }
 
     @property
     def block(self) -> tuple[int, int]:
-        """Texts many, so that what a block costs per video is spread thin; videos many, so that those with
-        equally much padding fill tiles; see `tiles`."""
-        return 512, 128
+        """By device; see `_BLOCK`."""
+        return _BLOCK[self._device.type]
 
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> Features:
         """Encode B captions to `sentence` [B, D] and `words` [B, W, D], float32, L2-normalised."""
         tokens = self._tokenizer.batch(texts, self.sizes.words)
-        parts = [self._model.texts(part.to(self._device)) for part in torch.split(tokens, _TEXTS_AT_ONCE)]
+        with arithmetic(self.precision):
+            parts = self._text_batches.each(
+                len(tokens), lambda part: self._model.texts(tokens[part].to(self._device))
+            )
         sentence, words = (torch.cat(group) for group in zip(*parts, strict=True))
         return {"sentence": sentence, "words": words}
 
@@ -121,22 +131,24 @@ class XClip:
         """
         from xbench.scorers.xclip.model import place
 
-        mask = self._checked(frames, mask).to(self._device)
-        encoded = self._images(frames[mask.to(frames.device)])
-        images = place(encoded, mask, self._padding)
-        short = self.sizes.frames - images.shape[1]
-        images = torch.cat([images, self._padding.expand(len(images), short, -1)], dim=1)
-        mask = torch.nn.functional.pad(mask, (0, short))
-        video, frame = self._model.videos(images, mask)
+        mask = self._checked(frames, mask)
+        with arithmetic(self.precision):
+            encoded = self._images(frames[mask.to(frames.device)])
+            images = place(encoded, mask.to(self._device), self._padding)
+            short = self.sizes.frames - images.shape[1]
+            images = torch.cat([images, self._padding.expand(len(images), short, -1)], dim=1)
+            padded = torch.nn.functional.pad(mask.to(self._device), (0, short))
+            video, frame = self._model.videos(images, padded)
         return {"video": video, "frames": frame}
 
     def similarity(self, text: Features, video: Features) -> torch.Tensor:
         """Return the logits float32 [T, V] of a block."""
-        return similarity(self._aosm, *self._on_device(text, video))
+        return self._similarity(text["sentence"], text["words"], video["video"], video["frames"])
 
-    def _on_device(self, text: Features, video: Features) -> list[torch.Tensor]:
-        tensors = (text["sentence"], text["words"], video["video"], video["frames"])
-        return [tensor.to(self._device, torch.float32) for tensor in tensors]
+    @cached_property
+    def _gpu(self) -> dict[str, str]:
+        """GPUs of different kinds differ in last bits."""
+        return {"gpu": torch.cuda.get_device_name(self._device)} if self._device.type == "cuda" else {}
 
     @cached_property
     def _model(self) -> "XClipModel":
@@ -144,8 +156,8 @@ class XClip:
         from xbench.scorers.xclip.model import XClipModel
 
         model = XClipModel(self.sizes, self._state).eval().requires_grad_(False)
-        if self.precision != "fp32":
-            in_half(model.towers, _DTYPES[self.precision])
+        if TOWERS[self.precision] != torch.float32:
+            in_half(model.towers, TOWERS[self.precision])
         return model.to(self._device)
 
     @cached_property
@@ -155,12 +167,11 @@ class XClip:
         return self._images(torch.zeros(1, 3, side, side))[0]
 
     def _images(self, pixels: torch.Tensor) -> torch.Tensor:
-        parts = [
-            part.to(self._device, _DTYPES[self.precision]) for part in torch.split(pixels, _FRAMES_AT_ONCE)
-        ]
-        # TensorFloat-32, torch's default for convolutions on a GPU, has the precision of a half.
-        with torch.backends.cudnn.flags(allow_tf32=False):
-            return torch.cat([self._model.images(part) for part in parts])
+        dtype = TOWERS[self.precision]
+        parts = self._frame_batches.each(
+            len(pixels), lambda part: self._model.images(upload(pixels[part], self._device, dtype))
+        )
+        return torch.cat(parts)
 
     def _checked(self, frames: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         side, most = self.sizes.clip.image, self.sizes.frames

@@ -1,0 +1,75 @@
+"""Precision modes: what arithmetic the towers, what follows them, and the similarity are computed in.
+
+| mode | towers | temporal encoder | similarity on a GPU | on a CPU |
+|---|---|---|---|---|
+| fp32 | float32 | float32 | float32-accurate (products of float16 pairs) | float32 |
+| tf32 | TF32 | TF32 | TF32 products | an error |
+| fp16 | float16, LayerNorm in float32 | float32 | as fp32 | float32 |
+| bf16 | bfloat16, LayerNorm in float32 | float32 | bfloat16 products | float32 |
+
+Sums are float32 everywhere. fp16 is what the published evaluation does on a GPU.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, get_args
+
+import torch
+
+from xbench.errors import UsageError
+
+Precision = Literal["fp32", "tf32", "fp16", "bf16"]
+"""See the table above."""
+
+TOWERS: dict[Precision, torch.dtype] = {
+    "fp32": torch.float32,
+    "tf32": torch.float32,
+    "fp16": torch.float16,
+    "bf16": torch.bfloat16,
+}
+"""The type of the towers' weights and activations."""
+
+_TF32_SINCE = (8, 0)
+"""The compute capability from which GPUs have TF32: Ampere."""
+
+
+def check_precision(precision: str, device: torch.device) -> None:
+    """Raise UsageError for an unknown mode, and for tf32 where nothing computes in it."""
+    if precision not in get_args(Precision):
+        raise UsageError(f"There is no precision {precision!r}. Known: {', '.join(get_args(Precision))}.")
+    if precision != "tf32":
+        return
+    if device.type != "cuda":
+        raise UsageError(
+            "--precision tf32 is arithmetic of NVIDIA GPUs, and this run computes on the CPU: use --precision"
+            " fp32, or --device cuda."
+        )
+    if torch.cuda.get_device_capability(device) < _TF32_SINCE:
+        name = torch.cuda.get_device_name(device)
+        raise UsageError(f"--precision tf32: {name} has none; Ampere and later have. Use --precision fp32.")
+
+
+@contextmanager
+def arithmetic(precision: Precision) -> Iterator[None]:
+    """Within, products of float32 on a GPU are TF32 under `tf32` and float32 otherwise, whatever was set.
+
+    TF32 keeps 11 bits of a factor, and torch's default is to use it for convolutions and LSTMs.
+    """
+    switches = _switches()
+    before = [getattr(where, name) for where, name, _ in switches]
+    try:
+        for where, name, (exact, tf32) in switches:
+            setattr(where, name, tf32 if precision == "tf32" else exact)
+        yield
+    finally:
+        for (where, name, _), value in zip(switches, before, strict=True):
+            setattr(where, name, value)
+
+
+def _switches() -> list[tuple[Any, str, tuple[Any, Any]]]:
+    """(where, name, (off, on)) of torch's switches: one for each kind of operation since torch 2.9."""
+    matmul: Any = torch.backends.cuda.matmul
+    cudnn: Any = torch.backends.cudnn
+    if hasattr(matmul, "fp32_precision"):
+        return [(part, "fp32_precision", ("ieee", "tf32")) for part in (matmul, cudnn.conv, cudnn.rnn)]
+    return [(part, "allow_tf32", (False, True)) for part in (matmul, cudnn)]
