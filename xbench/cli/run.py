@@ -65,9 +65,9 @@ _file = click.Path(path_type=Path, dir_okay=False)
 @click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
 @click.option(
     "--precision",
-    type=click.Choice(["fp32", "fp16", "bf16"]),
+    type=click.Choice(["fp32", "tf32", "fp16", "bf16"]),
     default="fp32",
-    help="fp16 runs the CLIP towers in half precision, as the published GPU evaluation does.",
+    help="fp16: CLIP towers in half precision, as the published GPU evaluation has them. tf32: GPUs only.",
 )
 @click.option(
     "--batch-size", type=click.IntRange(min=1), help="Videos per encoder call.  [default: 256 frames]"
