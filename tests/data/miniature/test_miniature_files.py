@@ -1,5 +1,6 @@
 """The rendered files: layouts that the adapters read, real H.264, rendered once, checked on reuse."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -140,6 +141,15 @@ class TestRenderingOnce:
             prepare("lsmdc", tmp_path, stopped)
         assert not list((tmp_path / "miniature").iterdir())
         assert is_whole(prepare("lsmdc", tmp_path).videos.parent)
+
+    def test_what_a_killed_run_left_is_removed_and_a_running_one_is_left_alone(self, tmp_path):
+        killed, running = (tmp_path / "miniature" / f".msvd-{rendering.RENDERING}-{end}" for end in "kr")
+        for scratch in (killed, running):
+            (scratch / "fresh").mkdir(parents=True)
+        os.utime(killed, (0, 0))
+        prepare("msvd", tmp_path)
+        assert not killed.exists()
+        assert running.exists()
 
     def test_runs_at_once_end_with_one_whole_rendering(self, tmp_path):
         with ThreadPoolExecutor(3) as pool:

@@ -3,7 +3,9 @@
 import hashlib
 import json
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager
@@ -92,6 +94,7 @@ def _below(folder: Path) -> MiniaturePaths:
 
 def _replace(target: Path, benchmark: str, progress: Stage) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(target)
     with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
         fresh = Path(scratch) / "fresh"
         render(benchmark, _below(fresh), progress)
@@ -107,6 +110,13 @@ def _replace(target: Path, benchmark: str, progress: Stage) -> None:
             # Another run may have put its rendering there in between; if it is whole, it is as good.
             if not is_whole(target):
                 raise
+
+
+def _sweep(target: Path) -> None:
+    """Remove what a killed run left beside the target. No rendering takes an hour."""
+    for scratch in target.parent.glob(f".{target.name}-*"):
+        if time.time() - scratch.stat().st_mtime > 3600:
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _hashes(folder: Path) -> dict[str, str]:
