@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,8 +115,10 @@ def _replace(target: Path, benchmark: str, progress: Stage) -> None:
 def _sweep(target: Path) -> None:
     """Remove what a killed run left beside the target. No rendering takes an hour."""
     for scratch in target.parent.glob(f".{target.name}-*"):
-        if time.time() - scratch.stat().st_mtime > 3600:
-            shutil.rmtree(scratch, ignore_errors=True)
+        # One that is gone by now was another run's, which has just ended.
+        with suppress(FileNotFoundError):
+            if time.time() - scratch.stat().st_mtime > 3600:
+                shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _hashes(folder: Path) -> dict[str, str]:
