@@ -43,10 +43,7 @@ class PerQuery:
     ) -> "PerQuery":
         """Make it from the captions [T] and video ids [V] of the split that was scored."""
         owners = [video_ids[video] for video in caption_to_video]
-        lines = [
-            f"{video}\t{' '.join(caption.split())}" for video, caption in zip(owners, captions, strict=True)
-        ]
-        return cls(t2v, v2t, caption_to_video, _keys(lines), _keys(video_ids))
+        return cls(t2v, v2t, caption_to_video, keys_of_captions(captions, owners), keys_of_videos(video_ids))
 
     def to_bytes(self) -> bytes:
         """Return a compressed npz; equal counts give equal bytes."""
@@ -75,6 +72,18 @@ class PerQuery:
                 )
         except (OSError, EOFError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
             raise DataError(f"{name} is no file of per-query counts of xbench: {error}") from error
+
+
+def keys_of_captions(captions: Sequence[str], video_ids: Sequence[str]) -> NDArray[np.uint64]:
+    """Return the key of each caption [T] with the id of its video [T]; white space does not matter."""
+    return _keys(
+        [f"{video}\t{' '.join(caption.split())}" for video, caption in zip(video_ids, captions, strict=True)]
+    )
+
+
+def keys_of_videos(video_ids: Sequence[str]) -> NDArray[np.uint64]:
+    """Return the key of each video id."""
+    return _keys(video_ids)
 
 
 def _counts(arrays: Any, index: int) -> Counts:
