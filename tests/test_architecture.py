@@ -58,6 +58,7 @@ LOADED_LATE = {
     "datasets_text",
     "jobs",
     "perform",
+    "show",
 }  # by a command, once its options are known to be well-formed
 COMMANDS = sorted(path for path in (PACKAGE / "cli").glob("*.py") if path.stem not in LOADED_LATE)
 

@@ -10,7 +10,8 @@
 Nothing here keeps state between calls. Progress goes to stderr, results are returned and saved on request.
 """
 
-from xbench.api.calls import evaluate, load_split, run
+from xbench.api.evaluating import evaluate, load_split
 from xbench.api.result import Result
+from xbench.api.running import run
 
 __all__ = ["Result", "evaluate", "load_split", "run"]

@@ -8,6 +8,7 @@ from typing import Any
 from xbench.cli.options import key_values, per_benchmark
 from xbench.data.loading import choose_protocol
 from xbench.errors import UsageError
+from xbench.metrics.parse import parse_measures
 from xbench.metrics.ties import Ties
 from xbench.pipeline.request import Request
 from xbench.pipeline.sources import find_sources, miniature_sources, with_miniature_weights
@@ -78,6 +79,8 @@ def matrix_request(options: Mapping[str, Any], given: dict[str, Any], default: d
         videos=Path(),
         protocol=protocol.id,
         ties=Ties[options["ties"].upper()],
+        measures=parse_measures(options["metrics"]),
+        post=options["post"],
         passed=given,
         defaulted=default,
     )
@@ -115,6 +118,9 @@ def _request(
         allow_missing=options["allow_missing"],
         allow_damaged=options["allow_damaged"],
         ties=Ties[options["ties"].upper()],
+        measures=parse_measures(options["metrics"]),
+        post=options["post"],
+        sampling=options["sampling"],
         batch_size=options["batch_size"],
         workers=options["workers"],
         memory=int(options["memory"] * 2**30) if options["memory"] else None,

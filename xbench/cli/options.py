@@ -20,6 +20,18 @@ ties_option: Callable[[F], F] = click.option(
     default="average",
     help="How equal scores are ranked; reference counts as the published code does (NOT COMPARABLE).",
 )
+metrics_option: Callable[[F], F] = click.option(
+    "--metrics",
+    default="R@1,R@5,R@10,MdR,MnR",
+    metavar="LIST",
+    help="Any of R@K, MdR, MnR, MRR, nDCG@K, RSum.",
+)
+post_option: Callable[[F], F] = click.option(
+    "--post",
+    type=click.Choice(["none", "dsl"]),
+    default="none",
+    help="dsl adds a row with dual softmax, which looks at the whole test set (never comparable with raw).",
+)
 
 
 def given_and_default(ctx: click.Context) -> tuple[dict[str, Any], dict[str, Any]]:

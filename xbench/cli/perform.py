@@ -1,20 +1,15 @@
 """Perform the jobs of `xbench run` and show what came out."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from xbench.cli.jobs import Job
+from xbench.cli.show import save_outcome, show_differences, show_json, show_tables
 from xbench.errors import DataError
 from xbench.pipeline.precomputed import match_features
 from xbench.pipeline.run import check, checkpoint_record, find_files, load, run
-from xbench.reports.difference import diff
-from xbench.reports.difference_text import render_difference
-from xbench.reports.result import Result
-from xbench.reports.store import save, to_json
-from xbench.reports.text import render, render_many
 from xbench.scorers.catalog import Model, ModelRequest, build, check_request
 from xbench.scorers.features import PrecomputedFeatures
 
@@ -32,14 +27,13 @@ def perform(jobs: Sequence[Job], output: Path, *, as_json: bool) -> None:
     results = []
     for job in jobs:
         scorer = built.get(job.model)
-        result, per_query = run(scorer, job.request, checkpoint_record(job.model.checkpoint))
-        path, saved = save(result, per_query, output)
-        click.echo(f"Saved {path}", err=True)
-        results.append(saved)
+        outcomes = run(scorer, job.request, checkpoint_record(job.model.checkpoint))
+        results += [save_outcome(outcome, output) for outcome in outcomes]
     if as_json:
-        _print_json(results, single=len(jobs) == 1)
+        show_json(results)
     else:
-        _print_text(results)
+        show_tables(results)
+        show_differences(results)
 
 
 def dry_run(jobs: Sequence[Job]) -> None:
@@ -85,25 +79,3 @@ class _Models:
             self._built = None  # free the last one before the next is loaded
             self._built = request, build(request)
         return self._built[1]
-
-
-def _print_json(results: Sequence[Result], *, single: bool) -> None:
-    if single:
-        click.echo(to_json(results[0]), nl=False)
-        return
-    click.echo(json.dumps([json.loads(to_json(result)) for result in results], indent=2, ensure_ascii=False))
-
-
-def _print_text(results: Sequence[Result]) -> None:
-    """Print the metrics, then the difference from the paper's numbers where there is one to speak of."""
-    click.echo(render(results[0]) if len(results) == 1 else render_many(results))
-    for result in results:
-        if result.comparable:
-            click.echo()
-            click.echo(render_difference(diff(result)))
-    if not all(result.comparable for result in results):
-        click.echo(
-            "No difference from published numbers is shown for what is not comparable; `xbench diff RESULT` "
-            "shows it all the same.",
-            err=True,
-        )

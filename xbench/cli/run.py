@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from xbench.cli.options import given_and_default, json_option, ties_option
+from xbench.cli.options import given_and_default, json_option, metrics_option, post_option, ties_option
 
 _folder = click.Path(path_type=Path, file_okay=False)
 _file = click.Path(path_type=Path, dir_okay=False)
@@ -85,6 +85,14 @@ _file = click.Path(path_type=Path, dir_okay=False)
     "--allow-damaged",
     is_flag=True,
     help="Score damaged videos with the frames they have, without unreadable ones (NOT COMPARABLE).",
+)
+@metrics_option
+@post_option
+@click.option(
+    "--sampling",
+    type=click.Choice(["published", "uniform"]),
+    help="published: one frame a second, cut uniformly; uniform: the middle of equal parts.  "
+    "[default: as the model asks]",
 )
 @ties_option
 @click.option("--output", type=_folder, default=Path("results"), help="Folder of the result record.")

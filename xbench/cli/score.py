@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from xbench.cli.options import given_and_default, json_option, ties_option
+from xbench.cli.options import given_and_default, json_option, metrics_option, post_option, ties_option
 from xbench.errors import UsageError
 
 _file = click.Path(path_type=Path, dir_okay=False)
@@ -33,6 +33,8 @@ _file = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option("--column-ids", type=_file, help="The id of each column, as for --row-ids.")
 @click.option("--protocol", metavar="ID", help="E.g. msrvtt/1ka.  [default: the benchmark's usual one]")
+@metrics_option
+@post_option
 @ties_option
 @click.option(
     "--output",
@@ -47,10 +49,9 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     Higher is closer. Without ids, captions and videos stand in the protocol's order.
     """
     from xbench.cli.jobs import matrix_request
+    from xbench.cli.show import save_outcome, show_json, show_tables
     from xbench.pipeline.matrix import score_matrix
     from xbench.pipeline.matrix_file import MatrixFile
-    from xbench.reports.store import save, to_json
-    from xbench.reports.text import render
 
     request = matrix_request(options, *given_and_default(ctx))
     if options["transpose"] and options["rows"] == "captions":
@@ -61,8 +62,11 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         options["row_ids"],
         options["column_ids"],
     )
-    result, per_query = score_matrix(file, request)
-    if options["output"] is not None:
-        path, result = save(result, per_query, options["output"])
-        click.echo(f"Saved {path}", err=True)
-    click.echo(to_json(result) if options["as_json"] else render(result), nl=not options["as_json"])
+    results = [
+        save_outcome(outcome, options["output"]) if options["output"] is not None else outcome[0]
+        for outcome in score_matrix(file, request)
+    ]
+    if options["as_json"]:
+        show_json(results)
+    else:
+        show_tables(results)

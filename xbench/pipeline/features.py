@@ -56,6 +56,7 @@ def encode_videos(
     store: Store,
     jobs: Sequence[VideoJob],
     *,
+    wants: VideoInput,
     use_damaged: bool,
     batch_size: int | None,
     workers: int,
@@ -67,7 +68,6 @@ def encode_videos(
     decoded frames were taken), `looks` (size, fps, codec), `notes`, and `damage` (wanted, got, cause) for a
     file that failed; a damaged video's own frames are encoded only with `use_damaged`.
     """
-    wants = scorer.video_input
 
     def prepare(index: int) -> Prepared[NDArray[np.uint8]]:
         return _decode(jobs[index], wants, use_damaged)
@@ -77,7 +77,7 @@ def encode_videos(
         "video",
         [_video_key(job, wants) for job in jobs],
         prepare,
-        lambda batch: _encode_batch(scorer, batch),
+        lambda batch: _encode_batch(scorer, wants, batch),
         batch_size=batch_size or max(1, _FRAMES_PER_BATCH // wants.max_frames),
         workers=workers,
         on_done=lambda index: on_done(1),
@@ -108,9 +108,8 @@ def _facts(clip: Clip) -> dict[str, Any]:
     return {"source": list(clip.source), "looks": asdict(clip.info), "notes": list(clip.notes)}
 
 
-def _encode_batch(scorer: Scorer, batch: list[NDArray[np.uint8]]) -> list[Features]:
+def _encode_batch(scorer: Scorer, wants: VideoInput, batch: list[NDArray[np.uint8]]) -> list[Features]:
     """Normalise, pad with zeros to max_frames, encode, and split into one Features for each video."""
-    wants = scorer.video_input
     clips = [_to_input(frames, wants) for frames in batch]
     padded = torch.zeros(len(clips), wants.max_frames, *clips[0].shape[1:])
     mask = torch.zeros(len(clips), wants.max_frames, dtype=torch.bool)

@@ -6,17 +6,17 @@ from typing import Any
 from xbench.data.protocol import Recognition
 from xbench.data.split import Split
 from xbench.errors import DataError
+from xbench.metrics.dsl import dsl_counts
 from xbench.metrics.ranking import t2v_counts, v2t_counts
 from xbench.pipeline.matrix_file import MatrixFile, read_matrix
-from xbench.pipeline.record import Clock, Scoring, Seen, make_record
+from xbench.pipeline.record import Clock, Outcome, Rows, Scoring, Seen, make_records
 from xbench.pipeline.request import Request
 from xbench.pipeline.run import load
-from xbench.reports.per_query import PerQuery
-from xbench.reports.result import Checkpoint, Result, ScorerRecord
+from xbench.reports.result import Checkpoint, ScorerRecord
 from xbench.scorers.weights import file_sha256
 
 
-def score_matrix(file: MatrixFile, request: Request) -> tuple[Result, PerQuery]:
+def score_matrix(file: MatrixFile, request: Request) -> list[Outcome]:
     """Rank the scores in a file (.npy, .npz, .safetensors, torch).
 
     Raises DataError and UsageError when it holds no matrix of the protocol (see `read_matrix`), and DataError
@@ -39,8 +39,8 @@ def record_matrix(
     name: str,
     file: Checkpoint | None = None,
     facts: Mapping[str, Any] | None = None,
-) -> tuple[Result, PerQuery]:
-    """Rank a similarity matrix [T, V] (NumPy or torch, real numbers) of a split and make its record.
+) -> list[Outcome]:
+    """Rank a similarity matrix [T, V] (NumPy or torch, real numbers): raw first, then post-processed.
 
     name: what the record calls the scores; file and facts: where they were read from, and how.
 
@@ -50,13 +50,13 @@ def record_matrix(
     _check_shape(tuple(matrix.shape), split, name)
     clock = Clock()
     with clock("rank"):
-        counts = (
-            t2v_counts(matrix, split.caption_to_video),
-            v2t_counts(matrix, split.caption_to_video, split.v2t),
-        )
+        owners = split.caption_to_video
+        rows: Rows = {"none": (t2v_counts(matrix, owners), v2t_counts(matrix, owners, split.v2t))}
+        if request.post == "dsl":
+            rows["dsl"] = dsl_counts(matrix, owners)
     settings: dict[str, Any] = {"similarity": name, "dtype": str(matrix.dtype), **(facts or {})}
     scoring = Scoring(ScorerRecord(name=name, settings=settings), file, precision=str(matrix.dtype))
-    return make_record(request, Seen(split, recognition, split), scoring, counts, clock.seconds)
+    return make_records(request, Seen(split, recognition, split), scoring, rows, clock.seconds)
 
 
 def _check_shape(shape: tuple[int, ...], split: Split, name: str) -> None:

@@ -10,10 +10,9 @@ from xbench.data.split import Split
 from xbench.engine.similarity import Queries, distinct
 from xbench.engine.table import FeatureTable
 from xbench.errors import DataError
-from xbench.metrics.counts import Counts
 from xbench.pipeline.ids import Ints, caption_ids, rows_of, video_ids
 from xbench.pipeline.ranking import rank_both_ways
-from xbench.pipeline.record import Clock
+from xbench.pipeline.record import Clock, Rows
 from xbench.pipeline.request import Request
 from xbench.scorers.base import Features
 from xbench.scorers.features import PrecomputedFeatures
@@ -57,7 +56,7 @@ def match_features(
 
 def rank_features(
     scorer: PrecomputedFeatures, split: Split, rows: tuple[Ints, Ints], *, request: Request, clock: Clock
-) -> tuple[Counts, Counts]:
+) -> Rows:
     """Rank the captions and videos of a split, whose features stand at `rows` of the files, both ways."""
     captions, videos = rows
     with clock("read features"):

@@ -1,20 +1,17 @@
 """What a run saw and measured, as a result record."""
 
-import platform
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from xbench.data.protocol import Recognition
 from xbench.data.split import Split
 from xbench.metrics.counts import Counts
+from xbench.pipeline.environment import git_revision, versions
 from xbench.pipeline.gallery import Fault
 from xbench.pipeline.request import Request
 from xbench.registry.datasets import protocols
@@ -32,9 +29,6 @@ from xbench.reports.result import (
     scoring_reasons,
 )
 from xbench.reports.scoring import scored
-
-_LIBRARIES = ("torch", "transformers", "numpy", "av", "pillow", "ftfy", "regex", "safetensors")
-"""Their versions can change a number."""
 
 
 class Clock:
@@ -76,15 +70,33 @@ class Scoring:
     device: str = ""
 
 
-def make_record(
-    request: Request, seen: Seen, scoring: Scoring, counts: tuple[Counts, Counts], seconds: dict[str, float]
-) -> tuple[Result, PerQuery]:
-    """Return the record and the per-query counts that belong to it.
+Post = Literal["none", "dsl"]
+Rows = dict[Post, tuple[Counts, Counts]]
+"""The (t2v, v2t) counts of each way of scoring: raw, and with post-processing."""
+Outcome = tuple[Result, PerQuery]
+"""A record and the per-query counts that belong to it."""
+
+
+def make_records(
+    request: Request, seen: Seen, scoring: Scoring, rows: Rows, seconds: dict[str, float]
+) -> list[Outcome]:
+    """Return an outcome for each way of scoring, the raw one first.
 
     Raises DataError for scores that are not finite, unless ties are counted as the published code does.
     """
+    return [_record(request, seen, scoring, counts, post, seconds) for post, counts in rows.items()]
+
+
+def _record(  # noqa: PLR0917  (every one is a field of the record)
+    request: Request,
+    seen: Seen,
+    scoring: Scoring,
+    counts: tuple[Counts, Counts],
+    post: Post,
+    seconds: dict[str, float],
+) -> Outcome:
     t2v, v2t = counts
-    reasons = _reasons(request, seen)
+    reasons = _reasons(request, seen, post)
     result = Result(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         benchmark=request.benchmark,
@@ -98,24 +110,25 @@ def make_record(
         settings=Settings(passed=request.passed, defaulted=request.defaulted),
         precision=scoring.precision,
         device=scoring.device,
-        versions=_versions(),
-        git=_git_revision(),
+        post_processing=post,
+        versions=versions(),
+        git=git_revision(),
         timings=seconds,
-        **scored(t2v, v2t, seen.scored.caption_to_video, ties=request.ties),
+        **scored(t2v, v2t, seen.scored.caption_to_video, ties=request.ties, measures=request.measures),
     )
     captions = [caption.text for caption in seen.scored.captions]
     ids = [video.id for video in seen.scored.videos]
     return result, PerQuery.of(t2v, v2t, seen.scored.caption_to_video, captions, ids)
 
 
-def _reasons(request: Request, seen: Seen) -> list[str]:
+def _reasons(request: Request, seen: Seen, post: Post) -> list[str]:
     reasons = ["this is the miniature, a rendered stand-in for the benchmark"] if request.miniature else []
     reasons += seen.recognition.reasons
     if seen.missing:
         reasons.append(f"{len(seen.missing)} of {len(seen.loaded.videos)} videos are missing")
     if seen.faults:
         reasons.append(f"{len(seen.faults)} of {len(seen.loaded.videos)} videos are damaged or unreadable")
-    return reasons + scoring_reasons(request.ties)
+    return reasons + scoring_reasons(request.ties, post)
 
 
 def _protocol(seen: Seen) -> ProtocolRecord:
@@ -160,33 +173,3 @@ def _looks(facts: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
         "frames taken": Counter(str(len(each["source"])) for each in facts if "source" in each),
     }
     return {name: dict(histogram.most_common()) for name, histogram in histograms.items() if histogram}
-
-
-def _versions() -> dict[str, str]:
-    versions = {"xbench": _version("xbench"), "python": platform.python_version()}
-    return versions | {name: _version(name) for name in _LIBRARIES}
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
-
-
-def _git_revision() -> str | None:
-    """The revision of the checkout that xbench runs from, None for an installed package."""
-    root = Path(__file__).resolve().parents[2]
-    if not (root / ".git").exists():
-        return None
-    try:
-        described = subprocess.run(
-            ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return described.stdout.strip() or None

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from xbench.metrics.measures import DEFAULT_MEASURES, Measure
 from xbench.metrics.ties import Ties
 
 
@@ -22,6 +23,11 @@ class Request:
     allow_missing: bool = False
     allow_damaged: bool = False
     ties: Ties = Ties.AVERAGE
+    measures: tuple[Measure, ...] = DEFAULT_MEASURES
+    post: Literal["none", "dsl"] = "none"
+    """Post-processing that looks at the whole test set, as a second row beside the raw one."""
+    sampling: Literal["published", "uniform"] | None = None
+    """Which frames are taken; None: as the scorer asks."""
     batch_size: int | None = None
     """Videos per call of the encoder; None: as many as make about 256 frames."""
     workers: int = 2

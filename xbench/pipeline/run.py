@@ -3,7 +3,9 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from xbench.data.loading import load_split
 from xbench.data.protocol import Recognition, recognise
@@ -13,17 +15,16 @@ from xbench.engine.similarity import Queries, distinct
 from xbench.engine.store import Store
 from xbench.engine.table import FeatureTable
 from xbench.errors import DataError
-from xbench.metrics.counts import Counts
+from xbench.metrics.dsl import require_one_to_one
 from xbench.pipeline.features import encode_texts, encode_videos, is_stored
 from xbench.pipeline.gallery import Fault, Gallery, find_videos, open_gallery, refuse_faulty, refuse_missing
 from xbench.pipeline.precomputed import match_features, rank_features
 from xbench.pipeline.ranking import rank_both_ways
-from xbench.pipeline.record import Clock, Scoring, Seen, make_record
+from xbench.pipeline.record import Clock, Outcome, Rows, Scoring, Seen, make_records
 from xbench.pipeline.request import Request
 from xbench.progress import stage
-from xbench.reports.per_query import PerQuery
-from xbench.reports.result import Checkpoint, Result, ScorerRecord
-from xbench.scorers.base import PairScorer, Scorer
+from xbench.reports.result import Checkpoint, ScorerRecord
+from xbench.scorers.base import PairScorer, Scorer, VideoInput
 from xbench.scorers.features import PrecomputedFeatures
 from xbench.scorers.weights import file_sha256
 
@@ -47,32 +48,49 @@ def find_files(request: Request) -> None:
 
 def run(
     scorer: Scorer | PrecomputedFeatures, request: Request, checkpoint: Checkpoint | None = None
-) -> tuple[Result, PerQuery]:
-    """Evaluate a scorer on one benchmark and return the record and its per-query counts, not yet saved.
+) -> list[Outcome]:
+    """Evaluate a scorer on one benchmark: the raw outcome first, then the post-processed one, not yet saved.
 
     Raises DataError when videos are missing, unreadable or damaged and that was not allowed, and when a score
-    is not finite; what was encoded by then is kept in the cache.
+    is not finite; what was encoded by then is kept in the cache. Raises UsageError when the post-processing
+    makes no sense for the protocol.
     """
     clock = Clock()
     with clock("annotations"):
         split, recognition = load(request)
+    if request.post == "dsl":
+        require_one_to_one(split.caption_to_video, len(split.videos))
     if isinstance(scorer, PrecomputedFeatures):
         scored, captions, videos, missing = match_features(scorer, split, request)
-        counts = rank_features(scorer, scored, (captions, videos), request=request, clock=clock)
-        seen = Seen(split, recognition, scored, missing)
+        rows = rank_features(scorer, scored, (captions, videos), request=request, clock=clock)
+        seen, described = Seen(split, recognition, scored, missing), _describe(scorer, checkpoint)
     else:
-        seen, counts = _encode_and_rank(scorer, split, recognition, request=request, clock=clock)
-    return make_record(request, seen, _describe(scorer, checkpoint), counts, clock.seconds)
+        wants = _wants(scorer, request)
+        described = _describe(scorer, checkpoint, sampling=wants.sampling)
+        seen, rows = _encode_and_rank(scorer, wants, split, recognition, request=request, clock=clock)
+    return make_records(request, seen, described, rows, clock.seconds)
+
+
+def _wants(scorer: Scorer, request: Request) -> VideoInput:
+    """What the scorer wants to see of a video, with the sampling that the user asked for."""
+    wants = scorer.video_input
+    return wants if request.sampling is None else replace(wants, sampling=request.sampling)
 
 
 def _encode_and_rank(
-    scorer: Scorer, split: Split, recognition: Recognition, *, request: Request, clock: Clock
-) -> tuple[Seen, tuple[Counts, Counts]]:
+    scorer: Scorer,
+    wants: VideoInput,
+    split: Split,
+    recognition: Recognition,
+    *,
+    request: Request,
+    clock: Clock,
+) -> tuple[Seen, Rows]:
     with _store(scorer, request) as store:
         with clock("open videos"):
-            gallery = _open(split, scorer, store, request)
+            gallery = _open(split, wants, store, request)
         with clock("encode videos"):
-            encoded = _encode_videos(scorer, store, gallery, request)
+            encoded = _encode_videos(scorer, wants, store, gallery, request)
         faults = [*gallery.unreadable, *_faults(gallery, encoded)]
         refuse_faulty(faults, len(split.videos), request)
         by_id = {job.video.id: each for job, each in zip(gallery.jobs, encoded, strict=True)}
@@ -81,9 +99,9 @@ def _encode_and_rank(
         if not scored.captions:
             raise DataError(f"No video of {request.benchmark} gave a frame, so there is nothing to score.")
         videos = FeatureTable([features[video.id] for video in scored.videos])
-        counts = _score(scorer, store, scored, videos, request=request, clock=clock)
+        rows = _score(scorer, store, scored, videos, request=request, clock=clock)
     facts = {video: each.info for video, each in by_id.items()}
-    return Seen(split, recognition, scored, gallery.missing, faults, facts), counts
+    return Seen(split, recognition, scored, gallery.missing, faults, facts), rows
 
 
 def check(request: Request) -> tuple[Split, Recognition, Gallery]:
@@ -109,21 +127,23 @@ def _store(scorer: Scorer, request: Request) -> Iterator[Store]:
         yield Store(Path(folder), scorer.name, scorer.identity or {})
 
 
-def _open(split: Split, scorer: Scorer, store: Store, request: Request) -> Gallery:
+def _open(split: Split, wants: VideoInput, store: Store, request: Request) -> Gallery:
     with stage(f"{request.benchmark}: opening videos", len(split.videos), "videos") as advance:
-        wants = scorer.video_input
         gallery = open_gallery(split, request.videos, lambda job: is_stored(store, job, wants), advance)
     refuse_missing(gallery.missing, len(split.videos), request)
     refuse_faulty(gallery.unreadable, len(split.videos), request)
     return gallery
 
 
-def _encode_videos(scorer: Scorer, store: Store, gallery: Gallery, request: Request) -> list[Encoded]:
+def _encode_videos(
+    scorer: Scorer, wants: VideoInput, store: Store, gallery: Gallery, request: Request
+) -> list[Encoded]:
     with stage(f"{request.benchmark}: encoding videos", len(gallery.jobs), "videos") as advance:
         return encode_videos(
             scorer,
             store,
             gallery.jobs,
+            wants=wants,
             use_damaged=request.allow_damaged,
             batch_size=request.batch_size,
             workers=request.workers,
@@ -141,7 +161,7 @@ def _faults(gallery: Gallery, encoded: list[Encoded]) -> list[Fault]:
 
 def _score(
     scorer: Scorer, store: Store, split: Split, videos: FeatureTable, *, request: Request, clock: Clock
-) -> tuple[Counts, Counts]:
+) -> Rows:
     """Encode the texts and rank both ways."""
     name = request.benchmark
     texts, rows = distinct([caption.text for caption in split.captions], split.caption_to_video)
@@ -151,8 +171,8 @@ def _score(
     return rank_both_ways(scorer, text_features, videos, queries, split.v2t, request=request, clock=clock)
 
 
-def _describe(scorer: PairScorer, checkpoint: Checkpoint | None) -> Scoring:
-    settings = dict(scorer.settings)
+def _describe(scorer: PairScorer, checkpoint: Checkpoint | None, **more: Any) -> Scoring:
+    settings = {**scorer.settings, **more}
     identity = None if scorer.identity is None else dict(scorer.identity)
     return Scoring(
         ScorerRecord(name=scorer.name, settings=settings, identity=identity),

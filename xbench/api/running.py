@@ -1,21 +1,15 @@
-"""`run`, `evaluate` and `load_split`."""
+"""`run`: a model on a benchmark."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from xbench.api.result import Result
 from xbench.data.loading import choose_protocol
-from xbench.data.loading import load_split as _load_split
-from xbench.data.protocol import Recognition, recognise
-from xbench.data.split import Caption, Split, V2TRule, Video
 from xbench.errors import UsageError
+from xbench.metrics.parse import parse_measures
 from xbench.metrics.ties import Ties
-from xbench.pipeline.matrix import record_matrix
 from xbench.pipeline.request import Request
 from xbench.pipeline.run import checkpoint_record
 from xbench.pipeline.run import run as _run
@@ -26,12 +20,21 @@ from xbench.scorers.base import Scorer
 from xbench.scorers.catalog import ModelRequest, build
 
 if TYPE_CHECKING:
-    import torch
+    pass
 
 TiesName = Literal["average", "optimistic", "pessimistic", "reference"]
 """How equal scores are ranked; see `xbench.metrics.ties.Ties`."""
 
-_MODEL_OPTIONS = ("checkpoint", "clip", "bpe", "device", "precision")
+_MODEL_OPTIONS = (
+    "checkpoint",
+    "clip",
+    "text_features",
+    "video_features",
+    "model_args",
+    "bpe",
+    "device",
+    "precision",
+)
 
 
 def run(
@@ -44,9 +47,12 @@ def run(
     miniature: bool = False,
     checkpoint: str | Path | None = None,
     clip: str | None = None,
+    text_features: str | Path | None = None,
+    video_features: str | Path | None = None,
+    model_args: Mapping[str, Any] | None = None,
     bpe: str | Path | None = None,
     device: str = "auto",
-    precision: Literal["fp32", "fp16", "bf16"] = "fp32",
+    precision: Literal["fp32", "tf32", "fp16", "bf16"] = "fp32",
     batch_size: int | None = None,
     workers: int = 2,
     memory: int | None = None,
@@ -54,6 +60,9 @@ def run(
     allow_missing: bool = False,
     allow_damaged: bool = False,
     ties: TiesName = "average",
+    metrics: str = "R@1,R@5,R@10,MdR,MnR",
+    post: Literal["none", "dsl"] = "none",
+    sampling: Literal["published", "uniform"] | None = None,
     cache: bool = True,
     cache_dir: str | Path | None = None,
     save_similarity: str | Path | None = None,
@@ -64,6 +73,8 @@ def run(
     checkpoint, clip, bpe, device and precision are its own business and must be left out; one whose
     `identity` is None is encoded afresh every time. The result is not saved: `result.save(folder)` does it.
 
+    post: `dsl` gives the post-processed result, marked as such and not comparable with raw ones.
+
     Raises UsageError, DataError or ModelError (all XbenchError), with the messages of the command line.
     """
     options = dict(locals())
@@ -73,7 +84,8 @@ def run(
     if miniature:
         sources = miniature_sources(chosen.benchmark, folder)
     else:
-        sources = find_sources(chosen.benchmark, _path(annotations), _path(videos))
+        needs_videos = model != "features"
+        sources = find_sources(chosen.benchmark, _path(annotations), _path(videos), needs_videos=needs_videos)
     request = Request(
         benchmark=chosen.benchmark,
         annotations=sources[0],
@@ -83,6 +95,9 @@ def run(
         allow_missing=allow_missing,
         allow_damaged=allow_damaged,
         ties=Ties[ties.upper()],
+        measures=parse_measures(metrics),
+        post=post,
+        sampling=sampling,
         batch_size=batch_size,
         workers=workers,
         memory=memory,
@@ -94,51 +109,10 @@ def run(
     )
     if not isinstance(model, str):
         _refuse_model_options(passed)
-        return Result(*_run(model, request))
+        return Result(*_run(model, request)[-1])
     wanted = _model_request(options, chosen)
     scorer = build(wanted)
-    return Result(*_run(scorer, request, checkpoint_record(wanted.checkpoint)))
-
-
-def evaluate(
-    similarity: "NDArray[Any] | torch.Tensor",
-    *,
-    split: Split | None = None,
-    caption_to_video: Sequence[int] | NDArray[np.integer[Any]] | None = None,
-    v2t: V2TRule = "group-max",
-    ties: TiesName = "average",
-    name: str = "similarity",
-) -> Result:
-    """Compute the metrics of a similarity matrix [T, V], rows captions, columns videos, higher is closer.
-
-    similarity: NumPy array or torch tensor of real numbers, on any device. Give one of `split` (from
-    `load_split`; then the result is comparable where the split is) and `caption_to_video`, the index of each
-    row's video, int [T]. v2t: the video-to-text rule, for `caption_to_video` only. name: what the record
-    calls the scores.
-
-    Raises DataError when the shape does not fit, or when a score is NaN or infinite (unless ties are
-    `reference`), UsageError when not exactly one of the two is given.
-    """
-    if (split is None) == (caption_to_video is None):
-        raise UsageError("xbench.evaluate needs either split or caption_to_video.")
-    recognition = None
-    if split is None:
-        assert caption_to_video is not None
-        split = _anonymous_split(np.asarray(caption_to_video), similarity.shape[1], v2t)
-        recognition = Recognition(None, (), ("the matrix was scored without a protocol",))
-    request = Request(split.benchmark, Path(), Path(), split.protocol, ties=Ties[ties.upper()])
-    return Result(*record_matrix(similarity, request, split, recognition or recognise(split), name=name))
-
-
-def load_split(dataset: str, annotations: str | Path | None = None, protocol: str | None = None) -> Split:
-    """Load a protocol's captions and videos: `split.captions[i].text`, `split.caption_to_video` int64 [T].
-
-    annotations: a folder of the published files, `hf:OWNER/NAME`, or a file; see `xbench run --annotations`.
-    Default: below $XBENCH_DATA. Raises DataError for wrong or missing files, UsageError for unknown names.
-    """
-    chosen = choose_protocol(dataset, protocol)
-    folder, _ = find_sources(chosen.benchmark, _path(annotations), None, needs_videos=False)
-    return _load_split(chosen.benchmark, folder, chosen.id)
+    return Result(*_run(scorer, request, checkpoint_record(wanted.checkpoint))[-1])
 
 
 def _model_request(options: Mapping[str, Any], protocol: Protocol) -> ModelRequest:
@@ -146,6 +120,9 @@ def _model_request(options: Mapping[str, Any], protocol: Protocol) -> ModelReque
         name=options["model"],
         checkpoint=_path(options["checkpoint"]),
         clip=options["clip"],
+        text_features=_path(options["text_features"]),
+        video_features=_path(options["video_features"]),
+        args=dict(options["model_args"] or {}),
         bpe=_path(options["bpe"]),
         precision=options["precision"],
         device=options["device"],
@@ -159,13 +136,6 @@ def _refuse_model_options(passed: Mapping[str, Any]) -> None:
     given = [name for name in _MODEL_OPTIONS if name in passed]
     if given:
         raise UsageError(f"{given[0]} is for a model given by name; this model is an object and has its own.")
-
-
-def _anonymous_split(owners: NDArray[Any], videos: int, v2t: V2TRule) -> Split:
-    if owners.ndim != 1 or owners.dtype.kind not in "iu":
-        raise UsageError("caption_to_video must be one integer for each row: the column of its video.")
-    captions = tuple(Caption(f"caption {row}", int(video)) for row, video in enumerate(owners))
-    return Split("custom", "custom", tuple(Video(str(index)) for index in range(videos)), captions, v2t)
 
 
 def _recorded(

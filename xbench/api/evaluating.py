@@ -1,0 +1,84 @@
+"""`evaluate` and `load_split`: a similarity matrix that is there already."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xbench.api.result import Result
+from xbench.api.running import TiesName
+from xbench.data.loading import choose_protocol
+from xbench.data.loading import load_split as _load_split
+from xbench.data.protocol import Recognition, recognise
+from xbench.data.split import Caption, Split, V2TRule, Video
+from xbench.errors import UsageError
+from xbench.metrics.parse import parse_measures
+from xbench.metrics.ties import Ties
+from xbench.pipeline.matrix import record_matrix
+from xbench.pipeline.request import Request
+from xbench.pipeline.sources import find_sources
+
+if TYPE_CHECKING:
+    import torch
+
+
+def evaluate(
+    similarity: "NDArray[Any] | torch.Tensor",
+    *,
+    split: Split | None = None,
+    caption_to_video: Sequence[int] | NDArray[np.integer[Any]] | None = None,
+    v2t: V2TRule = "group-max",
+    ties: TiesName = "average",
+    metrics: str = "R@1,R@5,R@10,MdR,MnR",
+    post: Literal["none", "dsl"] = "none",
+    name: str = "similarity",
+) -> Result:
+    """Compute the metrics of a similarity matrix [T, V], rows captions, columns videos, higher is closer.
+
+    similarity: NumPy array or torch tensor of real numbers, on any device. Give one of `split` (from
+    `load_split`; then the result is comparable where the split is) and `caption_to_video`, the index of each
+    row's video, int [T]. v2t: the video-to-text rule, for `caption_to_video` only. metrics, post: as for
+    `run`. name: what the record calls the scores.
+
+    Raises DataError when the shape does not fit, or when a score is NaN or infinite (unless ties are
+    `reference`), UsageError when not exactly one of the two is given.
+    """
+    if (split is None) == (caption_to_video is None):
+        raise UsageError("xbench.evaluate needs either split or caption_to_video.")
+    recognition = None
+    if split is None:
+        assert caption_to_video is not None
+        split = _anonymous_split(np.asarray(caption_to_video), similarity.shape[1], v2t)
+        recognition = Recognition(None, (), ("the matrix was scored without a protocol",))
+    request = Request(
+        benchmark=split.benchmark,
+        annotations=Path(),
+        videos=Path(),
+        protocol=split.protocol,
+        ties=Ties[ties.upper()],
+        measures=parse_measures(metrics),
+        post=post,
+    )
+    return Result(*record_matrix(similarity, request, split, recognition or recognise(split), name=name)[-1])
+
+
+def load_split(dataset: str, annotations: str | Path | None = None, protocol: str | None = None) -> Split:
+    """Load a protocol's captions and videos: `split.captions[i].text`, `split.caption_to_video` int64 [T].
+
+    annotations: a folder of the published files, `hf:OWNER/NAME`, or a file; see `xbench run --annotations`.
+    Default: below $XBENCH_DATA. Raises DataError for wrong or missing files, UsageError for unknown names.
+    """
+    chosen = choose_protocol(dataset, protocol)
+    folder, _ = find_sources(
+        chosen.benchmark, None if annotations is None else Path(annotations), None, needs_videos=False
+    )
+    return _load_split(chosen.benchmark, folder, chosen.id)
+
+
+def _anonymous_split(owners: NDArray[Any], videos: int, v2t: V2TRule) -> Split:
+    if owners.ndim != 1 or owners.dtype.kind not in "iu":
+        raise UsageError("caption_to_video must be one integer for each row: the column of its video.")
+    captions = tuple(Caption(f"caption {row}", int(video)) for row, video in enumerate(owners))
+    return Split("custom", "custom", tuple(Video(str(index)) for index in range(videos)), captions, v2t)

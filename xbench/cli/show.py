@@ -1,0 +1,48 @@
+"""Outcomes saved and shown: tables on stdout, or the records as JSON and nothing else."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from xbench.pipeline.record import Outcome
+from xbench.reports.difference import diff
+from xbench.reports.difference_text import render_difference
+from xbench.reports.result import Result
+from xbench.reports.store import save, to_json
+from xbench.reports.text import render, render_many
+
+
+def save_outcome(outcome: Outcome, folder: Path) -> Result:
+    """Save a record with its per-query counts, and say where."""
+    path, saved = save(*outcome, folder)
+    click.echo(f"Saved {path}", err=True)
+    return saved
+
+
+def show_json(results: Sequence[Result]) -> None:
+    """Print one record, or an array of several."""
+    if len(results) == 1:
+        click.echo(to_json(results[0]), nl=False)
+        return
+    click.echo(json.dumps([json.loads(to_json(result)) for result in results], indent=2, ensure_ascii=False))
+
+
+def show_tables(results: Sequence[Result]) -> None:
+    """Print the metrics of one result, or one table of several."""
+    click.echo(render(results[0]) if len(results) == 1 else render_many(results))
+
+
+def show_differences(results: Sequence[Result]) -> None:
+    """Print the difference from the paper's numbers where there is one to speak of."""
+    for result in results:
+        if result.comparable:
+            click.echo()
+            click.echo(render_difference(diff(result)))
+    if not all(result.comparable for result in results):
+        click.echo(
+            "No difference from published numbers is shown for what is not comparable; `xbench diff RESULT` "
+            "shows it all the same.",
+            err=True,
+        )
