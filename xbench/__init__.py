@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 from xbench.version import __version__
 
 if TYPE_CHECKING:
-    from xbench.api import Result, evaluate, load_split, run
+    from xbench.api import Result, compare, evaluate, load_split, run
 
-__all__ = ["Result", "__version__", "evaluate", "load_split", "run"]
+__all__ = ["Result", "__version__", "compare", "evaluate", "load_split", "run"]
 
 
 def __getattr__(name: str) -> Any:

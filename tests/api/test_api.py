@@ -125,3 +125,17 @@ def test_a_result_shows_itself_as_text_frame_and_html() -> None:
     assert "<b>mine</b>" not in page
     assert "NOT COMPARABLE" in page
     assert "R@1 100.0" in repr(result)
+
+
+def test_two_results_are_compared_query_by_query() -> None:
+    generator = np.random.default_rng(0)
+    scores = generator.standard_normal((60, 60))
+    better = scores + 3 * np.eye(60)
+    weak = xbench.evaluate(scores, caption_to_video=range(60), name="weak")
+    strong = xbench.evaluate(better, caption_to_video=range(60), name="strong")
+    comparison = xbench.compare(weak, strong, metrics="R@1")
+    assert "R@1" in str(comparison)
+    assert "strong" in str(comparison)
+    other = xbench.evaluate(scores[:50, :50], caption_to_video=range(50))
+    with pytest.raises(UsageError):
+        xbench.compare(weak, other)

@@ -66,7 +66,7 @@ class Versus:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All runs against the first. Prints itself with xbench.reports.compare_text."""
+    """All runs against the first."""
 
     baseline: str
     protocol: str
@@ -76,6 +76,12 @@ class Comparison:
     """Whether captions were taken together by video in text-to-video."""
     versus: tuple[Versus, ...]
     notes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Return the table of `xbench compare`."""
+        from xbench.reports.compare_text import render_comparison
+
+        return render_comparison(self)
 
 
 def compare(runs: Sequence[Run], measures: Sequence[Measure] | None = None) -> Comparison:

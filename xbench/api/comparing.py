@@ -1,0 +1,25 @@
+"""`compare`: whether results differ by more than chance."""
+
+from pathlib import Path
+
+from xbench.api.result import Result
+from xbench.metrics.parse import parse_measures
+from xbench.reports.compare import Comparison
+from xbench.reports.compare import compare as _compare
+from xbench.reports.runs import Run
+
+
+def compare(first: Result, *others: Result, metrics: str | None = None) -> Comparison:
+    """Compare results with the first of them, query by query; `print` the comparison for a table.
+
+    They must have scored the same queries over the same gallery. metrics: e.g. `R@1,MdR`; default: those of
+    the first. Per metric and direction: the difference, its 95% interval, a p-value (Holm-adjusted) and how
+    many queries each wins. Raises UsageError, saying what differs, when they cannot be compared.
+    """
+    measures = parse_measures(metrics) if metrics else None
+    return _compare([_run(result) for result in (first, *others)], measures)
+
+
+def _run(result: Result) -> Run:
+    path = result.path or Path(f"{result.record.protocol.requested}_{result.record.scorer.name}")
+    return Run(path, result.record, result.per_query)
