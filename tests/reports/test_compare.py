@@ -80,7 +80,8 @@ def test_a_run_equals_itself() -> None:
         for contrast in compare([run(counts), run(counts)]).versus[0].contrasts:
             assert contrast.difference == contrast.low == contrast.high == 0
             assert contrast.p == contrast.p_holm == 1
-            assert contrast.resolvable is None
+            exact = contrast.test.startswith("McNemar")
+            assert (contrast.resolvable is not None) == exact  # eight queries or so would do
 
 
 @pytest.mark.parametrize("pair", [(FIRST, SECOND), MULTI], ids=["one caption", "several captions"])

@@ -12,7 +12,7 @@ from xbench.reports.result import (
     Videos,
     scoring_reasons,
 )
-from xbench.reports.text import render, render_many
+from xbench.reports.text import render, render_many, signed
 
 
 def of_protocol(name: str, **changes: object) -> Result:
@@ -105,3 +105,7 @@ def test_a_note_that_is_a_reason_is_said_once_and_a_note_of_many_videos_once() -
     assert "Note: white space differs" in text
     assert text.count("odd frames") == 1
     assert "Note: 3 of " in text
+
+
+def test_a_difference_that_rounds_to_zero_has_no_minus() -> None:
+    assert [signed(value, 1) for value in (-0.04, 0.04, -0.06, 1.25)] == ["+0.0", "+0.0", "-0.1", "+1.2"]

@@ -14,6 +14,8 @@ Floats = NDArray[np.floating[Any]]
 ALPHA = 0.05
 POWER = 0.80
 _CHUNK = 4_000_000
+_PRECISION = 0.01
+"""Of a resolvable difference, in queries."""
 
 
 def mcnemar(wins_first: int, wins_second: int) -> float:
@@ -65,16 +67,32 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def resolvable_share(discordant: int, queries: int) -> float | None:
     """Return the smallest difference of two recalls (as a share of 1) that this many queries resolve.
 
-    With probability 80% McNemar's test at the level 0.05 finds it, if as many queries are discordant as were
-    observed (Connor 1987, Biometrics 43:207). None when no query is discordant.
+    With probability 80% the exact McNemar test at the level 0.05 finds it, if as large a share of the queries
+    is discordant as was observed, or as the difference itself needs. None when no difference is large enough,
+    as with fewer than 6 queries.
     """
-    if not discordant:
+    low, high = 0.0, 1.0
+    if _mcnemar_power(high, discordant / queries, queries) < POWER:
         return None
-    alpha, beta = _quantiles()
-    share, variance = discordant / queries, queries + beta**2
-    root = alpha**2 * queries - variance * (alpha**2 - beta**2)
-    found = (alpha * queries**0.5 + max(root, 0.0) ** 0.5) * share**0.5 / variance
-    return min(float(found), share)
+    while high - low > _PRECISION / queries:
+        middle = (low + high) / 2
+        enough = _mcnemar_power(middle, discordant / queries, queries) >= POWER
+        low, high = (low, middle) if enough else (middle, high)
+    return high
+
+
+def _mcnemar_power(difference: float, discordance: float, queries: int) -> float:
+    """The probability that the exact test finds a difference: over all counts of discordant queries."""
+    from scipy.stats import binom
+
+    share = max(discordance, difference)
+    centre, reach = queries * share, 8 * (queries * share * (1 - share)) ** 0.5 + 1
+    counts = np.arange(max(0, int(centre - reach)), min(queries, int(centre + reach) + 1) + 1)
+    critical = binom.ppf(ALPHA / 2, counts, 0.5)
+    critical = np.where(binom.cdf(critical, counts, 0.5) > ALPHA / 2, critical - 1, critical)
+    win = (1 + difference / share) / 2
+    found = binom.cdf(critical, counts, win) + binom.sf(counts - critical - 1, counts, win)
+    return float(binom.pmf(counts, queries, share) @ np.where(critical < 0, 0.0, found))
 
 
 def resolvable_difference(standard_error: float) -> float | None:
@@ -82,10 +100,8 @@ def resolvable_difference(standard_error: float) -> float | None:
 
     None without any variation.
     """
-    return sum(_quantiles()) * standard_error if standard_error > 0 else None
-
-
-def _quantiles() -> tuple[float, float]:
     from scipy.stats import norm
 
-    return float(norm.ppf(1 - ALPHA / 2)), float(norm.ppf(POWER))
+    if standard_error <= 0:
+        return None
+    return float(norm.ppf(1 - ALPHA / 2) + norm.ppf(POWER)) * standard_error

@@ -10,7 +10,7 @@ from tabulate import tabulate
 from xbench.metrics.significance import ALPHA
 from xbench.reports.compare import Comparison, Contrast, Versus
 from xbench.reports.escape import escape_latex, escape_markdown
-from xbench.reports.text import WIDTH
+from xbench.reports.text import WIDTH, signed
 
 Format = Literal["text", "md", "latex", "json"]
 _STYLES = {"text": "simple", "md": "pipe", "latex": "latex_booktabs"}
@@ -48,8 +48,8 @@ def _cells(contrast: Contrast) -> list[str]:
         str(measure),
         measure.format(contrast.first),
         measure.format(contrast.second),
-        f"{contrast.difference:+.{digits}f}{'*' if contrast.p_holm < ALPHA else ''}",
-        f"{contrast.low:+.{digits}f} to {contrast.high:+.{digits}f}",
+        f"{signed(contrast.difference, digits)}{'*' if contrast.p_holm < ALPHA else ''}",
+        f"{signed(contrast.low, digits)} to {signed(contrast.high, digits)}",
         format_p(contrast.p),
         format_p(contrast.p_holm),
         f"{contrast.wins_first}:{contrast.wins_second}",

@@ -7,7 +7,7 @@ from tabulate import tabulate
 from xbench.metrics.measures import Measure
 from xbench.metrics.parse import parse_measure
 from xbench.reports.difference import Comparison, Difference, Row
-from xbench.reports.text import WIDTH, verdict
+from xbench.reports.text import WIDTH, signed, verdict
 
 _ABSENT = "not given"
 
@@ -64,11 +64,11 @@ def _cells(row: Row, with_intervals: bool) -> list[str]:
     cells = [row.direction, row.metric, measure.format(row.value)]
     if with_intervals:
         cells.append("" if row.low is None or row.high is None else _interval(measure, row.low, row.high))
-    if row.claimed is None:
+    if row.claimed is None or row.difference is None:
         return [*cells, _ABSENT, "", ""]
     inside = {None: "", True: "inside the interval", False: "outside the interval"}[row.inside]
     said = ", ".join(part for part in (inside, "secondary" if row.standing == "secondary" else "") if part)
-    return [*cells, measure.format(row.claimed), f"{row.difference:+.{measure.digits}f}", said]
+    return [*cells, measure.format(row.claimed), signed(row.difference, measure.digits), said]
 
 
 def _interval(measure: Measure, low: float, high: float) -> str:

@@ -8,7 +8,7 @@ from tabulate import tabulate
 from xbench.reports.compare_text import format_p
 from xbench.reports.escape import escape_markdown
 from xbench.reports.gates import Gate, Verdict
-from xbench.reports.text import WIDTH
+from xbench.reports.text import WIDTH, signed
 
 _HEADER = ["metric", "baseline", "result", "drop", "allowed"]
 
@@ -70,7 +70,7 @@ def _table(verdict: Verdict, style: str) -> str:
 
 def _cells(gate: Gate, tested: bool) -> list[str]:
     cells = [gate.name, _value(gate, gate.baseline), _value(gate, gate.value)]
-    cells += ["" if gate.drop is None else f"{gate.drop:+.{gate.measure.digits}f}", f"{gate.limit:g}"]
+    cells += ["" if gate.drop is None else signed(gate.drop, gate.measure.digits), f"{gate.limit:g}"]
     if tested:
         cells.append("" if gate.p is None else format_p(gate.p))
     forgiven = gate.exceeded and not gate.failed_because

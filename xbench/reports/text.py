@@ -90,6 +90,11 @@ def model_name(result: Result) -> str:
     return f"{result.scorer.name}{f' {backbone}' if backbone else ''}{post}"
 
 
+def signed(value: float, digits: int) -> str:
+    """Print a difference with its sign; what rounds to zero is +0."""
+    return f"{round(value, digits) + 0.0:+.{digits}f}"
+
+
 def tie_lines(result: Result) -> list[str]:
     """Say what ties and vanished queries mean for the numbers, where there were any."""
     lines = []
