@@ -126,6 +126,15 @@ def test_a_second_run_keeps_finished_copies_and_makes_the_rest(tmp_path: Path) -
     assert sum(advanced) == 5
 
 
+def test_the_originals_key_frames_are_not_forced_on_the_copy(tmp_path: Path) -> None:
+    sizes = []
+    for gop in (1, 250):
+        source = make(tmp_path / f"{gop}.mp4", frames=250, gop=gop, b_frames=0, size=(320, 240))
+        assert copy(source, tmp_path / "copy.mp4").state == "made"
+        sizes.append((tmp_path / "copy.mp4").stat().st_size)
+    assert max(sizes) < 1.2 * min(sizes)
+
+
 def test_another_source_or_recipe_makes_the_copy_anew(tmp_path: Path) -> None:
     source, target = make(tmp_path / "clip.mp4", frames=10), tmp_path / "copy.mp4"
     assert copy(source, target).state == "made"

@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 from av.container import InputContainer
 from av.filter import Graph
-from av.video.frame import VideoFrame
+from av.video.frame import PictureType, VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
@@ -17,6 +17,7 @@ from xbench.video.frames import QUARTER_TURNS, Decoded, frames_of
 from xbench.video.pacing import Pacer
 from xbench.video.packets import scan
 
+_PIXELS = "yuv420p"
 _LONGEST_STILL = 3600
 """Seconds: a frame that is shown for longer has a wrong time stamp, and would fill the disk with copies."""
 
@@ -57,12 +58,14 @@ def reencode(
                 raise InterruptedError(f"stopped in {source}")
             if stream is None:
                 stream = output.add_stream("libx264", rate=recipe.rate)
-                stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuv420p"
+                stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, _PIXELS
                 stream.codec_context.thread_count = 1
                 # Without these two, a reader takes BT.709 for BT.601 and full range for limited.
                 stream.codec_context.colorspace = frame.colorspace
                 stream.codec_context.color_range = frame.color_range
             frame.pts, frame.time_base = number, Fraction(1, recipe.rate)
+            # The original's type (key frame or not) would be forced on the copy.
+            frame.pict_type = PictureType.NONE
             output.mux(stream.encode(frame))
         if stream is not None:
             output.mux(stream.encode(None))
@@ -121,7 +124,7 @@ class _Shrinker:
             self._turns = QUARTER_TURNS.get(frame.rotation, 0)
             self._size = self._turned(*self._recipe.size(*self._turned(frame.width, frame.height)))
         small = self._reformatter.reformat(
-            frame, *self._size, "yuv420p", interpolation=Interpolation.BICUBIC, threads=1
+            frame, *self._size, _PIXELS, interpolation=Interpolation.BICUBIC, threads=1
         )
         return self._turn(small) if self._turns else small
 
