@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from xbench.scorers.base import Scorer
+from xbench.scorers.clip.style import Activation
 from xbench.scorers.features import PrecomputedFeatures, Similarity
 from xbench.scorers.xclip.precision import Precision
 
@@ -37,6 +38,54 @@ def xclip_zeroshot(
         words=words,
         frames=frames,
         layers=layers,
+        precision=precision,
+        device=device,
+    )
+
+
+def clip4clip(
+    *,
+    checkpoint: Path,
+    bpe: Path | None = None,
+    words: int = 32,
+    frames: int = 12,
+    precision: Precision = "fp32",
+    device: str = "cpu",
+) -> Scorer:
+    """CLIP4Clip of Luo et al. 2021 from a trained checkpoint: meanP, seqLSTM or seqTransf."""
+    from xbench.scorers.clip.vocabulary import clip_tokenizer
+    from xbench.scorers.clip4clip import load_clip4clip
+
+    return load_clip4clip(
+        checkpoint,
+        tokenizer=clip_tokenizer(bpe),
+        words=words,
+        frames=frames,
+        precision=precision,
+        device=device,
+    )
+
+
+def clip(
+    *,
+    clip: str,
+    bpe: Path | None = None,
+    words: int = 32,
+    frames: int = 12,
+    activation: Activation | None = None,
+    precision: Precision = "fp32",
+    device: str = "cpu",
+) -> Scorer:
+    """CLIP without training, frames averaged: OpenAI's archives, open_clip's and Hugging Face weights."""
+    from xbench.scorers.clip.vocabulary import clip_tokenizer
+    from xbench.scorers.clip4clip import clip_zeroshot
+
+    return clip_zeroshot(
+        clip,
+        tokenizer=clip_tokenizer(bpe),
+        words=words,
+        frames=frames,
+        activation=activation,
         precision=precision,
         device=device,
     )

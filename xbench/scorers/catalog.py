@@ -20,6 +20,8 @@ Model = Scorer | PrecomputedFeatures
 MODELS: dict[str, Callable[..., Model]] = {
     "xclip": builders.xclip,
     "xclip-zeroshot": builders.xclip_zeroshot,
+    "clip4clip": builders.clip4clip,
+    "clip": builders.clip,
     "features": builders.features,
 }
 """The models that come with xbench; the first line of each docstring says what it is."""

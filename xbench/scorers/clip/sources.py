@@ -1,8 +1,7 @@
 """CLIP weights from wherever a user has them, brought to OpenAI's layout."""
 
-import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -11,31 +10,50 @@ from xbench.errors import ModelError
 from xbench.registry.checkpoints import checkpoints
 from xbench.registry.fetch import fetched
 from xbench.scorers.clip.layout import clip_from_transformers
+from xbench.scorers.clip.style import OPENAI, Style, read_style
 from xbench.scorers.weights import State, file_sha256, is_torchscript, read_weights
 
 _ARCHIVE_EXTRAS = ("input_resolution", "context_length", "vocab_size")
 """Integers that OpenAI's archives hold besides the parameters."""
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-_TOWERS = ("text_config", "vision_config")
-_WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
+_WEIGHT_FILES = (
+    "model.safetensors",
+    "pytorch_model.bin",
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.bin",
+)
 
 
 @dataclass(frozen=True)
 class ClipWeights:
-    """CLIP's parameters in OpenAI's layout, float32, and the file that they came from."""
+    """CLIP's parameters in OpenAI's layout, float32, and the file that they came from.
+
+    style: what its shapes do not tell; None where nothing tells it.
+    """
 
     state: State
     path: Path
     sha256: str
+    style: Style | None
 
 
-def load_clip(source: Path | str, *, trusted: frozenset[str] | None = None) -> ClipWeights:
+def load_clip(
+    source: Path | str, *, trusted: frozenset[str] | None = None, any_style: bool = False
+) -> ClipWeights:
     """Load CLIP weights from a backbone of checkpoints.yaml, a file, a folder or a Hugging Face hub id.
 
     Files: OpenAI's TorchScript archives (opened only when their sha256 is in `trusted`, by default those of
     checkpoints.yaml), state dicts in OpenAI's or transformers' layout. Folders and hub ids: a `CLIPModel` as
-    transformers saves it. Raises ModelError for anything else.
+    transformers saves it, or as open_clip does. Raises ModelError for anything else, and, unless `any_style`,
+    for weights whose configuration says that they are not of OpenAI's style.
     """
+    weights = _load(source, checkpoints().trusted if trusted is None else trusted)
+    if not any_style and weights.style is not None:
+        _refuse_other_styles(weights.style, weights.path)
+    return weights
+
+
+def _load(source: Path | str, trusted: frozenset[str]) -> ClipWeights:
     if str(source) in checkpoints().clip:
         how = "Pass the file with --clip FILE when you have it."
         return _from_file(fetched(checkpoints().clip[str(source)], how), checkpoints().trusted)
@@ -43,13 +61,14 @@ def load_clip(source: Path | str, *, trusted: frozenset[str] | None = None) -> C
     if path.is_dir():
         return _from_folder(path)
     if path.exists() or not _HUB_ID.fullmatch(str(source)):
-        return _from_file(path, checkpoints().trusted if trusted is None else trusted)
+        return _from_file(path, trusted)
     return _from_folder(_from_hub(str(source)))
 
 
 def _from_file(path: Path, trusted: frozenset[str]) -> ClipWeights:
-    state = _open_archive(path, trusted) if path.is_file() and is_torchscript(path) else read_weights(path)
-    return ClipWeights(_openai_layout(state, path), path, file_sha256(path))
+    archive = path.is_file() and is_torchscript(path)
+    state = _open_archive(path, trusted) if archive else read_weights(path)
+    return ClipWeights(_openai_layout(state, path), path, file_sha256(path), OPENAI if archive else None)
 
 
 def _open_archive(path: Path, trusted: frozenset[str]) -> State:
@@ -67,27 +86,26 @@ def _open_archive(path: Path, trusted: frozenset[str]) -> State:
 
 
 def _from_folder(folder: Path) -> ClipWeights:
-    config = folder / "config.json"
-    if config.is_file():
-        _refuse_other_activations(config)
+    style = read_style(folder)
     for name in _WEIGHT_FILES:
         if (folder / name).is_file():
-            return _from_file(folder / name, frozenset())
-    raise ModelError(f"The folder {folder} holds no CLIP weights: {' or '.join(_WEIGHT_FILES)} is expected.")
+            return replace(_from_file(folder / name, frozenset()), style=style)
+    raise ModelError(
+        f"The folder {folder} holds no CLIP weights: {' or '.join(_WEIGHT_FILES[:2])} is expected."
+    )
 
 
-def _refuse_other_activations(path: Path) -> None:
-    try:
-        config = json.loads(path.read_text("utf-8"))
-        activations = {tower: (config.get(tower) or {}).get("hidden_act") for tower in _TOWERS}
-    except (ValueError, AttributeError) as error:
-        raise ModelError(f"{path} is not the configuration of a transformers CLIPModel.") from error
-    for tower, activation in activations.items():
-        if activation not in (None, "quick_gelu"):
-            raise ModelError(
-                f"{path} says hidden_act {activation!r} in {tower}; CLIP as X-CLIP uses it has quick_gelu, "
-                "so these weights would give wrong features."
-            )
+def _refuse_other_styles(style: Style, path: Path) -> None:
+    if style.activation != OPENAI.activation:
+        raise ModelError(
+            f"{path.parent} says hidden_act {style.activation!r}; CLIP as X-CLIP uses it has quick_gelu, so "
+            "these weights would give wrong features."
+        )
+    if style != OPENAI:
+        raise ModelError(
+            f"{path.parent} says {style}; CLIP as X-CLIP uses it has {OPENAI}, so these weights would give "
+            "wrong features."
+        )
 
 
 def _openai_layout(state: State, path: Path) -> State:
@@ -104,20 +122,33 @@ def _openai_layout(state: State, path: Path) -> State:
 
 
 def _from_hub(hub_id: str) -> Path:
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
 
     try:
-        hf_hub_download(hub_id, "config.json")
-        try:
-            return Path(hf_hub_download(hub_id, _WEIGHT_FILES[0])).parent
-        except EntryNotFoundError as error:
-            if isinstance(error, LocalEntryNotFoundError):
-                raise
-            return Path(hf_hub_download(hub_id, _WEIGHT_FILES[1])).parent
+        _first_of(hub_id, "config.json", "open_clip_config.json")
+        _first_of(hub_id, "preprocessor_config.json")
+        weights = _first_of(hub_id, *_WEIGHT_FILES)
     except (HfHubHTTPError, EntryNotFoundError, OSError) as error:
         raise ModelError(
             f"There is no file or folder {hub_id}, and the CLIP weights of that hub id cannot be had: "
             f"{str(error).splitlines()[0]} Pass a file or folder with --clip, or fetch it on a machine with "
             "network access and copy the hub cache."
         ) from error
+    if weights is None:
+        raise ModelError(f"The hub id {hub_id} holds no CLIP weights: {' or '.join(_WEIGHT_FILES)}.")
+    return weights.parent
+
+
+def _first_of(hub_id: str, *names: str) -> Path | None:
+    """Return the first of the files that a repository has; what cannot be known offline raises."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    for name in names:
+        try:
+            return Path(hf_hub_download(hub_id, name))
+        except LocalEntryNotFoundError:
+            raise
+        except EntryNotFoundError:
+            continue
+    return None

@@ -15,6 +15,7 @@ from xbench.scorers.clip.layout import (
     clip_to_transformers,
 )
 from xbench.scorers.clip.sizes import HEAD_WIDTH, ClipSizes
+from xbench.scorers.clip.style import OPENAI, Style
 from xbench.scorers.weights import State
 
 _EPS = 1e-5
@@ -24,11 +25,11 @@ _EPS = 1e-5
 class ClipTowers(nn.Module):
     """CLIP's two encoders, each with its projection. Differentiable; nothing is normalised."""
 
-    def __init__(self, sizes: ClipSizes, state: Mapping[str, torch.Tensor]) -> None:
+    def __init__(self, sizes: ClipSizes, state: Mapping[str, torch.Tensor], style: Style = OPENAI) -> None:
         """Fill from a complete state dict in OpenAI's layout, whose tensors become the parameters."""
         super().__init__()
         with torch.device("meta"):
-            self.clip = CLIPModel(_clip_config(sizes))
+            self.clip = CLIPModel(_clip_config(sizes, style))
         self.clip.load_state_dict(clip_to_transformers(state), assign=True)
         for tower in (self.clip.text_model, self.clip.vision_model):
             # A buffer that no state dict carries.
@@ -81,14 +82,16 @@ def in_half(module: nn.Module, dtype: torch.dtype) -> None:
         norm.register_forward_hook(lambda _, __, output: output.to(dtype))
 
 
-def _clip_config(sizes: ClipSizes) -> CLIPConfig:
-    text = _tower(sizes.text_width, sizes.text_layers, _EPS) | {
+def _clip_config(sizes: ClipSizes, style: Style) -> CLIPConfig:
+    text = _tower(sizes.text_width, sizes.text_layers, _EPS, style.text_head) | {
+        "hidden_act": style.activation,
         "vocab_size": sizes.vocabulary,
         "max_position_embeddings": sizes.context,
         "bos_token_id": sizes.vocabulary - 2,
         "eos_token_id": sizes.vocabulary - 1,
     }
-    vision = _tower(sizes.vision_width, sizes.vision_layers, _EPS) | {
+    vision = _tower(sizes.vision_width, sizes.vision_layers, _EPS, style.vision_head) | {
+        "hidden_act": style.activation,
         "image_size": sizes.image,
         "patch_size": sizes.patch,
     }
@@ -101,12 +104,12 @@ def _blocks_config(width: int, layers: int, eps: float) -> CLIPTextConfig:
     return CLIPTextConfig(**_tower(width, layers, eps), attn_implementation="sdpa")
 
 
-def _tower(width: int, layers: int, eps: float) -> dict[str, Any]:
+def _tower(width: int, layers: int, eps: float, head: int = HEAD_WIDTH) -> dict[str, Any]:
     return {
         "hidden_size": width,
         "intermediate_size": 4 * width,
         "num_hidden_layers": layers,
-        "num_attention_heads": width // HEAD_WIDTH,
+        "num_attention_heads": width // head,
         "layer_norm_eps": eps,
         "hidden_act": "quick_gelu",
         "attention_dropout": 0.0,

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from xbench.errors import ModelError
 from xbench.scorers.base import Features, VideoInput
 from xbench.scorers.batches import Batches
 from xbench.scorers.clip.bpe import ClipTokenizer
+from xbench.scorers.clip.inputs import check_vocabulary, checked_mask
 from xbench.scorers.upload import upload
 from xbench.scorers.weights import State
 from xbench.scorers.xclip.aosm import Aosm
@@ -61,7 +61,7 @@ class XClip:
         self._similarity = similarity_on(self._device, aosm, precision)
         self._frame_batches = Batches(_FRAMES_AT_ONCE[self._device.type], "frames")
         self._text_batches = Batches(_TEXTS_AT_ONCE[self._device.type], "texts")
-        _check_vocabulary(tokenizer, self.sizes.clip.vocabulary, source)
+        check_vocabulary(tokenizer, self.sizes.clip.vocabulary, source)
 
     @property
     def video_input(self) -> VideoInput:
@@ -131,7 +131,8 @@ class XClip:
         """
         from xbench.scorers.xclip.model import place
 
-        mask = self._checked(frames, mask)
+        side, most = self.sizes.clip.image, self.sizes.frames
+        mask = checked_mask(self.name, frames, mask, side=side, most=most)
         with arithmetic(self.precision):
             encoded = self._images(frames[mask.to(frames.device)])
             images = place(encoded, mask.to(self._device), self._padding)
@@ -172,27 +173,3 @@ class XClip:
             len(pixels), lambda part: self._model.images(upload(pixels[part], self._device, dtype))
         )
         return torch.cat(parts)
-
-    def _checked(self, frames: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        side, most = self.sizes.clip.image, self.sizes.frames
-        batch = tuple(frames.shape[:2])
-        if frames.ndim != 5 or tuple(frames.shape[2:]) != (3, side, side) or batch[1] > most:
-            wanted = f"[B, at most {most}, 3, {side}, {side}]"
-            raise ModelError(f"{self.name} was given frames of shape {list(frames.shape)}, not {wanted}.")
-        if tuple(mask.shape) != batch:
-            raise ModelError(f"{self.name} was given a mask of shape {list(mask.shape)} for {batch} frames.")
-        mask = mask.bool()
-        counts = mask.sum(dim=1)
-        if not torch.equal(mask, torch.arange(batch[1], device=mask.device) < counts[:, None]):
-            raise ModelError(f"{self.name} was given a mask with gaps: padding comes after the frames.")
-        if bool((counts == 0).any()):
-            raise ModelError(f"{self.name} was given a video without any frame: leave it out.")
-        return mask
-
-
-def _check_vocabulary(tokenizer: ClipTokenizer, rows: int, source: str) -> None:
-    if tokenizer.size != rows:
-        raise ModelError(
-            f"The vocabulary {tokenizer.vocabulary} has {tokenizer.size} tokens, the text encoder of "
-            f"{source} {rows}. Pass the vocabulary that the model was trained with: --bpe FILE."
-        )

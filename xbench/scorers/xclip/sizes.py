@@ -45,17 +45,17 @@ def infer_sizes(state: Mapping[str, torch.Tensor], source: str) -> XClipSizes:
     that is missing, not expected, or of a shape that does not fit the others.
     """
     _refuse_other_models(state, source)
-    variant = _variant(state)
+    variant = variant_of(state)
     sizes = XClipSizes(
         clip=infer_clip_sizes(state, source, "clip."),
         variant=variant,
         words=shape_of(state, "word_logit_weight", 2, source)[0],
         frames=shape_of(state, "frame_logit_weight", 2, source)[0],
-        temporal_layers=_temporal_layers(state, variant),
+        temporal_layers=temporal_layers_of(state, variant),
         positions=0 if variant == "meanP" else shape_of(state, POSITIONS, 2, source)[0],
     )
     check_shapes(state, xclip_shapes(sizes), source)
-    _check_lengths(sizes, source)
+    check_lengths(sizes, source)
     return sizes
 
 
@@ -83,19 +83,22 @@ def matrix_shapes(width: int, words: int, frames: int) -> Shapes:
     return shapes | {"word_mat_weight2": (words, words), "frame_mat_weight2": (frames, frames)}
 
 
-def _variant(state: Mapping[str, torch.Tensor]) -> Variant:
+def variant_of(state: Mapping[str, torch.Tensor]) -> Variant:
+    """Tell the variant by the parameters that only it has."""
     if any(name.startswith("transformerClip.") for name in state):
         return "seqTransf"
     return "seqLSTM" if any(name.startswith("lstm_visual.") for name in state) else "meanP"
 
 
-def _temporal_layers(state: Mapping[str, torch.Tensor], variant: Variant) -> int:
+def temporal_layers_of(state: Mapping[str, torch.Tensor], variant: Variant) -> int:
+    """Return the number of layers of the temporal encoder; 0 for meanP."""
     if variant == "seqTransf":
         return count_blocks(state, "transformerClip.")
     return 1 if variant == "seqLSTM" else 0
 
 
-def _check_lengths(sizes: XClipSizes, source: str) -> None:
+def check_lengths(sizes: XClipSizes, source: str) -> None:
+    """Raise ModelError for more words or frames than their encoders have positions."""
     if sizes.words > sizes.clip.context:
         raise ModelError(
             f"{source} scores {sizes.words} words, more than the {sizes.clip.context} of its text encoder."

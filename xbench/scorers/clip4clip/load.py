@@ -1,0 +1,99 @@
+"""CLIP4Clip scorers from checkpoints, and CLIP with averaged frames from CLIP weights."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from xbench.errors import ModelError, UsageError
+from xbench.scorers.clip.bpe import ClipTokenizer
+from xbench.scorers.clip.layout import with_prefix
+from xbench.scorers.clip.sizes import check_shapes, clip_shapes, infer_clip_sizes
+from xbench.scorers.clip.sources import ClipWeights, load_clip
+from xbench.scorers.clip.style import OPENAI, Activation, Style
+from xbench.scorers.clip4clip.scorer import Clip4Clip
+from xbench.scorers.clip4clip.sizes import infer_sizes, mean_pooling
+from xbench.scorers.weights import file_sha256, read_weights
+from xbench.scorers.xclip.precision import Precision
+
+_WIDEST = 1024
+"""Vision towers up to here (ViT-L) have CLIP's heads of width 64; wider ones, trained by others, do not."""
+
+
+def load_clip4clip(
+    checkpoint: Path,
+    *,
+    tokenizer: ClipTokenizer,
+    words: int,
+    frames: int,
+    precision: Precision = "fp32",
+    device: str = "cpu",
+) -> Clip4Clip:
+    """Load a checkpoint as the published training saves it (`pytorch_model.bin.N`), or its state dict in
+    another torch file or in safetensors. It does not tell how many words and frames it was trained with.
+
+    Raises ModelError when the file is damaged, is another model's, or lacks or adds parameters.
+    """
+    state = read_weights(checkpoint)
+    return Clip4Clip(
+        state,
+        infer_sizes(state, str(checkpoint), words=words, frames=frames),
+        tokenizer=tokenizer,
+        sha256=file_sha256(checkpoint),
+        source=str(checkpoint),
+        precision=precision,
+        device=device,
+    )
+
+
+def clip_zeroshot(
+    clip: Path | str,
+    *,
+    tokenizer: ClipTokenizer,
+    words: int,
+    frames: int,
+    activation: Activation | None = None,
+    precision: Precision = "fp32",
+    device: str = "cpu",
+    trusted: frozenset[str] | None = None,
+) -> Clip4Clip:
+    """CLIP as it is: a video is the mean of its L2-normalised frame features, L2-normalised.
+
+    clip, trusted: see `load_clip`. activation: for a bare state dict, which does not tell it. Raises
+    ModelError when the weights are not CLIP's, UsageError for an activation that contradicts them.
+    """
+    weights = load_clip(clip, trusted=trusted, any_style=True)
+    style = _style(weights, activation)
+    sizes = infer_clip_sizes(weights.state, str(clip))
+    check_shapes(weights.state, clip_shapes(sizes), str(clip))
+    return Clip4Clip(
+        with_prefix("clip.", weights.state),
+        mean_pooling(sizes, str(clip), words=words, frames=frames),
+        tokenizer=tokenizer,
+        sha256=weights.sha256,
+        source=str(clip),
+        precision=precision,
+        device=device,
+        name="clip",
+        style=style,
+    )
+
+
+def _style(weights: ClipWeights, activation: Activation | None) -> Style:
+    if weights.style is not None:
+        if activation not in (None, weights.style.activation):
+            raise UsageError(
+                f"{weights.path} has the activation {weights.style.activation}, not {activation}."
+            )
+        return weights.style
+    if activation is None:
+        raise ModelError(
+            f"{weights.path} does not tell its activation, and the wrong one scores badly without a sign. "
+            "Say --model-args activation=quick_gelu (OpenAI's weights, what was fine-tuned from them, "
+            "open_clip's *-quickgelu models) or activation=gelu (open_clip's other models), or pass the "
+            "folder with its config.json or open_clip_config.json."
+        )
+    if weights.state["visual.conv1.weight"].shape[0] > _WIDEST:
+        raise ModelError(
+            f"{weights.path} has a wider vision tower than OpenAI's, and does not tell its attention heads: "
+            "pass the folder with its config.json or open_clip_config.json."
+        )
+    return replace(OPENAI, activation=activation)
