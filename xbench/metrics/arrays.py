@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xbench.metrics.masks import compare_rows
+
 Array = Any
 """A NumPy array or a torch tensor."""
 
@@ -52,6 +54,16 @@ def pick(scores: Array, columns: Array) -> Array:
 def row_sums(mask: Array) -> Array:
     """Count the true entries of each row: bool [Q, N] -> int64 [Q]."""
     return np.count_nonzero(mask, axis=1) if isinstance(mask, np.ndarray) else mask.sum(1)
+
+
+def compare(scores: Array, limits: Array) -> tuple[Array, Array, bool]:
+    """Count in each row of [Q, N] what is above its limit and what equals it; tell if all surely are finite.
+
+    An accelerator's tensor is not asked whether it is finite: the answer would be waited for.
+    """
+    if isinstance(scores, np.ndarray):
+        return compare_rows(scores, limits)
+    return row_sums(scores > limits[:, None]), row_sums(scores == limits[:, None]), False
 
 
 def is_nan(scores: Array) -> Array:

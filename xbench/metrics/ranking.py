@@ -16,6 +16,7 @@ from xbench.metrics.arrays import (
     Array,
     Ints,
     as_kind,
+    compare,
     count_nonfinite,
     is_nan,
     pick,
@@ -59,10 +60,12 @@ class Tally:
         here = (own >= 0) * 1
         at_own = pick(scores, own * here)
         both_nan = is_nan(at_own) & is_nan(right)
-        self._better[rows] += row_sums(scores > right[:, None])
-        self._tied[rows] += row_sums(scores == right[:, None]) - here * (at_own == right)
-        self._nan[rows] += row_sums(is_nan(scores)) - here * is_nan(at_own)
-        self._nonfinite = self._nonfinite + count_nonfinite(scores)
+        better, equal, finite = compare(scores, right)
+        self._better[rows] += better
+        self._tied[rows] += equal - here * (at_own == right)
+        if not finite:
+            self._nan[rows] += row_sums(is_nan(scores)) - here * is_nan(at_own)
+            self._nonfinite = self._nonfinite + count_nonfinite(scores)
         self._unequal = self._unequal + (here * ~((at_own == right) | both_nan)).sum()
 
     def counts(self) -> Counts:
@@ -96,6 +99,8 @@ def t2v_counts(similarity: Array, caption_to_video: Ints) -> Counts:
     """
     similarity = settle(similarity)
     check_sizes(similarity, caption_to_video)
+    if isinstance(similarity, np.ndarray):
+        return count_block(similarity, caption_to_video)
     return Counts.concatenate(
         [
             count_block(similarity[rows], as_kind(caption_to_video[rows], similarity))
@@ -113,10 +118,15 @@ def v2t_counts(similarity: Array, caption_to_video: Ints, rule: V2TRule = "group
     similarity = settle(similarity)
     check_sizes(similarity, caption_to_video)
     groups = CaptionGroups(caption_to_video)
+    videos = np.arange(similarity.shape[1])
+    if groups.single and len(groups.videos) == len(videos) and isinstance(similarity, np.ndarray):
+        return v2t_strip_counts(
+            similarity, videos, groups, rule
+        )  # takes little memory, and no strips is faster
     return Counts.concatenate(
         [
-            v2t_strip_counts(similarity[:, columns], np.arange(columns.start, columns.stop), groups, rule)
-            for columns in chunks(similarity.shape[1], len(caption_to_video))
+            v2t_strip_counts(similarity[:, columns], videos[columns], groups, rule)
+            for columns in chunks(len(videos), len(caption_to_video))
         ]
     )
 
@@ -152,10 +162,10 @@ def _any_caption_counts(strip: Array, rows: Ints, columns: Ints) -> Counts:
     right = np.fmax.reduceat(own, np.cumsum(sizes) - sizes) if len(own) else own
     own_tied = np.bincount(columns[own == right[columns]], minlength=len(right))
     own_nan = np.bincount(columns[np.isnan(own)], minlength=len(right))
-    limit = as_kind(right, strip)
+    better, equal, _ = compare(strip.T, as_kind(right, strip))
     return Counts(
-        better=to_numpy(row_sums((strip > limit).T)),
-        tied=to_numpy(row_sums((strip == limit).T)) - own_tied,
+        better=to_numpy(better),
+        tied=to_numpy(equal) - own_tied,
         right=right,
         nan_rivals=to_numpy(row_sums(is_nan(strip).T)) - own_nan,
         nonfinite=int(count_nonfinite(strip)),
