@@ -121,7 +121,7 @@ class _Masks:
     def finite(self, block: Scores) -> bool:
         """Whether a block has no NaN and no infinity.
 
-        Into contiguous memory: `isfinite` of NumPy 2.4 is wrong from a column of one array to that of another.
+        Into contiguous memory: `isfinite` of NumPy 2.4 is wrong from column to column of wider arrays.
         """
         return bool(np.isfinite(block, out=self._finite[: len(block)]).all())
 
