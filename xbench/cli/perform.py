@@ -17,12 +17,10 @@ from xbench.scorers.features import PrecomputedFeatures
 def perform(jobs: Sequence[Job], output: Path, *, as_json: bool) -> None:
     """Run every job, save each record as soon as it is there, and print one table or the JSON."""
     check_writable(output)
-    for job in jobs:
+    for job in jobs:  # what is missing for the last benchmark should be known before the first is encoded
         check_request(job.model)
-    if len(jobs) > 1:  # what is missing in the last benchmark should be known before the first is encoded
-        for job in jobs:
-            if job.model.needs_videos:
-                find_files(job.request)
+        if job.model.needs_videos:
+            find_files(job.request)
     built = _Models()
     results = []
     for job in jobs:

@@ -22,6 +22,7 @@ MODELS: dict[str, Callable[..., Model]] = {
     "xclip-zeroshot": builders.xclip_zeroshot,
     "clip4clip": builders.clip4clip,
     "clip": builders.clip,
+    "hf": builders.hf,
     "features": builders.features,
 }
 """The models that come with xbench; the first line of each docstring says what it is."""
@@ -88,6 +89,9 @@ def check_request(request: ModelRequest) -> None:
     if request.name == "xclip" and request.checkpoint is None and request.clip is None:
         raise ModelError(_NO_CHECKPOINT)
     bind(find(request.name), request.name, _options(request), request.args)
+    for file in (request.checkpoint, request.bpe, request.text_features, request.video_features):
+        if file is not None and not file.exists():
+            raise ModelError(f"There is no file {file}.")
 
 
 def find(name: str) -> Callable[..., Any]:
