@@ -78,7 +78,8 @@ def in_half(module: nn.Module, dtype: torch.dtype) -> None:
     module.to(dtype)
     for norm in (part for part in module.modules() if isinstance(part, nn.LayerNorm)):
         norm.float()
-        norm.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
+        # A CPU's kernel computes in float32 whatever it is given, without a copy.
+        norm.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),) if inputs[0].is_cuda else None)
         norm.register_forward_hook(lambda _, __, output: output.to(dtype))
 
 
