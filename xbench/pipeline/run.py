@@ -1,7 +1,8 @@
 """run(): annotations + videos -> split -> features -> similarity -> ranks -> metrics -> result."""
 
+import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from xbench.engine.encoding import Encoded
 from xbench.engine.similarity import Queries, distinct
 from xbench.engine.store import Store
 from xbench.engine.table import FeatureTable
-from xbench.errors import DataError
+from xbench.errors import DataError, ModelError
 from xbench.metrics.dsl import require_one_to_one
 from xbench.pipeline.features import encode_texts, encode_videos, is_stored
 from xbench.pipeline.gallery import Fault, Gallery, find_videos, open_gallery, refuse_faulty, refuse_missing
@@ -172,14 +173,23 @@ def _score(
 
 
 def _describe(scorer: PairScorer, checkpoint: Checkpoint | None, **more: Any) -> Scoring:
-    settings = {**scorer.settings, **more}
-    identity = None if scorer.identity is None else dict(scorer.identity)
+    settings = _plain(scorer, "settings", {**scorer.settings, **more})
+    identity = None if scorer.identity is None else _plain(scorer, "identity", scorer.identity)
     return Scoring(
         ScorerRecord(name=scorer.name, settings=settings, identity=identity),
         checkpoint,
         precision=str(settings.get("precision", "")),
         device=str(settings.get("device", "")),
     )
+
+
+def _plain(scorer: PairScorer, what: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a scorer says about itself as JSON has it, tuples as lists."""
+    try:
+        plain: dict[str, Any] = json.loads(json.dumps(dict(values), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{what} of {scorer.name} holds what JSON cannot: {error}.") from error
+    return plain
 
 
 def checkpoint_record(checkpoint: Path | None) -> Checkpoint | None:

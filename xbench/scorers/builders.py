@@ -105,3 +105,23 @@ def features(
     return PrecomputedFeatures(
         read_features(text_features), read_features(video_features), similarity, name=name, device=device
     )
+
+
+def hf(
+    *,
+    checkpoint: Path,
+    frames: int = 12,
+    max_tokens: int | None = None,
+    precision: Precision = "fp32",
+    device: str = "cpu",
+) -> Scorer:
+    """A transformers model with text and image or video features: SigLIP 2, Microsoft's X-CLIP, ..."""
+    from xbench.scorers.hf import HuggingFace, load_hf
+
+    return HuggingFace(
+        load_hf(str(checkpoint)),
+        frames=frames,
+        max_tokens=max_tokens,
+        precision=precision,
+        device=device,
+    )

@@ -1,0 +1,99 @@
+"""`xbench run` with the other models that come with xbench, from files to the record."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from tests.pipeline.conftest import World
+from xbench.cli import main
+from xbench.scorers.clip.layout import without_prefix
+from xbench.scorers.xclip.sizes import matrix_shapes
+
+
+def invoke(world: World, model: str, *more: str | Path) -> Result:
+    options = ["run", "--model", model, "--dataset", "didemo", "--annotations", world.annotations, "--json"]
+    options += ["--videos", world.videos, "--cache-dir", world.cache, "--output", world.output]
+    arguments = [str(option) for option in [*options, "--bpe", world.bpe, *more]]
+    return CliRunner().invoke(main, arguments, catch_exceptions=False)
+
+
+def record(result: Result) -> dict[str, Any]:
+    assert result.exit_code == 0, result.stderr
+    loaded: dict[str, Any] = json.loads(result.stdout)
+    return loaded
+
+
+SMALL = ["--model-args", "words=8", "--model-args", "frames=4"]
+
+
+@pytest.fixture
+def weights(world: World, tmp_path: Path) -> tuple[Path, Path]:
+    """The small X-CLIP checkpoint as CLIP4Clip would save it, and its CLIP weights alone."""
+    state = torch.load(world.checkpoint, weights_only=True)
+    shared = {name: tensor for name, tensor in state.items() if name not in matrix_shapes(1, 1, 1)}
+    torch.save(shared, tmp_path / "pytorch_model.bin.1")
+    torch.save(without_prefix("clip.", state), tmp_path / "clip.pt")
+    return tmp_path / "pytorch_model.bin.1", tmp_path / "clip.pt"
+
+
+def test_clip4clip_runs_with_the_words_and_frames_asked_for(world: World, weights: tuple[Path, Path]) -> None:
+    saved = record(invoke(world, "clip4clip", "--checkpoint", weights[0], *SMALL))
+    assert saved["scorer"]["name"] == "clip4clip"
+    assert saved["scorer"]["settings"]["variant"] == "seqTransf"
+    assert (saved["scorer"]["settings"]["words"], saved["scorer"]["settings"]["frames"]) == (8, 4)
+    assert saved["checkpoint"]["file"] == "pytorch_model.bin.1"
+    assert saved["queries"] == {"t2v": 6, "v2t": 6}
+
+
+def test_words_and_frames_are_the_protocols_unless_said(world: World, weights: tuple[Path, Path]) -> None:
+    result = invoke(world, "clip4clip", "--checkpoint", weights[0])
+    assert result.exit_code == 4
+    assert "scores 64 words, more than the 16 of its text encoder" in result.stderr
+
+
+def test_clip_runs_and_never_shares_features_with_clip4clip(world: World, weights: tuple[Path, Path]) -> None:
+    record(invoke(world, "clip4clip", "--checkpoint", weights[0], *SMALL))
+    args = [*SMALL, "--model-args", "activation=quick_gelu"]
+    saved = record(invoke(world, "clip", "--clip", weights[1], *args))
+    assert saved["scorer"]["settings"]["variant"] == "meanP"
+    assert len(list((world.cache / "features").iterdir())) == 2
+
+
+def test_clip_does_not_guess_an_activation(world: World, weights: tuple[Path, Path]) -> None:
+    result = invoke(world, "clip", "--clip", weights[1], *SMALL)
+    assert result.exit_code == 4
+    assert "--model-args activation=quick_gelu" in result.stderr
+
+
+PLUGIN = Path(__file__).resolve().parent.parent / "plugin" / "xbench_colours" / "__init__.py"
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [("(1, 2)", 0), ("float('nan')", 4), ("torch.float32", 4)],
+    ids=["tuple", "nan", "dtype"],
+)
+def test_what_a_model_says_about_itself_is_checked_before_it_encodes(
+    world: World, tmp_path: Path, value: str, code: int
+) -> None:
+    source = PLUGIN.read_text().replace('"grey": grey,', f'"grey": {value},')
+    (tmp_path / "mine.py").write_text(source)
+    result = CliRunner().invoke(
+        main,
+        [
+            *("run", "--model", f"{tmp_path / 'mine.py'}:Colours", "--dataset", "didemo", "--json"),
+            *("--annotations", str(world.annotations), "--videos", str(world.videos)),
+            *("--output", str(world.output), "--no-cache"),
+        ],
+        catch_exceptions=False,
+    )
+    assert result.exit_code == code, result.stderr
+    if code:
+        assert "settings of colours holds what JSON cannot" in result.stderr
+        assert "encoding" not in result.stderr
+    else:
+        assert json.loads(result.stdout)["scorer"]["settings"]["grey"] == [1, 2]

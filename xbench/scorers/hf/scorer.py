@@ -1,0 +1,193 @@
+"""A model of transformers behind the scorer contract: the cosine of one vector a text and one a video."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from xbench.errors import ModelError
+from xbench.scorers.base import Features, VideoInput
+from xbench.scorers.batches import Batches
+from xbench.scorers.hf.inputs import FrameInput, TextInput
+from xbench.scorers.hf.load import Parts
+from xbench.scorers.upload import upload
+from xbench.scorers.xclip.precision import TOWERS, Precision, arithmetic, check_precision
+
+_FRAMES_AT_ONCE = {"cpu": 32, "cuda": 128}
+_TEXTS_AT_ONCE = {"cpu": 64, "cuda": 512}
+_LIBRARIES = ("torch", "transformers", "tokenizers")
+
+
+class HuggingFace:
+    """Any model with `get_text_features` and `get_image_features` or `get_video_features`.
+
+    With image features, a video is the mean of its L2-normalised frame features. With video features, the
+    model gets as many frames as it was trained with, spread evenly; of a shorter video some come twice.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        *,
+        frames: int = 12,
+        max_tokens: int | None = None,
+        precision: Precision = "fp32",
+        device: str = "cpu",
+        name: str = "hf",
+    ) -> None:
+        """frames: how many of a video, for a model of images; one of videos knows its own number.
+
+        max_tokens: cut texts earlier than the model does. Raises ModelError for input that the harness cannot
+        make, UsageError for a precision that is unknown or not to be had on the device.
+        """
+        self._device = torch.device(device)
+        check_precision(precision, self._device)
+        self.name, self.precision, self._parts = name, precision, parts
+        self._text_input, self._frame_input = TextInput(parts, max_tokens), FrameInput(parts)
+        self._clip_length = _clip_length(parts.model)
+        self._frames = self._clip_length or frames
+        self._frame_batches = Batches(_FRAMES_AT_ONCE[self._device.type], "frames")
+        self._clip_batches = Batches(max(1, _FRAMES_AT_ONCE[self._device.type] // self._frames), "videos")
+        self._text_batches = Batches(_TEXTS_AT_ONCE[self._device.type], "texts")
+
+    @property
+    def video_input(self) -> VideoInput:
+        """Frames through the model's own image processor; spread evenly for a model of videos."""
+        return VideoInput(
+            max_frames=self._frames,
+            sampling="uniform" if self._clip_length else "published",
+            frame_transform=self._frame_input,
+        )
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """What can change a feature."""
+        return {
+            "scorer": "hf",
+            "source": self._parts.version,
+            "frames": self._frames,
+            "tokens": self._text_input.length,
+            "precision": self.precision,
+            "device": self._device.type,
+            **self._gpu,
+            "versions": {library: version(library) for library in _LIBRARIES},
+        }
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Architecture, sizes and precision, for the record."""
+        return {
+            "model": type(self._parts.model).__name__,
+            "source": self._parts.source,
+            "version": self._parts.version,
+            "video": "video features" if self._clip_length else "mean of image features",
+            "frames": self._frames,
+            "tokens": self._text_input.length,
+            "precision": self.precision,
+            "device": str(self._device),
+            **self._gpu,
+        }
+
+    @property
+    def block(self) -> tuple[int, int]:
+        """One product of matrices a block."""
+        return 512, 512
+
+    @torch.inference_mode()
+    def encode_texts(self, texts: Sequence[str]) -> Features:
+        """Encode B captions to `text` float32 [B, D], L2-normalised."""
+        made = self._text_input(texts)
+
+        def encode(part: slice) -> torch.Tensor:
+            inputs = {name: tensor[part].to(self._device) for name, tensor in made.items()}
+            return _vectors(self._model.get_text_features(**inputs), "get_text_features", self._model)
+
+        with arithmetic(self.precision):
+            return {"text": torch.cat(self._text_batches.each(len(texts), encode))}
+
+    @torch.inference_mode()
+    def encode_videos(self, frames: torch.Tensor, mask: torch.Tensor) -> Features:
+        """Encode B videos to `video` float32 [B, D], L2-normalised; padding is not looked at."""
+        with arithmetic(self.precision):
+            return {"video": self._clips(frames, mask) if self._clip_length else self._means(frames, mask)}
+
+    @torch.inference_mode()
+    def similarity(self, text: Features, video: Features) -> torch.Tensor:
+        """Return the cosines float32 [T, V]."""
+        texts, videos = text["text"].to(self._device), video["video"].to(self._device)
+        with arithmetic(self.precision):
+            return texts @ videos.T
+
+    def _means(self, frames: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        pixels = frames[mask.to(frames.device)]
+
+        def encode(part: slice) -> torch.Tensor:
+            images = upload(pixels[part], self._device, TOWERS[self.precision])
+            found = self._model.get_image_features(pixel_values=images)
+            return _vectors(found, "get_image_features", self._model)
+
+        images = torch.cat(self._frame_batches.each(len(pixels), encode))
+        own = torch.split(images, mask.sum(dim=1).tolist())
+        return _unit(torch.stack([each.mean(dim=0) for each in own]))
+
+    def _clips(self, frames: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        clips = torch.stack(
+            [_spread(own[inside], self._frames) for own, inside in zip(frames, mask, strict=True)]
+        )
+
+        def encode(part: slice) -> torch.Tensor:
+            videos = upload(clips[part], self._device, TOWERS[self.precision])
+            found = self._model.get_video_features(videos)
+            return _vectors(found, "get_video_features", self._model)
+
+        return torch.cat(self._clip_batches.each(len(clips), encode))
+
+    @cached_property
+    def _gpu(self) -> dict[str, str]:
+        """GPUs of different kinds differ in last bits."""
+        return {"gpu": torch.cuda.get_device_name(self._device)} if self._device.type == "cuda" else {}
+
+    @cached_property
+    def _model(self) -> Any:
+        return self._parts.model.to(self._device, TOWERS[self.precision])
+
+
+def _clip_length(model: Any) -> int | None:
+    """How many frames a model of videos takes; None for a model of images."""
+    if not hasattr(model, "get_video_features"):
+        return None
+    length = getattr(getattr(model.config, "vision_config", model.config), "num_frames", None)
+    if length is None and hasattr(model, "get_image_features"):
+        return None
+    needed = [
+        parameter.name
+        for parameter in list(inspect.signature(model.get_video_features).parameters.values())[1:]
+        if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
+    ]
+    if length is None or needed:
+        raise ModelError(
+            f"{type(model).__name__} wants more than a number of frames for a video"
+            f"{f' ({needed[0]})' if needed else ''}: write a scorer for it, see docs/scorers.md."
+        )
+    return int(length)
+
+
+def _spread(frames: torch.Tensor, count: int) -> torch.Tensor:
+    """Pick `count` of the frames [F, ...] evenly, some of them twice when there are fewer."""
+    return frames[torch.linspace(0, len(frames) - 1, count).round().long()]
+
+
+def _vectors(found: Any, method: str, model: Any) -> torch.Tensor:
+    """Return what a model gave, a tensor or (since version 5) an output, float32 [B, D], L2-normalised."""
+    vectors = found if isinstance(found, torch.Tensor) else getattr(found, "pooler_output", None)
+    if not isinstance(vectors, torch.Tensor) or vectors.ndim != 2:
+        shape = list(vectors.shape) if isinstance(vectors, torch.Tensor) else type(found).__name__
+        raise ModelError(f"{method} of {type(model).__name__} gives {shape}, not one vector for each item.")
+    return _unit(vectors.float())
+
+
+def _unit(vectors: torch.Tensor) -> torch.Tensor:
+    return torch.div(vectors, torch.linalg.vector_norm(vectors, dim=-1, keepdim=True))
