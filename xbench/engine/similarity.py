@@ -74,8 +74,9 @@ def rank(
     kept, right = _right_tiles(grid, queries)
     t2v, v2t_parts, groups = Tally(right), [], CaptionGroups(queries.video)
     rows = torch.from_numpy(queries.row)
+    in_order = np.array_equal(queries.row, np.arange(len(texts)))
     for column, whole in grid.strips(kept, memory):
-        columns, strip = grid.column_slice(column), whole[rows]
+        columns, strip = grid.column_slice(column), whole if in_order else whole[rows]
         inside = (queries.video >= columns.start) & (queries.video < columns.stop)
         own = torch.from_numpy(np.where(inside, queries.video - columns.start, -1))
         t2v.add(strip, own)

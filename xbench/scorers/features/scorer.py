@@ -17,6 +17,8 @@ video's (Khattab and Zaharia 2020, ColBERT, equation 3); maxsim-dot: the same wi
 
 _TILE = 1 << 22
 _VIDEOS = 32
+_SINGLE = (512, 256)
+"""The tile of single vectors: large enough for one matrix product, small enough for strips of 100,000 texts."""
 
 
 class PrecomputedFeatures:
@@ -77,6 +79,8 @@ class PrecomputedFeatures:
     @property
     def block(self) -> tuple[int, int]:
         """As many texts as keep the products of a tile in a few megabytes."""
+        if not (self.texts.several or self.videos.several):
+            return _SINGLE
         vectors = self._vectors(self.texts) * self._vectors(self.videos)
         return max(1, min(1024, _TILE // (_VIDEOS * vectors))), _VIDEOS
 
@@ -92,6 +96,8 @@ class PrecomputedFeatures:
     def similarity(self, text: Features, video: Features) -> torch.Tensor:
         """Score [T, W, D] against [V, F, D] with their masks: float32 [T, V]."""
         words, frames = text["vectors"].to(self._device), video["vectors"].to(self._device)
+        if not (self.texts.several or self.videos.several):
+            return words[:, 0] @ frames[:, 0].T
         products = torch.einsum("twd,vfd->twvf", words, frames)
         absent = ~video["mask"].to(self._device)
         best = products.masked_fill(absent[None, None], -torch.inf).amax(dim=-1)
