@@ -18,7 +18,7 @@ video's (Khattab and Zaharia 2020, ColBERT, equation 3); maxsim-dot: the same wi
 _TILE = 1 << 22
 _VIDEOS = 32
 _SINGLE = (512, 256)
-"""The tile of single vectors: large enough for one matrix product, small enough for strips of 100,000 texts."""
+"""The tile of single vectors: a matrix product each, and strips of 100,000 texts are small."""
 
 
 class PrecomputedFeatures:
