@@ -57,6 +57,7 @@ def test_every_file_is_small_enough_for_one_room() -> None:
 LOADED_LATE = {
     "datasets_text",
     "jobs",
+    "models_text",
     "perform",
     "show",
 }  # by a command, once its options are known to be well-formed

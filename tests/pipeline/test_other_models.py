@@ -97,3 +97,17 @@ def test_what_a_model_says_about_itself_is_checked_before_it_encodes(
         assert "encoding" not in result.stderr
     else:
         assert json.loads(result.stdout)["scorer"]["settings"]["grey"] == [1, 2]
+
+
+def test_a_checkpoint_by_name_runs_as_its_entry_says(
+    world: World, weights: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = {"scorer": "clip4clip", "file": weights[0].name, "settings": {"words": 8, "frames": 4}}
+    (tmp_path / "mine.yaml").write_text(json.dumps({"checkpoints": {"mine": entry}}))
+    monkeypatch.setenv("XBENCH_CHECKPOINTS", str(tmp_path / "mine.yaml"))
+    saved = record(invoke(world, "mine"))
+    by_hand = record(invoke(world, "clip4clip", "--checkpoint", weights[0], *SMALL))
+    assert saved["scorer"] == by_hand["scorer"]
+    assert saved["checkpoint"] == by_hand["checkpoint"]
+    assert saved["metrics"] == by_hand["metrics"]
+    assert saved["settings"]["passed"]["model"] == "mine"

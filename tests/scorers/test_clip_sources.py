@@ -65,10 +65,12 @@ def test_an_archive_whose_sha256_is_not_listed_is_not_opened(archive, monkeypatc
         load_clip(archive)
 
 
-def test_the_two_published_archives_are_listed():
+def test_the_published_archives_are_listed():
     assert {name: entry.sha256[:8] for name, entry in checkpoints().clip.items()} == {
         "ViT-B/32": "40d36571",
         "ViT-B/16": "5806e77c",
+        "ViT-L/14": "b8cca3fd",
+        "ViT-L/14@336px": "3035c92b",
     }
     assert checkpoints().vocabulary["clip-bpe"].sha256.startswith("924691ac")
 

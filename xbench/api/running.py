@@ -17,7 +17,7 @@ from xbench.pipeline.sources import find_sources, miniature_sources, with_miniat
 from xbench.registry.cache import cache_dir as default_cache_dir
 from xbench.registry.datasets import Protocol
 from xbench.scorers.base import Scorer
-from xbench.scorers.catalog import ModelRequest, build
+from xbench.scorers.catalog import ModelRequest, build, resolve
 
 if TYPE_CHECKING:
     pass
@@ -129,7 +129,7 @@ def _model_request(options: Mapping[str, Any], protocol: Protocol) -> ModelReque
         words=protocol.words,
         frames=protocol.frames,
     )
-    return with_miniature_weights(request) if options["miniature"] else request
+    return resolve(with_miniature_weights(request) if options["miniature"] else request)
 
 
 def _refuse_model_options(passed: Mapping[str, Any]) -> None:

@@ -33,7 +33,7 @@ _SUMMARIES = {
     "leaderboard": "Rank results, beside published claims if asked.",
     "report": "One result as a page: curves, ranks, hubs, the worst captions with pictures.",
     "datasets": "The benchmarks and protocols: list, show, verify a copy, fetch annotations.",
-    "models": "The models that can be evaluated, your own included: verify.",
+    "models": "The models that can be evaluated, your own included: list, show, fetch, verify.",
     "cache": "List or clear the cached features.",
     "miniature": "Write the small rendered benchmarks out, to look at and to try things on.",
 }

@@ -14,7 +14,7 @@ from xbench.pipeline.request import Request
 from xbench.pipeline.sources import find_sources, miniature_sources, with_miniature_weights
 from xbench.registry.cache import cache_dir
 from xbench.registry.datasets import Protocol, benchmark, benchmarks
-from xbench.scorers.catalog import ModelRequest
+from xbench.scorers.catalog import ModelRequest, resolve
 
 _FILES = {
     "checkpoint": "checkpoints",
@@ -146,4 +146,4 @@ def _model(options: Mapping[str, Any], protocol: Protocol, files: Mapping[str, P
         frames=protocol.frames,
         args=key_values("--model-args", options["model_args"]),
     )
-    return with_miniature_weights(model) if options["miniature"] else model
+    return resolve(with_miniature_weights(model) if options["miniature"] else model)

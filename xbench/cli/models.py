@@ -1,12 +1,13 @@
 """`xbench models`: which models there are, and whether one keeps the contract."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from xbench.cli.options import key_values
-from xbench.errors import ModelError, UsageError
+from xbench.cli.options import json_option, key_values
+from xbench.errors import ModelError, UsageError, did_you_mean
 
 _file = click.Path(path_type=Path, dir_okay=False)
 
@@ -14,6 +15,60 @@ _file = click.Path(path_type=Path, dir_okay=False)
 @click.group("models")
 def command() -> None:
     """The models that xbench can evaluate, your own included."""
+
+
+@command.command("list")
+@json_option
+def list_models(as_json: bool) -> None:
+    """List the models that have a name: those that come with xbench, plugins, named checkpoints."""
+    from xbench.cli.models_text import inventory, listing
+
+    click.echo(json.dumps(inventory(), indent=2) if as_json else listing())
+
+
+@command.command("show")
+@click.argument("name", metavar="NAME")
+def show_model(name: str) -> None:
+    """Show a model and its options, a named checkpoint, or a file that checkpoints.yaml lists."""
+    from xbench.cli.models_text import describe_listed, describe_model, describe_named
+    from xbench.registry.checkpoints import checkpoints
+    from xbench.scorers.catalog import MODELS, find
+
+    known = checkpoints()
+    listed = known.clip | known.vocabulary
+    if name in known.checkpoints and name not in MODELS:
+        click.echo(describe_named(name, known.checkpoints[name]))
+    elif name in listed:
+        click.echo(describe_listed(name, listed[name]))
+    else:
+        origin = "comes with xbench" if name in MODELS else "your own"
+        click.echo(describe_model(name, find(name), origin))
+
+
+@command.command("fetch")
+@click.argument("name", metavar="NAME")
+def fetch_weights(name: str) -> None:
+    """Fetch what checkpoints.yaml lists under NAME into the cache, check its sha256, and print its path."""
+    from xbench.registry.checkpoints import checkpoints
+    from xbench.registry.fetch import fetched
+    from xbench.scorers.named import place
+
+    known = checkpoints()
+    listed = known.clip | known.vocabulary
+    entry = known.checkpoints.get(name)
+    if entry is None and name not in listed:
+        raise UsageError(
+            f"checkpoints.yaml lists no {name!r}.{did_you_mean(name, {*known.checkpoints, *listed})}"
+        )
+    if entry is not None and entry.hub is not None:
+        click.echo(_from_hub(entry.hub))
+        return
+    where = name if entry is None else place(name, entry)
+    if where is None:
+        raise UsageError(f"The entry {name} of checkpoints.yaml names no weights: there is nothing to fetch.")
+    if where in listed:
+        where = str(fetched(listed[where], "Download it by hand, and pass its path."))
+    click.echo(where)
 
 
 @command.command("verify", context_settings={"show_default": True})
@@ -52,3 +107,13 @@ def verify_model(name: str, model_args: tuple[str, ...], tolerance: float, **opt
             f"{name} breaks {failed} of the promises above. docs/scorers.md tells what they mean."
         )
     click.echo(f"{name} keeps the contract.")
+
+
+def _from_hub(hub_id: str) -> str:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        return str(snapshot_download(hub_id))
+    except (HfHubHTTPError, OSError) as error:
+        raise ModelError(f"{hub_id} cannot be fetched: {str(error).splitlines()[0]}") from error

@@ -1,13 +1,24 @@
-"""checkpoints.yaml as typed values: weights and vocabularies with the sha256 that makes them trusted."""
+"""checkpoints.yaml as typed values: models by name, weights with the sha256 that makes them trusted.
 
+A user's file, $XBENCH_CHECKPOINTS or else ./checkpoints.yaml, is layered over the one that ships.
+"""
+
+import os
 from functools import cache
 from pathlib import Path
+from typing import Any, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-from xbench.errors import UsageError, did_you_mean
+from xbench.errors import UsageError
 from xbench.registry import shipped
+from xbench.registry.lined import read_lined
+
+VARIABLE = "XBENCH_CHECKPOINTS"
+"""Names the user's file; set to nothing, ./checkpoints.yaml is left out, too."""
+
+_FILE = "checkpoints.yaml"
+_SHA256 = "^[0-9a-f]{64}$"
 
 
 class _Entry(BaseModel):
@@ -18,7 +29,7 @@ class Listed(_Entry):
     """A file that can be fetched, and what it must then be."""
 
     url: str = Field(pattern="^https://")
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    sha256: str = Field(pattern=_SHA256)
     source: str
     """Where url and sha256 were read."""
     note: str = ""
@@ -31,12 +42,77 @@ class XClipNote(_Entry):
     note: str
 
 
-class Checkpoints(_Entry):
+class Reproduces(_Entry):
+    """The published row that a checkpoint should give again, by the names in results/published.csv."""
+
+    model: str
+    benchmark: str
+    backbone: str | None = None
+
+
+class Named(_Entry):
+    """A model by name: which scorer, with which weights and settings. One of clip, file, url and hub."""
+
+    scorer: str
+    """As given to --model: a name, file.py:Class (relative to this file), or package.module:Class."""
+    clip: str | None = None
+    """A backbone of the section `clip`."""
+    file: str | None = None
+    """Weights on this machine, relative to this file."""
+    url: str | None = Field(default=None, pattern="^https://")
+    hub: str | None = Field(default=None, pattern=r"^[\w.-]+/[\w.-]+$")
+    """A Hugging Face hub id."""
+    sha256: str | None = Field(default=None, pattern=_SHA256)
+    settings: dict[str, JsonValue] = {}
+    """`precision`, `bpe`, and what --model-args takes."""
+    source: str = ""
+    licence: str = ""
+    note: str = ""
+    reproduces: Reproduces | None = None
+
+    @model_validator(mode="after")
+    def _has_one_place(self) -> Self:
+        places = [name for name in ("clip", "file", "url", "hub") if getattr(self, name) is not None]
+        if len(places) > 1:
+            raise ValueError(f"give one of clip, file, url and hub, not {' and '.join(places)}")
+        if self.url is not None and self.sha256 is None:
+            raise ValueError("a url needs its sha256")
+        if self.sha256 is not None and self.file is None and self.url is None:
+            raise ValueError("sha256 belongs to a file or url")
+        return self
+
+    @property
+    def listed(self) -> Listed | None:
+        """What is fetched from `url`; None without one."""
+        if self.url is None or self.sha256 is None:
+            return None
+        return Listed(url=self.url, sha256=self.sha256, source=self.source)
+
+    def below(self, folder: Path) -> "Named":
+        """Return the entry with paths relative to a folder made absolute."""
+        changed: dict[str, Any] = {}
+        if self.file is not None:
+            changed["file"] = str(folder / Path(self.file).expanduser())
+        path, separator, name = self.scorer.rpartition(":")
+        if separator and path.endswith(".py"):
+            changed["scorer"] = f"{folder / Path(path).expanduser()}:{name}"
+        if isinstance(bpe := self.settings.get("bpe"), str):
+            changed["settings"] = self.settings | {"bpe": str(folder / Path(bpe).expanduser())}
+        return self.model_copy(update=changed)
+
+
+class Layer(_Entry):
+    """What a user's file may hold. Its entries win over shipped ones of the same name."""
+
+    clip: dict[str, Listed] = {}
+    """CLIP weights by backbone, e.g. `ViT-B/32`. Archives with code in them are trusted by this list."""
+    vocabulary: dict[str, Listed] = {}
+    checkpoints: dict[str, Named] = {}
+
+
+class Checkpoints(Layer):
     """The whole of checkpoints.yaml."""
 
-    clip: dict[str, Listed]
-    """CLIP weights by backbone, e.g. `ViT-B/32`."""
-    vocabulary: dict[str, Listed]
     xclip: XClipNote
 
     @property
@@ -45,20 +121,51 @@ class Checkpoints(_Entry):
         return frozenset(entry.sha256 for entry in self.clip.values())
 
 
-@cache
 def checkpoints() -> Checkpoints:
-    """Return the shipped checkpoints.yaml."""
-    return read_checkpoints(shipped("checkpoints.yaml"))
+    """Return the shipped checkpoints.yaml with the user's file over it.
+
+    Raises UsageError naming file, line and key of every fault in the user's file.
+    """
+    base, path = _shipped(), user_file()
+    return base if path is None else _layered(base, path)
 
 
 def read_checkpoints(path: Path) -> Checkpoints:
-    """Read and validate a file in the format of checkpoints.yaml."""
-    return Checkpoints.model_validate(yaml.safe_load(path.read_text("utf-8")))
+    """Read and validate a file in the format of the shipped checkpoints.yaml."""
+    return read_lined(path, Checkpoints)
 
 
-def clip_weights(name: str) -> Listed:
-    """Return the CLIP weights of a backbone. An unknown name is a UsageError that suggests the closest."""
-    known = checkpoints().clip
-    if name not in known:
-        raise UsageError(f"checkpoints.yaml has no CLIP weights {name!r}.{did_you_mean(name, known)}")
-    return known[name]
+def user_file() -> Path | None:
+    """Return the user's file: $XBENCH_CHECKPOINTS, which must exist, else ./checkpoints.yaml, else None."""
+    chosen = os.environ.get(VARIABLE)
+    if chosen:
+        path = Path(chosen).expanduser()
+        if not path.is_file():
+            raise UsageError(f"{VARIABLE} names {path}, and there is no such file.")
+        return path
+    here = Path(_FILE)
+    if chosen is not None or not here.is_file() or here.samefile(shipped(_FILE)):
+        return None
+    return here.resolve()
+
+
+@cache
+def _shipped() -> Checkpoints:
+    return read_checkpoints(shipped(_FILE))
+
+
+def _layered(base: Checkpoints, path: Path) -> Checkpoints:
+    layer = read_lined(path, Layer)
+    if layer.clip and not os.environ.get(VARIABLE):
+        raise UsageError(
+            f"{path}: the section clip says which archives may run code, so it counts only in a file that "
+            f"you name: {VARIABLE}={path}."
+        )
+    named = {name: entry.below(path.parent) for name, entry in layer.checkpoints.items()}
+    return base.model_copy(
+        update={
+            "clip": base.clip | layer.clip,
+            "vocabulary": base.vocabulary | layer.vocabulary,
+            "checkpoints": base.checkpoints | named,
+        }
+    )

@@ -7,6 +7,7 @@ import urllib.request
 from pathlib import Path
 
 from xbench.errors import ModelError
+from xbench.progress import say
 from xbench.registry.cache import cache_dir
 from xbench.registry.checkpoints import Listed
 
@@ -20,7 +21,7 @@ def fetched(entry: Listed, instead: str) -> Path:
     What is in the cache is checked like what comes from the network. Raises ModelError, ending with
     `instead` (what else the user can do), when the file cannot be had or is not the listed one.
     """
-    target = cache_dir() / "fetched" / entry.sha256 / entry.url.rsplit("/", 1)[-1]
+    target = place_of(entry)
     if target.is_file() and _sha256(target) == entry.sha256:
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -33,8 +34,14 @@ def fetched(entry: Listed, instead: str) -> Path:
     return target
 
 
+def place_of(entry: Listed) -> Path:
+    """Return where the local copy of a listed file stands, whether it is there yet or not."""
+    return cache_dir() / "fetched" / entry.sha256 / entry.url.rsplit("/", 1)[-1]
+
+
 def _download(entry: Listed, path: Path, instead: str) -> None:
     digest = hashlib.sha256()
+    say(f"Fetching {entry.url}")
     try:
         with urllib.request.urlopen(entry.url, timeout=_TIMEOUT) as response, path.open("wb") as file:
             while chunk := response.read(_CHUNK):

@@ -1,18 +1,20 @@
 """A model by the name given to --model: one that comes with xbench, a plugin, a file or a module."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 from xbench.errors import ModelError, UsageError, XbenchError, did_you_mean
+from xbench.registry.checkpoints import checkpoints
 from xbench.scorers import builders
 from xbench.scorers.arguments import Option, bind
 from xbench.scorers.base import Scorer
 from xbench.scorers.device import find_device
 from xbench.scorers.features import PrecomputedFeatures
 from xbench.scorers.finding import is_reference, load_plugin, load_reference, plugins, what_failed
-from xbench.scorers.xclip.precision import Precision
+from xbench.scorers.named import resolve_named
+from xbench.scorers.request import ModelRequest
+
+__all__ = ["MODELS", "Model", "ModelRequest", "build", "check_request", "find", "require_scorer", "resolve"]
 
 Model = Scorer | PrecomputedFeatures
 """What scores captions against videos: a model that encodes them, or features that are there already."""
@@ -37,38 +39,13 @@ _MEMBERS = ("name", "video_input", "identity", "settings", "block")
 _METHODS = ("encode_texts", "encode_videos", "similarity")
 
 
-@dataclass(frozen=True)
-class ModelRequest:
-    """Which model to build, from what, and where it computes.
-
-    name: as given to --model. words and frames are the protocol's; a checkpoint's own shapes win over them.
-    args: what --model-args says, text or values.
-    """
-
-    name: str
-    checkpoint: Path | None = None
-    clip: str | None = None
-    bpe: Path | None = None
-    precision: Precision = "fp32"
-    device: str = "auto"
-    words: int = 32
-    frames: int = 12
-    text_features: Path | None = None
-    video_features: Path | None = None
-    args: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def needs_videos(self) -> bool:
-        """Whether video files are decoded for it."""
-        return self.name != "features"
-
-
 def build(request: ModelRequest) -> Model:
     """Build a model.
 
     Raises UsageError for a name or options that do not fit, ModelError for bad files and for a plugin that
     fails or does not give a scorer.
     """
+    request = resolve(request)
     builder = find(request.name)
     arguments = bind(builder, request.name, _options(request), request.args)
     if "device" in arguments:
@@ -86,12 +63,24 @@ def build(request: ModelRequest) -> Model:
 
 def check_request(request: ModelRequest) -> None:
     """Raise UsageError or ModelError, before any data is read, for a model that cannot be built as asked."""
+    request = resolve(request)
     if request.name == "xclip" and request.checkpoint is None and request.clip is None:
         raise ModelError(_NO_CHECKPOINT)
     bind(find(request.name), request.name, _options(request), request.args)
     for file in (request.checkpoint, request.bpe, request.text_features, request.video_features):
         if file is not None and not file.exists():
             raise ModelError(f"There is no file {file}.")
+
+
+def resolve(request: ModelRequest) -> ModelRequest:
+    """Return a request for a model of checkpoints.yaml as one for its scorer; any other as it is.
+
+    Fetches weights that have a url. Raises as `build` does.
+    """
+    if request.name in MODELS or is_reference(request.name):
+        return request
+    entry = checkpoints().checkpoints.get(request.name)
+    return request if entry is None else resolve_named(request, entry, find)
 
 
 def find(name: str) -> Callable[..., Any]:
@@ -103,7 +92,7 @@ def find(name: str) -> Callable[..., Any]:
         return MODELS[name]
     found = load_reference(name) if is_reference(name) else load_plugin(name)
     if found is None:
-        known = {*MODELS, *(plugin.name for plugin in plugins())}
+        known = {*MODELS, *(plugin.name for plugin in plugins()), *checkpoints().checkpoints}
         raise UsageError(f"There is no model {name!r}.{did_you_mean(name, known)}")
     return found
 

@@ -1,0 +1,82 @@
+"""Models named in checkpoints.yaml, as requests for the scorer that they name."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_args
+
+from xbench.errors import ModelError, UsageError, XbenchError, did_you_mean
+from xbench.registry.checkpoints import Named, checkpoints
+from xbench.registry.fetch import fetched
+from xbench.scorers.arguments import parameters_of
+from xbench.scorers.request import ModelRequest
+from xbench.scorers.weights import file_sha256
+from xbench.scorers.xclip.precision import Precision
+
+
+def resolve_named(
+    request: ModelRequest, entry: Named, find: Callable[[str], Callable[..., Any]]
+) -> ModelRequest:
+    """Return the request for the scorer of an entry, with its weights and settings; the user's options win.
+
+    find: gives the builder of a scorer's name. Fetches what has a url. Raises UsageError for options that the
+    entry sets already and for settings that are none, ModelError for weights that are not the listed ones.
+    """
+    given = [flag for flag in ("checkpoint", "clip") if getattr(request, flag) is not None]
+    if given:
+        raise UsageError(f"{request.name} brings its own weights: leave --{given[0]} out.")
+    try:
+        builder = find(entry.scorer)
+    except XbenchError as error:
+        raise type(error)(f"The scorer of the entry {request.name} of checkpoints.yaml: {error}") from error
+    settings = dict(entry.settings)
+    precision = _precision(request.name, settings.pop("precision", "fp32"))
+    bpe = settings.pop("bpe", None)
+    weights = place(request.name, entry)
+    takes = parameters_of(builder)
+    option = "checkpoint" if "checkpoint" in takes else "clip"
+    return replace(
+        request,
+        name=entry.scorer,
+        checkpoint=Path(weights) if weights and option == "checkpoint" else None,
+        clip=weights if weights and option == "clip" else None,
+        bpe=request.bpe or (Path(str(bpe)) if bpe else None),
+        precision=precision if request.precision == "fp32" else request.precision,
+        args=settings | dict(request.args),
+    )
+
+
+def _precision(name: str, wanted: Any) -> Precision:
+    known: tuple[Precision, ...] = get_args(Precision)
+    for precision in known:
+        if precision == wanted:
+            return precision
+    raise UsageError(
+        f"The entry {name} of checkpoints.yaml: there is no precision {wanted!r}. Known: {', '.join(known)}."
+    )
+
+
+def place(name: str, entry: Named) -> str | None:
+    """Return where the weights of an entry are (a path, a backbone or a hub id), fetching those with a url.
+
+    Raises ModelError when a file is missing or is not the listed one, UsageError for an unknown backbone.
+    """
+    listed = entry.listed
+    if listed is not None:
+        return str(fetched(listed, f"Download it by hand and give its path as `file` of {name}."))
+    if entry.clip is not None and entry.clip not in checkpoints().clip:
+        raise UsageError(
+            f"The entry {name} of checkpoints.yaml: there are no CLIP weights {entry.clip!r}."
+            f"{did_you_mean(entry.clip, checkpoints().clip)}"
+        )
+    if entry.file is None:
+        return entry.clip or entry.hub
+    path = Path(entry.file)
+    if not path.exists():
+        raise ModelError(f"The weights of {name} are not there: {path}.")
+    if entry.sha256 is not None and (found := file_sha256(path)) != entry.sha256:
+        raise ModelError(
+            f"{path} is not the file that checkpoints.yaml lists for {name}: its sha256 is {found}, expected "
+            f"{entry.sha256}."
+        )
+    return str(path)
