@@ -63,19 +63,19 @@ class Videos:
 
 @dataclass(frozen=True)
 class Scratch:
-    """Memory for one tile at a time, reused: fresh megabytes for each operation can cost more than it does.
-
-    Three flat arrays, each with room for the similarities of all words and frames of a tile.
-    """
+    """Memory for one tile at a time, reused: fresh megabytes for an operation can cost more than it does."""
 
     fine: torch.Tensor
+    """Flat, with room for the similarities of all words and frames of a tile."""
     weights: torch.Tensor
+    """Flat, with room for those that are pooled at once: of some texts, at least one."""
     product: torch.Tensor
+    """As `weights`."""
 
     @classmethod
-    def of(cls, elements: int, device: torch.device) -> "Scratch":
-        """Return scratch memory for tiles of at most `elements` texts x words x frames x videos."""
-        return cls(*(torch.empty(elements, device=device) for _ in range(3)))
+    def of(cls, tile: int, pooled: int, device: torch.device) -> "Scratch":
+        """Return memory for tiles of `tile` similarities, texts x words x frames x videos."""
+        return cls(*(torch.empty(size, device=device) for size in (tile, pooled, pooled)))
 
 
 @dataclass(frozen=True)
@@ -210,13 +210,19 @@ class Aosm(nn.Module):
         _, over_frames, over_frames_after = videos.pool_frames
         texts, length = words.shape[:2]
         rows, columns = texts * length, videos.local.shape[1]
-        memory = None if scratch is None else scratch.fine[: rows * columns].view(rows, columns)
-        fine = torch.mm(words.flatten(0, 1), videos.local, out=memory)
-        by_frame = Pooling(self.word_mat_weight.T)(fine.view(texts, length, columns), scratch)
-        by_word = over_frames(fine.view(rows, -1, videos.count), scratch)
+        memory, at_once = None, texts
+        if scratch is not None:
+            memory = scratch.fine[: rows * columns].view(rows, columns)
+            at_once = scratch.weights.numel() // (length * columns)
+        fine = torch.mm(words.flatten(0, 1), videos.local, out=memory).view(texts, length, columns)
+        over_words = Pooling(self.word_mat_weight.T)
+        by_frame, by_word = [], []
+        for part in torch.split(fine, at_once):
+            by_frame.append(over_words(part, scratch))
+            by_word.append(over_frames(part.reshape(len(part) * length, -1, videos.count), scratch))
         return (
-            over_frames_after(by_frame.view(texts, -1, videos.count)),
-            Pooling(self.word_mat_weight2.T)(by_word.view(texts, length, videos.count)),
+            over_frames_after(torch.cat(by_frame).view(texts, -1, videos.count)),
+            Pooling(self.word_mat_weight2.T)(torch.cat(by_word).view(texts, length, videos.count)),
         )
 
 

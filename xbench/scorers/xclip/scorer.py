@@ -21,7 +21,7 @@ from xbench.scorers.xclip.sizes import infer_sizes
 if TYPE_CHECKING:
     from xbench.scorers.xclip.model import XClipModel
 
-_BLOCK = {"cpu": (512, 128), "cuda": (512, 512)}
+_BLOCK = {"cpu": (512, 256), "cuda": (512, 512)}
 """Texts many, so that what a block costs per video is spread thin; videos many, so that those with equally
 much padding fill tiles, see `tiles`, and a GPU has work for all of its cores."""
 _FRAMES_AT_ONCE = {"cpu": 32, "cuda": 128}

@@ -18,10 +18,13 @@ import torch
 
 from xbench.scorers.xclip.aosm import Aosm, Scratch, Videos
 
-_TEXTS, _VIDEOS = 32, 32
+_TEXTS, _VIDEOS = 32, 64
 """Texts whose sentences are compared at once, and videos of a tile."""
-_ELEMENTS = {"cpu": 1 << 18, "cuda": 1 << 24}
-"""Similarities of words and frames in a tile: a megabyte, to stay in a core's cache; more to fill a GPU."""
+_TILE = {"cpu": 1 << 21, "cuda": 1 << 24}
+"""Similarities of words and frames that one matrix product gives: few enough to stay in the shared cache,
+many enough that reading the features for it costs little."""
+_POOLED = {"cpu": 1 << 17, "cuda": 1 << 24}
+"""Similarities that are pooled at once: half a megabyte, which stays in a core's own cache; on a GPU all."""
 _FOLDED = (4, 2)
 """Videos that are padding in all but a fourth (a half) of their frames are scored with that many slots."""
 
@@ -41,7 +44,8 @@ def similarity(
 ) -> torch.Tensor:
     """Return the logits float32 [T, V] of texts ([T, D], [T, W, D]) and videos ([V, D], [V, F, D]).
 
-    All L2-normalised and on the device of `aosm`. Scratch memory: three tiles for each thread.
+    All L2-normalised and on the device of `aosm`. Scratch memory: 9 MiB for each thread, at 128 words x 128
+    frames 12 MiB.
     """
     scores = torch.empty(len(sentence), len(video), device=sentence.device)
     free = _scratch(words.shape[1], frames.shape[1], sentence.device)
@@ -78,8 +82,8 @@ def _cell(
 
 
 def _height(words: int, slots: int, device: torch.device) -> int:
-    """Texts of a tile: the power of two that keeps it within _ELEMENTS, at most _TEXTS."""
-    most = _ELEMENTS[device.type] // (words * slots * _VIDEOS)
+    """Texts of a tile: the power of two that keeps it within _TILE, at most _TEXTS."""
+    most = _TILE[device.type] // (words * slots * _VIDEOS)
     return min(_TEXTS, 1 << max(0, most.bit_length() - 1))
 
 
@@ -102,10 +106,10 @@ def _filled(part: torch.Tensor, count: int) -> torch.Tensor:
 
 def _scratch(words: int, frames: int, device: torch.device) -> SimpleQueue[Scratch]:
     """Return scratch memory for the largest tile, once for each thread."""
-    elements = _height(words, frames, device) * words * frames * _VIDEOS
+    one = words * frames * _VIDEOS
     free: SimpleQueue[Scratch] = SimpleQueue()
-    for _ in range(torch.get_num_threads()):
-        free.put(Scratch.of(max(elements, _ELEMENTS[device.type]), device))
+    for _ in range(torch.get_num_threads() if device.type == "cpu" else 1):
+        free.put(Scratch.of(max(one, _TILE[device.type]), max(one, _POOLED[device.type]), device))
     return free
 
 
