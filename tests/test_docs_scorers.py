@@ -1,0 +1,55 @@
+"""Every example of docs/scorers.md, run as it stands and in order."""
+
+import re
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from xbench.cli import main
+from xbench.scorers.finding import GROUP
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "scorers.md"
+BLOCK = re.compile(r"(?:<!-- file: (?P<file>\S+) -->\n)?```(?P<kind>\w+)\n(?P<code>.*?)```", re.DOTALL)
+
+
+def shell(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run one line of a `sh` block: `export NAME=VALUE`, or a call of xbench, which must end well."""
+    if line.startswith("export "):
+        name, value = line.removeprefix("export ").split("=")
+        monkeypatch.setenv(name, value)
+        return
+    program, *arguments = line.split()
+    assert program == "xbench"
+    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, f"{line}\n{result.stderr}"
+
+
+def test_every_example_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    monkeypatch.setenv("XBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("XBENCH_CHECKPOINTS", raising=False)
+    monkeypatch.delitem(sys.modules, "colours", raising=False)
+    names: dict[str, Any] = {}
+    page = PAGE.read_text("utf-8")
+    blocks = list(BLOCK.finditer(page))
+    assert len(blocks) == page.count("```") // 2
+    for block in blocks:
+        if block["file"]:
+            Path(block["file"]).write_text(block["code"])
+        elif block["kind"] == "python":
+            exec(compile(block["code"], f"{PAGE.name}", "exec"), names)
+        else:
+            assert block["kind"] == "sh"
+            for line in block["code"].splitlines():
+                shell(line, monkeypatch)
+    records = [path.name for path in (tmp_path / "results").glob("*.json")]
+    assert sorted(name.split("_")[1] for name in records) == ["colours", "colours", "features", "mine"]
+    assert names["result"].record.scorer.name == "colours"
+    announced = tomllib.loads(Path("pyproject.toml").read_text())["project"]["entry-points"]
+    assert announced == {GROUP: {"colours": "colours:Colours"}}
+    del sys.modules["colours"]
