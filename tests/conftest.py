@@ -7,8 +7,8 @@ import pytest
 import torch
 
 if not torch.cuda.is_available():
-    # Without a GPU its kernels run in Triton's interpreter, which must be asked for before triton is imported,
-    # and transformers imports it.
+    # Then the kernels run in Triton's interpreter, which must be asked for before triton is imported, and
+    # transformers imports it.
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
 ROOT = Path(__file__).resolve().parent.parent

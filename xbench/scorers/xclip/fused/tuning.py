@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -105,4 +106,5 @@ def _write(path: Path, tiles: dict[str, Tile]) -> None:
         temporary.write_text(json.dumps({key: asdict(tile) for key, tile in tiles.items()}, indent=1))
         temporary.replace(path)
     except OSError:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()

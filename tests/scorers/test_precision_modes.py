@@ -1,0 +1,66 @@
+"""TF32 where it was asked for and nowhere else."""
+
+import pytest
+import torch
+from xclip_small import SIDE, state, tokenizer
+
+from xbench.errors import UsageError
+from xbench.scorers.xclip import XClip
+from xbench.scorers.xclip.precision import arithmetic, check_precision
+
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+
+
+def test_tf32_on_a_cpu_is_a_usage_error():
+    with pytest.raises(UsageError, match=r"--precision tf32.*--device cuda"):
+        check_precision("tf32", CPU)
+
+
+def test_tf32_on_a_gpu_without_it_is_a_usage_error(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Tesla T4")
+    with pytest.raises(UsageError, match=r"Tesla T4 has none.*--precision fp32"):
+        check_precision("tf32", CUDA)
+    check_precision("fp32", CUDA)
+
+
+def _switches() -> list[object]:
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    if hasattr(matmul, "fp32_precision"):
+        return [part.fp32_precision for part in (matmul, cudnn.conv, cudnn.rnn)]
+    return [part.allow_tf32 for part in (matmul, cudnn)]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "tf32", "fp16", "bf16"])
+def test_tf32_is_on_for_that_precision_only_and_then_as_it_was(precision):
+    before = _switches()
+    inside: list[object] = []
+
+    def fails() -> None:
+        with arithmetic(precision):
+            inside.extend(_switches())
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fails()
+    wanted = ("tf32", True) if precision == "tf32" else ("ieee", False)
+    assert inside
+    assert all(switch in wanted for switch in inside)
+    assert _switches() == before
+
+
+def test_encoding_turns_tf32_off_whatever_was_set(tmp_path, monkeypatch):
+    scorer = XClip(state("seqLSTM"), tokenizer=tokenizer(tmp_path))
+    seen = []
+    for name in ("images", "videos", "texts"):
+        function = getattr(scorer._model, name)
+        monkeypatch.setattr(
+            scorer._model,
+            name,
+            lambda *inputs, function=function: (seen.append(_switches()), function(*inputs))[1],
+        )
+    with arithmetic("tf32"):
+        scorer.encode_texts(["the cat"])
+        scorer.encode_videos(torch.zeros(1, 1, 3, SIDE, SIDE), torch.ones(1, 1, dtype=torch.bool))
+    assert len(seen) == 4  # texts, the frame, the padding, the video
+    assert all(switch in ("ieee", False) for switches in seen for switch in switches)
