@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -53,3 +54,28 @@ def test_every_example_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.Mon
     announced = tomllib.loads(Path("pyproject.toml").read_text())["project"]["entry-points"]
     assert announced == {GROUP: {"colours": "colours:Colours"}}
     del sys.modules["colours"]
+
+
+README = PAGE.parent.parent / "README.md"
+
+
+def test_the_python_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    for block in BLOCK.finditer(README.read_text("utf-8")):
+        exec(compile(block["code"], README.name, "exec"), {})
+    assert "t2v" in capsys.readouterr().out
+
+
+def test_every_command_of_the_readme_has_the_options_it_is_given() -> None:
+    blocks = re.findall(r"^```\n(.*?)^```", README.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    text = "".join(blocks).replace("\\\n", " ")
+    lines = re.findall(r"^xbench (.*)$", text, re.MULTILINE)
+    assert len(lines) >= 6
+    for line in lines:
+        command: click.Command = main
+        arguments = line.split()
+        while isinstance(command, click.Group):
+            context = click.Context(command)
+            _, found, arguments = command.resolve_command(context, arguments)
+            assert found is not None
+            command = found
+        command.make_context(line, arguments)
