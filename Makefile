@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint bench bench-small bench-check clean
 
 demo: $(VENV)/installed
 	$(BIN)/xbench run --model xclip --dataset didemo --miniature --output .demo
@@ -19,6 +19,15 @@ lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict xbench
+
+bench: $(VENV)/installed-test
+	$(BIN)/python -m benchmarks --json bench.json
+
+bench-small: $(VENV)/installed-test
+	$(BIN)/python -m benchmarks --small
+
+bench-check: $(VENV)/installed-test
+	$(BIN)/python -m benchmarks --check
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

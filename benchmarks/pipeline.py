@@ -1,0 +1,72 @@
+"""How long the encoder waits: a run over many clips, beside what the encoder alone takes in the same run."""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from benchmarks.clips import write_clip
+from benchmarks.figure import Figure
+from benchmarks.models import scorer, vit_b32_state
+from xbench.data.split import Video
+from xbench.engine.store import Store
+from xbench.pipeline.features import VideoJob, encode_videos
+from xbench.scorers.base import Features
+from xbench.scorers.xclip.scorer import XClip
+from xbench.video.identity import content_key
+
+
+class Timed:
+    """A scorer that adds up the seconds of `encode_videos`."""
+
+    def __init__(self, inner: XClip) -> None:
+        self.inner, self.seconds = inner, 0.0
+        self.video_input = inner.video_input
+
+    def encode_videos(self, frames: torch.Tensor, mask: torch.Tensor) -> Features:
+        start = time.perf_counter()
+        features = self.inner.encode_videos(frames, mask)
+        self.seconds += time.perf_counter() - start
+        return features
+
+
+def figures(*, small: bool) -> Iterator[Figure]:
+    """Yield all that is not encoding (decoding that is waited for, normalising, saving) as part of a run."""
+    clips = 6 if small else 48
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        paths = [write_clip(folder / f"{n % 6}.mp4", 12, seed=n) for n in range(6)]
+        jobs = [
+            VideoJob(Video(str(n)), paths[n % 6], f"{n} {content_key(paths[n % 6])}") for n in range(clips)
+        ]
+        timed = Timed(scorer(vit_b32_state(vision_layers=3 if small else 12), folder))
+        encode(timed, folder / "warm", jobs[:1])
+        timed.seconds = 0.0
+        start = time.perf_counter()
+        encode(timed, folder / "cold", jobs, batch_size=3 if small else None)
+        seconds = time.perf_counter() - start
+    yield Figure(
+        "pipeline",
+        f"decode and encode {clips} clips of 12 s, {'3 layers of ' if small else ''}ViT-B/32",
+        seconds,
+        "the encoder alone",
+        timed.seconds,
+        wanted=None if small else 1 / 1.1,
+        note="2 decoding threads; at most 10% of the encoder's time may be waiting",
+    )
+
+
+def encode(timed: Timed, folder: Path, jobs: list[VideoJob], batch_size: int | None = None) -> None:
+    store = Store(folder, "bench", {})
+    encode_videos(
+        timed,  # type: ignore[arg-type]
+        store,
+        jobs,
+        wants=timed.video_input,
+        use_damaged=False,
+        batch_size=batch_size,
+        workers=2,
+        on_done=lambda count: None,
+    )
