@@ -16,7 +16,8 @@ from typing import Any
 
 import torch
 
-from xbench.scorers.xclip.aosm import Aosm, Scratch, Videos
+from xbench.scorers.xclip.aosm import Aosm, Videos
+from xbench.scorers.xclip.pooling import Scratch
 
 _TEXTS, _VIDEOS = 32, 64
 """Texts whose sentences are compared at once, and videos of a tile."""
