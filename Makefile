@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint bench bench-small bench-check clean
+.PHONY: demo test lint bench bench-small bench-check bench-gpu clean
 
 demo: $(VENV)/installed
 	$(BIN)/xbench run --model xclip --dataset didemo --miniature --output .demo
@@ -28,6 +28,9 @@ bench-small: $(VENV)/installed-test
 
 bench-check: $(VENV)/installed-test
 	$(BIN)/python -m benchmarks --check
+
+bench-gpu: $(VENV)/installed-test
+	$(BIN)/python -m benchmarks.gpu --json benchmarks/gpu.json
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
