@@ -200,6 +200,8 @@ def test_features_that_do_not_fit_are_told(
     [
         ({"features": TEXTS, "ids": [*STEMS[:5], STEMS[0]]}, "several features for 1 ids"),
         ({"features": TEXTS, "ids": STEMS[:5]}, "5 ids for 6 items"),
+        ({"features": TEXTS, "ids": np.arange(6)}, "ids must be a list of strings"),
+        ({"a": TEXTS[0], "b": TEXTS[1], "ids": STEMS[:2]}, "expected an array `features`"),
         ({"features": TEXTS, "mask": np.ones((6, 2))}, "a mask [items, vectors] goes with"),
         ({"features": np.ones((6, 2, 8)), "mask": np.full((6, 2), 2)}, "other values than 0 and 1"),
         ({"features": np.ones((6, 2, 8)), "mask": np.eye(6, 2)}, "4 items without a vector"),

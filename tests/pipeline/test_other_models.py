@@ -111,3 +111,29 @@ def test_a_checkpoint_by_name_runs_as_its_entry_says(
     assert saved["checkpoint"] == by_hand["checkpoint"]
     assert saved["metrics"] == by_hand["metrics"]
     assert saved["settings"]["passed"]["model"] == "mine"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "frames.to(self.device)",
+            "frames.too(self.device)",
+            r"encode_videos of colours failed: AttributeErr",
+        ),
+        ("for text in texts", "for text in texts[1:]", r"gave colour [5, 3] for 6 items"),
+        ("(dim=-1)", "(dim=-5)", "similarity of colours failed: IndexError"),
+    ],
+)
+def test_a_model_that_fails_is_told_with_the_place_and_no_traceback(
+    world: World, tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    source = PLUGIN.read_text()
+    assert old in source
+    (tmp_path / "mine.py").write_text(source.replace(old, new))
+    arguments = ["run", "--model", f"{tmp_path / 'mine.py'}:Colours", "--dataset", "didemo", "--no-cache"]
+    arguments += ["--annotations", str(world.annotations), "--videos", str(world.videos)]
+    result = CliRunner().invoke(main, [*arguments, "--output", str(world.output)], catch_exceptions=False)
+    assert result.exit_code == 4
+    assert said in result.stderr
+    assert "mine.py, line" in result.stderr or "gave" in said

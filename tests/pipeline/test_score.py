@@ -203,6 +203,16 @@ def test_a_file_that_is_damaged_or_of_another_kind_is_told(
     assert "Traceback" not in result.stderr
 
 
+def test_ids_that_are_no_strings_are_not_left_unread(world: World, tmp_path: Path) -> None:
+    np.savez(tmp_path / "s.npz", similarity=SWAPPED, row_ids=ORDER)
+    torch.save({"similarity": torch.from_numpy(SWAPPED), "column_ids": ORDER.tolist()}, tmp_path / "s.pt")
+    save_file({"s": SWAPPED}, tmp_path / "s.safetensors", {"row_ids": ",".join(STEMS)})
+    for name in ("s.npz", "s.pt", "s.safetensors"):
+        result = score(world, tmp_path / name)
+        assert result.exit_code == 3
+        assert "_ids must be a list of strings" in result.stderr
+
+
 def test_a_torch_file_with_code_is_not_opened(world: World, tmp_path: Path) -> None:
     torch.save({"similarity": torch.eye(6), "model": torch.nn.Linear(2, 2)}, tmp_path / "s.pt")
     result = score(world, tmp_path / "s.pt")

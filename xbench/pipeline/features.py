@@ -14,6 +14,7 @@ from xbench.data.split import Video
 from xbench.engine.encoding import Encoded, Prepared, encode
 from xbench.engine.store import Store, key_of
 from xbench.engine.table import FeatureTable
+from xbench.errors import ModelError
 from xbench.scorers.base import Features, Scorer, VideoInput
 from xbench.video.decode import FRAME_RULES, Clip, DamagedVideo, UnreadableVideo, read_clip
 from xbench.video.sampling import Sampling
@@ -44,7 +45,7 @@ def encode_texts(
         "text",
         keys,
         lambda index: Prepared(shards[index], {}),
-        lambda batch: [scorer.encode_texts(shard) for shard in batch],
+        lambda batch: [_counted(scorer.encode_texts(shard), len(shard), scorer) for shard in batch],
         batch_size=1,
         on_done=lambda index: on_done(len(shards[index])),
     )
@@ -116,8 +117,19 @@ def _encode_batch(scorer: Scorer, wants: VideoInput, batch: list[NDArray[np.uint
     for row, clip in enumerate(clips):
         padded[row, : len(clip)] = clip
         mask[row, : len(clip)] = True
-    features = scorer.encode_videos(padded, mask)
+    features = _counted(scorer.encode_videos(padded, mask), len(clips), scorer)
     return [{name: tensor[row : row + 1] for name, tensor in features.items()} for row in range(len(clips))]
+
+
+def _counted(features: Features, items: int, scorer: Scorer) -> Features:
+    """Return features that are one for each item; with fewer or more, all that follow would be mixed up."""
+    for name, tensor in features.items():
+        if len(tensor) != items:
+            raise ModelError(
+                f"{scorer.name} gave {name} {list(tensor.shape)} for {items} items: the first dimension must "
+                f"be {items}. `xbench models verify` checks such things."
+            )
+    return features
 
 
 def _to_input(frames: NDArray[np.uint8], wants: VideoInput) -> torch.Tensor:

@@ -109,7 +109,7 @@ def _matrix(contents: Contents) -> NDArray[Any]:
 
 
 def _ids(contents: Contents, name: str, beside: Path | None, length: int) -> tuple[str, ...] | None:
-    inside = contents.lists.get(name)
+    inside = contents.names(name)
     if inside is not None and beside is not None:
         raise UsageError(f"{contents.path} holds {name} itself: leave --{name.replace('_', '-')} out.")
     ids = inside if beside is None else read_ids(beside)

@@ -11,6 +11,7 @@ from xbench.scorers.base import Scorer
 from xbench.scorers.device import find_device
 from xbench.scorers.features import PrecomputedFeatures
 from xbench.scorers.finding import is_reference, load_plugin, load_reference, plugins, what_failed
+from xbench.scorers.foreign import Foreign
 from xbench.scorers.named import resolve_named
 from xbench.scorers.request import ModelRequest
 
@@ -58,7 +59,7 @@ def build(request: ModelRequest) -> Model:
         raise
     except Exception as error:
         raise ModelError(f"--model {request.name} cannot be built: {what_failed(error)}") from error
-    return require_scorer(scorer, request.name)
+    return Foreign(require_scorer(scorer, request.name))
 
 
 def check_request(request: ModelRequest) -> None:

@@ -24,6 +24,17 @@ class Contents:
     path: Path
     arrays: Mapping[str, Array]
     lists: Mapping[str, tuple[str, ...]]
+    other: frozenset[str] = frozenset()
+    """Names of what is neither."""
+
+    def names(self, key: str) -> tuple[str, ...] | None:
+        """Return a list of ids; None without it. Raises DataError when `key` is there but no list of strings.
+
+        Ids that are left unread would leave items in the wrong order.
+        """
+        if key in self.arrays or key in self.other:
+            raise DataError(f"{self.path}: {key} must be a list of strings, one for each item.")
+        return self.lists.get(key)
 
 
 def read_arrays(path: Path) -> Contents:
@@ -97,7 +108,7 @@ def _read_safetensors(path: Path) -> Contents:
         tensors = {name: _from_torch(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
         metadata = file.metadata() or {}
     lists = {name: _strings(json.loads(text), path) for name, text in metadata.items() if text[:1] == "["}
-    return Contents(path, tensors, lists)
+    return Contents(path, tensors, lists, frozenset(metadata.keys() - lists.keys()))
 
 
 def _read_torch(path: Path) -> Contents:
@@ -113,7 +124,7 @@ def _read_torch(path: Path) -> Contents:
     values = loaded if isinstance(loaded, Mapping) else {"": loaded}
     arrays = {str(key): _from_torch(value) for key, value in values.items() if torch.is_tensor(value)}
     lists = {str(key): _strings(list(value), path) for key, value in values.items() if _is_list(value)}
-    return Contents(path, arrays, lists)
+    return Contents(path, arrays, lists, frozenset(map(str, values)) - arrays.keys() - lists.keys())
 
 
 _READERS = {"npy": _read_npy, "npz": _read_npz, "safetensors": _read_safetensors, "torch": _read_torch}
@@ -127,7 +138,7 @@ def _sorted(path: Path, found: Mapping[str, Array]) -> Contents:
         for name, array in found.items()
         if array.dtype.kind in "US" and array.ndim == 1
     }
-    return Contents(path, arrays, lists)
+    return Contents(path, arrays, lists, frozenset(found.keys() - arrays.keys() - lists.keys()))
 
 
 def _from_torch(tensor: Any) -> Array:

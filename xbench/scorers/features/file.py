@@ -82,13 +82,15 @@ Parts = tuple[Array, Array | None, tuple[str, ...] | None]
 
 
 def _parts(contents: Contents) -> Parts:
+    ids = contents.names("ids")
     arrays = {name: array for name, array in contents.arrays.items() if name != "mask"}
     if "features" in arrays or len(arrays) == 1:
         vectors = arrays["features"] if "features" in arrays else next(iter(arrays.values()))
-        return vectors, contents.arrays.get("mask"), contents.lists.get("ids")
+        return vectors, contents.arrays.get("mask"), ids
     shapes = {array.shape[1:] if array.ndim == 2 else array.shape for array in arrays.values()}
     kinds = {array.ndim for array in arrays.values()}
-    if len(shapes) != 1 or len(kinds) != 1 or not kinds <= {1, 2}:
+    alone = ids is None and "mask" not in contents.arrays  # these belong to an array of all items
+    if len(shapes) != 1 or len(kinds) != 1 or not kinds <= {1, 2} or not alone:
         held = ", ".join(f"{name} {list(array.shape)}" for name, array in list(arrays.items())[:5])
         raise DataError(
             f"{contents.path} holds {held or 'no array of numbers'}: expected an array `features`, or one "

@@ -16,13 +16,13 @@ _KEPT = (".safetensors", ".bin", ".json", ".txt", ".model")
 
 @dataclass(frozen=True)
 class Parts:
-    """A model with what prepares its input. `version`: what tells these weights from others."""
+    """A model with what prepares its input. `version`: what tells these weights from others, if known."""
 
     model: Any
     tokenizer: Any
     images: Any
     source: str
-    version: str
+    version: str | None
 
 
 def load_hf(source: str) -> Parts:
@@ -101,10 +101,11 @@ def _loaded(source: str, what: str, load: Any) -> Any:
         ) from error
 
 
-def _version(folder: Path, model: Any) -> str:
-    """The sha256 of all files of a folder, or the commit of a hub id."""
+def _version(folder: Path, model: Any) -> str | None:
+    """The sha256 of all files of a folder, or the commit of a hub id, if transformers tells it."""
     if not folder.is_dir():
-        return f"commit {model.config._commit_hash}"
+        commit = getattr(model.config, "_commit_hash", None)
+        return f"commit {commit}" if commit else None
     digest = hashlib.sha256()
     for path in sorted(folder.iterdir()):
         if path.suffix in _KEPT and path.is_file():

@@ -63,8 +63,10 @@ class HuggingFace:
         )
 
     @property
-    def identity(self) -> Mapping[str, Any]:
-        """What can change a feature."""
+    def identity(self) -> Mapping[str, Any] | None:
+        """What can change a feature; None for weights of an unknown version."""
+        if self._parts.version is None:
+            return None
         return {
             "scorer": "hf",
             "source": self._parts.version,

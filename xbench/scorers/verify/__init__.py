@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from xbench.errors import XbenchError
 from xbench.scorers.base import Scorer
 from xbench.scorers.finding import what_failed
 from xbench.scorers.verify.declared import declaration
@@ -58,6 +59,9 @@ def verify(scorer: Scorer, tolerance: float = TOLERANCE) -> Iterator[Check]:
         except BrokenError as broken:
             failed = True
             yield Check(promise, False, str(broken))
+        except XbenchError as error:
+            failed = True
+            yield Check(promise, False, str(error))
         except Exception as error:
             failed = True
             yield Check(promise, False, what_failed(error))

@@ -1,0 +1,62 @@
+"""A scorer that did not come with xbench: what fails in its code becomes a message that says where."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import torch
+
+from xbench.errors import ModelError, XbenchError
+from xbench.scorers.base import Features, Scorer, VideoInput
+from xbench.scorers.finding import what_failed
+
+T = TypeVar("T")
+
+
+class Foreign:
+    """The scorer itself in all it declares and does; an exception in its methods is a ModelError."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self._scorer = scorer
+
+    @property
+    def name(self) -> str:
+        return self._scorer.name
+
+    @property
+    def identity(self) -> Mapping[str, Any] | None:
+        return self._scorer.identity
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return self._scorer.settings
+
+    @property
+    def block(self) -> tuple[int, int]:
+        return self._scorer.block
+
+    @property
+    def video_input(self) -> VideoInput:
+        """As the scorer says, its own transform guarded, too."""
+        wants = self._scorer.video_input
+        transform = wants.frame_transform if isinstance(wants, VideoInput) else None
+        if transform is None:
+            return wants
+        return replace(wants, frame_transform=lambda frame: self._call("frame_transform", transform, frame))
+
+    def encode_texts(self, texts: Sequence[str]) -> Features:
+        return self._call("encode_texts", self._scorer.encode_texts, texts)
+
+    def encode_videos(self, frames: torch.Tensor, mask: torch.Tensor) -> Features:
+        return self._call("encode_videos", self._scorer.encode_videos, frames, mask)
+
+    def similarity(self, text: Features, video: Features) -> torch.Tensor:
+        return self._call("similarity", self._scorer.similarity, text, video)
+
+    def _call(self, what: str, function: Callable[..., T], *given: Any) -> T:
+        try:
+            return function(*given)
+        except XbenchError:
+            raise
+        except Exception as error:
+            raise ModelError(f"{what} of {self._scorer.name} failed: {what_failed(error)}") from error
