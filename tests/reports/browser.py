@@ -19,14 +19,15 @@ const plain = console.error;
 console.error = (...parts) => { problems.push(parts.join(" ")); plain(...parts); };
 </script>"""
 _TAIL = """<script>
-(() => {
+// Blocked resources are reported in tasks of their own, which the load event alone does not wait for.
+addEventListener("load", () => setTimeout(() => {
   const answer = (() => { %s })();
   const loaded = performance.getEntriesByType("resource").map((entry) => entry.name);
   const outcome = document.createElement("pre");
   outcome.id = "outcome";
   outcome.textContent = JSON.stringify({ answer, problems, loaded });
   document.body.append(outcome);
-})();
+}, 100));
 </script>"""
 
 

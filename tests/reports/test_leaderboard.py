@@ -236,6 +236,7 @@ def test_the_command_says_what_it_leaves_out(tmp_path: Path) -> None:
         (["--dataset", "lsmdc"], DataError),
         (["--format", "model-index", "--include-published"], UsageError),
         (["-o", "/nowhere/at/all.md"], DataError),
+        (["-o", "board.pdf"], UsageError),
     ],
 )
 def test_a_choice_that_leaves_nothing_is_an_error(
@@ -243,6 +244,13 @@ def test_a_choice_that_leaves_nothing_is_an_error(
 ) -> None:
     scored(tmp_path, "xclip", 40.0)
     assert isinstance(CliRunner().invoke(command, [str(tmp_path), *options]).exception, error)
+
+
+def test_the_miniature_never_gets_into_a_model_card(tmp_path: Path) -> None:
+    measured(tmp_path, miniature=True, not_comparable_because=["the miniature"])
+    outcome = CliRunner().invoke(command, [str(tmp_path), "--format", "model-index"])
+    assert isinstance(outcome.exception, UsageError)
+    assert outcome.stdout == ""
 
 
 def test_a_folder_without_results_is_an_error(tmp_path: Path) -> None:

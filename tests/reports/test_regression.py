@@ -106,7 +106,18 @@ def test_a_drop_up_to_the_limit_passes(files: Files, limit: str, expected: int) 
 def test_only_the_metrics_with_a_limit_are_checked(files: Files) -> None:
     outcome = files.check(files.saved(demoted(30)), "--max-drop", "t2v.R@1=90")
     assert code(outcome) == 0
-    assert "passed: 1 metrics" in outcome.output
+    assert "passed: 1 metric\n" in outcome.output
+
+
+def test_a_check_against_itself_says_that_it_cannot_fail(files: Files) -> None:
+    assert "is its own baseline" in files.check(files.base).output
+    assert "is its own baseline" not in files.check(files.saved(demoted(1))).output
+
+
+def test_a_baseline_that_is_no_file_is_told_what_to_be(files: Files) -> None:
+    outcome = files.check(files.base, baseline="publishd")
+    assert code(outcome) == 3
+    assert "or `published`" in str(outcome.exception)
 
 
 def test_a_drop_by_chance_is_forgiven_only_with_significance(files: Files) -> None:
@@ -248,7 +259,7 @@ from pathlib import Path
 from xbench.cli import main
 if sys.argv[1] == "run":
     output, record = Path(sys.argv[sys.argv.index("--output") + 1]), Path(os.environ["MEASURED"])
-    output.mkdir(parents=True)
+    output.mkdir(parents=True, exist_ok=True)
     shutil.copy(record, output)
     shutil.copy(record.with_suffix(".npz"), output)
 else:
@@ -261,34 +272,41 @@ else:
     return work, {**os.environ, "PATH": f"{tool.parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
 
 
-def test_the_example_script_accepts_once_and_then_gates(
+def test_the_example_script_gates_against_what_was_accepted_and_passes_nothing_without_it(
     files: Files, training_repository: tuple[Path, dict[str, str]]
 ) -> None:
     work, environment = training_repository
 
-    def evaluate(record: Path) -> subprocess.CompletedProcess[str]:
+    def evaluate(record: Path, *options: str, accept: str = "0") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["sh", str(ROOT / "examples" / "ci.sh"), "--model", "xclip", "--dataset", "msrvtt"],
+            ["sh", str(ROOT / "examples" / "ci.sh"), "--model", "xclip", "--dataset", "msrvtt", *options],
             cwd=work,
-            env={**environment, "MEASURED": str(record)},
+            env={**environment, "MEASURED": str(record), "ACCEPT": accept},
             capture_output=True,
             text=True,
             check=False,
         )
 
     first = evaluate(files.base)
-    assert first.returncode == 0, first.stderr
-    assert "accepted as the first baseline: baselines/msrvtt-1ka.json" in first.stdout
+    assert first.returncode == 2
+    assert "no baseline baselines/msrvtt-1ka.json" in first.stderr
+    accepted = evaluate(files.base, accept="1")
+    assert accepted.returncode == 0, accepted.stderr
+    assert "baselines/msrvtt-1ka.json" in accepted.stdout
     assert evaluate(files.base).returncode == 0
     assert evaluate(files.saved(demoted(3))).returncode == 0
     failed = evaluate(files.saved(demoted(30)))
     assert failed.returncode == 1
     assert "t2v.R@1 worse by" in failed.stderr
-    assert list((work / "xbench-results").glob("*.xml"))
+    assert list((work / "xbench-results").glob("run-*/*.xml"))
     assert evaluate(files.saved(COUNTS, benchmark="msvd")).returncode == 2
+    assert evaluate(files.base, "--post", "dsl").returncode == 2
+    assert evaluate(files.saved(demoted(30)), accept="1").returncode == 0
+    assert evaluate(files.saved(demoted(30))).returncode == 0
+    assert len(list((work / "baselines").iterdir())) == 2
 
 
 def test_the_example_workflow_calls_the_example_script() -> None:
     workflow = yaml.safe_load((ROOT / "examples" / "github-actions.yml").read_text())
     steps = [step.get("run", "") for step in workflow["jobs"]["xbench"]["steps"]]
-    assert any(step.startswith("sh examples/ci.sh --model xclip") for step in steps)
+    assert any(step.startswith("sh ci/xbench.sh --model xclip") for step in steps)

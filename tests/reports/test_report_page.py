@@ -107,6 +107,24 @@ def test_worst_queries_are_the_highest_ranks_with_the_best_wrong_videos() -> Non
         assert query.score == similarity[query.index, query.video]
 
 
+def test_after_dual_softmax_right_and_wrong_videos_are_scored_alike() -> None:
+    similarity, owner = matrix_of(60)
+    names = [f"video{i}" for i in owner]
+    counts = PerQuery.of(*dsl_counts(similarity, owner), owner, names, names)
+    reasons = ["post-processing (dsl) looked at the whole test set"]
+    record = result(counts, post_processing="dsl", not_comparable_because=reasons)
+    run = Run(Path("dsl.json"), record, counts)
+    softmax = np.exp(similarity.astype(np.float64)) / np.exp(similarity.astype(np.float64)).sum(axis=0)
+    processed = similarity * softmax
+    for query in [each for shown in shown_queries(run, similarity) for each in shown]:
+        better = sum(score > query.score for _, score in query.wrong)
+        assert better == min(query.rank - 1, 5)
+        assert [score for _, score in query.wrong] == pytest.approx(
+            [processed[query.index, video] for video, _ in query.wrong]
+        )
+    assert "before post-processing (dsl)" in render_report(run, Material(similarity=similarity))
+
+
 def test_small_sets_show_what_they_have() -> None:
     similarity, owner = matrix_of(3)
     worst, random = shown_queries(run_of(similarity, owner), similarity)

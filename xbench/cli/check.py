@@ -53,8 +53,11 @@ def command(
         choice = baseline.removeprefix("published").removeprefix(":")
         verdict = check_against_published(load(result), result.name, choice, asked, significance)
     else:
+        if not Path(baseline).exists():
+            raise DataError(f"--baseline {baseline}: no such file; give an earlier result, or `published`")
         verdict = check_against_run(load_saved(result), load_saved(Path(baseline)), asked, significance)
     click.echo(render_verdict(verdict))
+    summary = None
     try:
         if junit is not None:
             write_atomically(junit, render_junit(verdict))
@@ -62,6 +65,7 @@ def command(
             with Path(summary).open("a", encoding="utf-8") as stream:
                 stream.write(render_markdown(verdict))
     except OSError as error:
-        raise DataError(f"cannot write the outcome of the check: {error}") from error
+        where = junit if summary is None else summary
+        raise DataError(f"cannot write the outcome to {where}: {error.strerror or error}") from error
     if verdict.failures:
         raise RegressionError(conclusion(verdict))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from xbench.errors import DataError
+from xbench.errors import DataError, UsageError
 
 _SUFFIXES = {".html": "html", ".htm": "html", ".md": "md", ".tex": "latex", ".csv": "csv", ".txt": "text"}
 
@@ -55,7 +55,7 @@ def command(
     saved, skipped = collect(results)
     for reason in skipped:
         click.echo(f"Skipped: {reason}", err=True)
-    style = style or (_SUFFIXES.get(output.suffix.lower(), "text") if output else "text")
+    style = style or _style_of(output)
     text = render_leaderboard(saved, style, choice, include_published=include_published)
     if output is None:
         click.echo(text, nl=not text.endswith("\n"))
@@ -64,3 +64,13 @@ def command(
         write_atomically(output, text.encode())
     except OSError as error:
         raise DataError(f"cannot write {output}: {error.strerror or error}") from error
+
+
+def _style_of(output: Path | None) -> str:
+    """Return the format that a file's ending asks for, text without a file."""
+    if output is None:
+        return "text"
+    try:
+        return _SUFFIXES[output.suffix.lower()]
+    except KeyError:
+        raise UsageError(f"-o {output}: choose the --format, or end it in {', '.join(_SUFFIXES)}") from None

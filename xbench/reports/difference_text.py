@@ -13,11 +13,11 @@ _ABSENT = "not given"
 
 
 def render_difference(difference: Difference) -> str:
-    """Return a table for each claim, the reasons against comparing, and what to know about the claims."""
+    """Return whether to compare at all, a table for each claim with what forbids it, and notes."""
     if not difference.comparisons:
         return _nothing_published(difference)
-    blocks = ["\n".join(_comparison(each)) for each in difference.comparisons]
-    blocks.append("\n".join(verdict(difference.result)))
+    blocks = ["\n".join(verdict(difference.result))]
+    blocks += ["\n".join(_comparison(each)) for each in difference.comparisons]
     blocks += [_fill(f"Note: {note}") for note in difference.notes]
     return "\n\n".join(blocks)
 
@@ -35,6 +35,7 @@ def _comparison(each: Comparison) -> list[str]:
     claim = each.claim
     extra = f", {claim.post_processing}" if claim.post_processing != "none" else ""
     lines = [_fill(f"{claim.model} {claim.backbone} on {claim.protocol}, {claim.setting}{extra}")]
+    lines += [_fill(f"Not comparable: {reason}") for reason in each.reasons]
     with_intervals = any(row.low is not None for row in each.rows)
     header = [
         "",
@@ -53,7 +54,6 @@ def _comparison(each: Comparison) -> list[str]:
         for row in each.rows
         if row.contradicted_by
     ]
-    lines += [_fill(f"Not comparable: {reason}") for reason in each.reasons]
     lines += [_fill(f"Mind: {caveat}") for caveat in each.caveats]
     lines.append(_fill(f"Source: {'; '.join(each.sources)}"))
     return lines

@@ -10,10 +10,10 @@ from xbench.errors import DataError
 from xbench.metrics.arrays import Ints
 from xbench.metrics.bootstrap import intervals
 from xbench.metrics.counts import Counts
-from xbench.metrics.dsl import dsl_counts
+from xbench.metrics.dsl import DualSoftmax, dsl_counts
 from xbench.metrics.measures import Recall
 from xbench.metrics.neighbours import top_columns
-from xbench.metrics.ranking import t2v_counts
+from xbench.metrics.ranking import chunks, t2v_counts
 from xbench.metrics.ties import rank_queries
 from xbench.reports.charts import Line
 from xbench.reports.result import DIRECTIONS, Direction
@@ -153,13 +153,25 @@ def _shares(ranks: Floats, edges: Sequence[float]) -> list[float]:
 
 def _queries(run: Run, ranks: Floats, indices: Ints, similarity: NDArray[np.floating] | None) -> list[Query]:
     owners = run.per_query.caption_to_video[indices]
-    rows = None if similarity is None else np.asarray(similarity[indices])
+    rows = None if similarity is None else _scores(run, indices, similarity)
     wrong = [()] * len(indices) if rows is None else _wrong(rows, owners)
     scores = run.per_query.t2v.right[indices]
     return [
         Query(int(index), int(video), float(ranks[index]), float(score), found)
         for index, video, score, found in zip(indices, owners, scores, wrong, strict=True)
     ]
+
+
+def _scores(run: Run, indices: Ints, similarity: NDArray[np.floating]) -> NDArray[np.floating]:
+    """The scores of some captions with all videos, as the run ranked them."""
+    rows = np.asarray(similarity[indices])
+    if run.result.post_processing != "dsl":
+        return rows
+    captions, videos = similarity.shape
+    softmax = DualSoftmax(captions, videos)
+    for chunk in chunks(captions, videos):
+        softmax.add(similarity[chunk], chunk, slice(0, videos))
+    return softmax.t2v(rows, slice(0, videos))
 
 
 def _wrong(rows: NDArray[np.floating], owners: Ints) -> list[tuple[tuple[int, float], ...]]:

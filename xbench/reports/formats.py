@@ -17,12 +17,14 @@ def render_leaderboard(
 ) -> str:
     """Return the leaderboard of the results: `text`, `md`, `latex`, `csv`, `html`, or their `model-index`.
 
-    Raises DataError when the choice leaves nothing, UsageError for claims in a model card.
+    Raises DataError when the choice leaves nothing, UsageError for claims or a miniature in a model card.
     """
     if style == "model-index":
         if include_published:
             raise UsageError("a model card holds the model's own results: leave out --include-published")
         chosen = [saved.result for saved in results if choice.admits_result(saved.result)]
+        if any(result.miniature for result in chosen):
+            raise UsageError("a model card cannot tell a miniature from its benchmark: leave its results out")
         found = model_index(chosen, choice.directions) if chosen else ""
     else:
         ranked = boards(results, choice, include_published=include_published)

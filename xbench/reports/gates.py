@@ -77,8 +77,8 @@ def judge(key: Key, baseline: float | None, value: float | None, limit: float) -
     """Compare one metric with its baseline, either of which may be absent."""
     side, measure = key
     if baseline is None or value is None:
-        where = "result" if value is None else "baseline"
-        why = f"missing in the {where}"
+        sides = {"result": value, "baseline": baseline}
+        why = f"missing in the {' and in the '.join(name for name, one in sides.items() if one is None)}"
         return Gate(side, measure, baseline, value, None, limit, failed_because=why)
     drop = baseline - value if measure.higher_is_better else value - baseline
     gate = Gate(side, measure, baseline, value, drop, limit)

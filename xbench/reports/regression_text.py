@@ -55,14 +55,14 @@ def render_junit(verdict: Verdict) -> bytes:
 def conclusion(verdict: Verdict) -> str:
     """Say in one line whether the check passed, and what failed."""
     if not verdict.failures:
-        return f"passed: {len(verdict.gates)} metrics"
+        return f"passed: {len(verdict.gates)} metric{'s' if len(verdict.gates) > 1 else ''}"
     failed = "; ".join(f"{gate.name} {gate.failed_because}" for gate in verdict.failures)
     return f"FAILED: {len(verdict.failures)} of {len(verdict.gates)} metrics: {failed}"
 
 
 def _table(verdict: Verdict, style: str) -> str:
     tested = verdict.significance is not None
-    header = [*_HEADER, *([f"p Holm (fails below {verdict.significance:g})"] if tested else []), ""]
+    header = [*_HEADER, *([f"p Holm (chance from {verdict.significance:g})"] if tested else []), ""]
     rows = [_cells(gate, tested) for gate in verdict.gates]
     align = ["left", *["right"] * (len(header) - 2), "left"]
     return tabulate(rows, header, tablefmt=style, disable_numparse=True, colalign=align)

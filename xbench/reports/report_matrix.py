@@ -46,13 +46,20 @@ def _picture(run: Run, similarity: NDArray[np.floating]) -> list[str]:
     stops = ", ".join(f"rgb{anchor}" for anchor in _ANCHORS)
     scale = f'<div class="scale">{low:.3g}<i style="--stops: {stops}"></i>{high:.3g}</div>'
     rows, columns = similarity.shape
+    several = small.shape != similarity.shape
+    each = f"the mean of {rows / small.shape[0]:.1f} x {columns / small.shape[1]:.1f} scores"
     caption = (
         f"{rows:,} captions (rows, in the order of their videos) against {columns:,} videos (columns); each"
-        f" point is the mean of {rows / small.shape[0]:.1f} x {columns / small.shape[1]:.1f} scores. A good"
-        " model shows a bright diagonal; bright columns are hubs."
+        f" point is {each if several else 'one score'}{_stage(run)}. A good model shows a bright diagonal;"
+        " bright columns are hubs."
     )
     figure = tag("figure", image + scale + tag("figcaption", escape(caption)), class_="heat")
     return [tag("h2", "Similarity", id="matrix"), figure]
+
+
+def _stage(run: Run) -> str:
+    processed = run.result.post_processing != "none"
+    return f" before post-processing ({run.result.post_processing})" if processed else ""
 
 
 def tag_image(png: bytes, alt: str) -> str:
@@ -80,8 +87,8 @@ def _hubs(run: Run, material: Material) -> list[str]:
     own = (top == run.per_query.caption_to_video[:, None]).any(axis=1)
     rightly = np.bincount(run.per_query.caption_to_video[own], minlength=len(found.occurrences))
     caption = (
-        f"In how many captions' first {found.k} each video stands: {found.expected:.1f} if all were retrieved"
-        f" evenly. {found.never} of {len(found.occurrences)} videos stand in none. Skewness"
+        f"In how many captions' first {found.k} each video stands{_stage(run)}: {found.expected:.1f} if all"
+        f" were retrieved evenly. {found.never} of {len(found.occurrences)} videos stand in none. Skewness"
         f" {found.skewness:.2f} (0 is even, above 1 there are marked hubs)."
     )
     labels, shares = _histogram(found)

@@ -95,6 +95,11 @@ def protocol_of(result: Result) -> str:
     return result.protocol.matched or f"{result.protocol.requested} (own content)"
 
 
+def board_name(result: Result) -> str:
+    """Return what a page calls the protocol; the miniature of one is never called by its name alone."""
+    return f"{result.protocol.requested}, miniature" if result.miniature else protocol_of(result)
+
+
 def aligned(first: PerQuery, second: PerQuery, side: Direction) -> Counts:
     """Return the counts of `second` in the order of the queries of `first`."""
     counts: Counts = getattr(second, side)

@@ -51,7 +51,8 @@ def load(path: Path) -> Result:
     except OSError as error:
         raise DataError(f"cannot read the result {path}: {error.strerror or error}") from error
     except ValueError as error:
-        raise DataError(f"{path} is no JSON, or a damaged one: {error}") from error
+        hint = "; give the .json file beside it" if path.suffix == ".npz" else ""
+        raise DataError(f"{path} is no JSON, or a damaged one ({error}){hint}") from error
     version = raw.get("schema_version") if isinstance(raw, dict) else None
     if version is None:
         raise DataError(f"{path} is no result of xbench: it has no schema_version")
