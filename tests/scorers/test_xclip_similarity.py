@@ -136,6 +136,15 @@ def test_videos_of_few_frames_get_the_same_scores_among_long_ones_and_alone(bloc
             assert torch.equal(similarity(aosm, *text, video[one], padded[one]), mixed[:, one])
 
 
+def test_nan_features_give_nan_scores_in_their_column_and_nowhere_else(block):
+    aosm, text, (video, frames) = block
+    broken = frames.clone()
+    broken[3, -1, 0] = torch.nan
+    scores = similarity(aosm, *text, video, broken)
+    assert torch.isnan(scores).all(dim=0).nonzero().flatten().tolist() == [3]
+    assert torch.isnan(scores).any(dim=0).sum() == 1
+
+
 def test_an_empty_block_has_no_scores(block):
     aosm, text, video = block
     assert similarity(aosm, *(part[:0] for part in text), *video).shape == (0, 21)

@@ -26,8 +26,8 @@ _TILE = {"cpu": 1 << 21, "cuda": 1 << 24}
 many enough that reading the features for it costs little."""
 _POOLED = {"cpu": 1 << 17, "cuda": 1 << 24}
 """Similarities that are pooled at once: half a megabyte, which stays in a core's own cache; on a GPU all."""
-_FOLDED = (4, 2)
-"""Videos that are padding in all but a fourth (a half) of their frames are scored with that many slots."""
+_FOLDED = (2, 4)
+"""Videos that are padding in all but a half (a fourth) of their frames are scored with that many slots."""
 
 
 @dataclass(frozen=True)
@@ -91,13 +91,12 @@ def _height(words: int, slots: int, device: torch.device) -> int:
 def _groups(frames: torch.Tensor) -> Iterator[tuple[int, torch.Tensor]]:
     """Yield (slots, columns): the videos by how many slots their frames need, at most _VIDEOS at a time."""
     length = frames.shape[1]
-    left = torch.ones(len(frames), dtype=torch.bool, device=frames.device)
-    for slots in (*(math.ceil(length / part) for part in _FOLDED), length):
-        fits = left & (frames[:, slots - 1 :] == frames[:, slots - 1 : slots]).flatten(1).all(dim=1)
-        left &= ~fits
-        for columns in torch.split(fits.nonzero().flatten(), _VIDEOS):
-            if len(columns):
-                yield slots, columns
+    needed = torch.full((len(frames),), length, device=frames.device)
+    for slots in (math.ceil(length / part) for part in _FOLDED):
+        needed[(frames[:, slots - 1 :] == frames[:, slots - 1 : slots]).flatten(1).all(dim=1)] = slots
+    for slots in needed.unique().tolist():
+        for columns in torch.split((needed == slots).nonzero().flatten(), _VIDEOS):
+            yield slots, columns
 
 
 def _filled(part: torch.Tensor, count: int) -> torch.Tensor:
