@@ -21,6 +21,15 @@ def write(folder: Path, code: str, name: str = "mine.py") -> Path:
     return folder / name
 
 
+def test_a_checkpoint_may_be_a_hub_id_where_a_model_takes_one(tmp_path):
+    check_request(ModelRequest("hf", checkpoint=Path("google/siglip2-base-patch16-224")))
+    path = write(tmp_path, "class Model:\n  def __init__(self, checkpoint): pass")
+    check_request(ModelRequest(f"{path}:Model", checkpoint=Path("someone/their-model")))
+    for name in ("xclip", "clip4clip"):
+        with pytest.raises(ModelError, match="There is no file"):
+            check_request(ModelRequest(name, checkpoint=Path("someone/their-model")))
+
+
 def test_a_class_in_a_file_is_built_with_its_arguments():
     scorer = build(ModelRequest(f"{COLOURS}:Colours", args={"grey": "0.25", "frames": "2"}, device="cpu"))
     assert scorer.settings == {"grey": 0.25, "frames": 2, "device": "cpu"}

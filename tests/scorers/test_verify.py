@@ -9,10 +9,12 @@ import pytest
 import safetensors.torch
 import torch
 from click.testing import CliRunner, Result
+from xclip_small import state, tokenizer
 
 from xbench.cli import main
 from xbench.scorers.base import VideoInput
 from xbench.scorers.verify import Check, verify
+from xbench.scorers.xclip import XClip
 
 FILE = Path(__file__).resolve().parent.parent / "plugin" / "xbench_colours" / "__init__.py"
 
@@ -190,3 +192,8 @@ def test_the_command_refuses_what_encodes_nothing(tmp_path: Path) -> None:
     result = command("features")
     assert result.exit_code == 2
     assert "--text-features" in result.stderr
+
+
+def test_x_clip_keeps_the_contract(tmp_path: Path) -> None:
+    scorer = XClip(state(), tokenizer=tokenizer(tmp_path))
+    assert [str(check) for check in verify(scorer) if not check.passed] == []

@@ -91,11 +91,13 @@ def verify_model(name: str, model_args: tuple[str, ...], tolerance: float, **opt
     Shapes, finite values, long texts, one-frame and padded videos, the same features twice and in any batch,
     the same scores in any block and order, and from saved features. Exit code 4 when a promise is broken.
     """
-    from xbench.scorers.catalog import ModelRequest, build
+    from xbench.scorers.catalog import ModelRequest, build, check_request
     from xbench.scorers.features import PrecomputedFeatures
     from xbench.scorers.verify import verify
 
-    model = build(ModelRequest(name, args=key_values("--model-args", model_args), **options))
+    request = ModelRequest(name, args=key_values("--model-args", model_args), **options)
+    check_request(request)
+    model = build(request)
     if isinstance(model, PrecomputedFeatures):
         raise UsageError("--model features encodes nothing, so there is nothing to verify.")
     failed = 0

@@ -36,6 +36,8 @@ _NO_CHECKPOINT = (
     "--model xclip-zeroshot --clip ViT-B/32, or see xbench work with --miniature."
 )
 _FILES = ("checkpoint", "clip", "bpe", "text_features", "video_features")
+_FROM_FILES = ("xclip", "clip4clip")
+"""Models whose --checkpoint is a file on this machine."""
 _MEMBERS = ("name", "video_input", "identity", "settings", "block")
 _METHODS = ("encode_texts", "encode_videos", "similarity")
 
@@ -47,8 +49,7 @@ def build(request: ModelRequest) -> Model:
     fails or does not give a scorer.
     """
     request = resolve(request)
-    builder = find(request.name)
-    arguments = bind(builder, request.name, _options(request), request.args)
+    builder, arguments = _bound(request)
     if "device" in arguments:
         arguments["device"] = find_device(request.device)
     if request.name in MODELS:
@@ -65,10 +66,11 @@ def build(request: ModelRequest) -> Model:
 def check_request(request: ModelRequest) -> None:
     """Raise UsageError or ModelError, before any data is read, for a model that cannot be built as asked."""
     request = resolve(request)
-    if request.name == "xclip" and request.checkpoint is None and request.clip is None:
-        raise ModelError(_NO_CHECKPOINT)
-    bind(find(request.name), request.name, _options(request), request.args)
-    for file in (request.checkpoint, request.bpe, request.text_features, request.video_features):
+    _bound(request)
+    files = [request.bpe, request.text_features, request.video_features]
+    if request.name in _FROM_FILES:
+        files.append(request.checkpoint)  # elsewhere it may be a folder or a hub id
+    for file in files:
         if file is not None and not file.exists():
             raise ModelError(f"There is no file {file}.")
 
@@ -109,6 +111,14 @@ def require_scorer(candidate: Any, name: str) -> Scorer:
         )
     scorer: Scorer = candidate
     return scorer
+
+
+def _bound(request: ModelRequest) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """Return the class or function behind a request and the arguments to call it with."""
+    if request.name == "xclip" and request.checkpoint is None and request.clip is None:
+        raise ModelError(_NO_CHECKPOINT)
+    builder = find(request.name)
+    return builder, bind(builder, request.name, _options(request), request.args)
 
 
 def _options(request: ModelRequest) -> dict[str, Option]:

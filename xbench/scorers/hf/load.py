@@ -1,6 +1,7 @@
 """Load a model of transformers with its tokenizer and image processor, all of it or nothing."""
 
 import hashlib
+import importlib.util
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,11 +53,17 @@ def load_hf(source: str) -> Parts:
     images = _loaded(
         source,
         "image processor",
-        # The one that computes with Pillow; the other kind needs torchvision and differs in some pixels.
-        lambda: AutoImageProcessor.from_pretrained(source, trust_remote_code=False, use_fast=False),
+        lambda: AutoImageProcessor.from_pretrained(source, trust_remote_code=False, **_with_pillow()),
     )
     model.float().eval().requires_grad_(False)
     return Parts(model, tokenizer, images, source, _version(folder, model))
+
+
+def _with_pillow() -> dict[str, Any]:
+    """Ask for the image processor that computes with Pillow; the other kind needs torchvision and differs in
+    some pixels. Version 5 of transformers names it in another way."""
+    since_5 = importlib.util.find_spec("transformers.image_processing_backends") is not None
+    return {"backend": "pil"} if since_5 else {"use_fast": False}
 
 
 def _model(source: str) -> Any:
