@@ -171,6 +171,21 @@ def test_signed_zeros_tie() -> None:
 
 
 @pytest.mark.usefixtures("placed")
+@pytest.mark.parametrize("dtype", ["int8", "int32", "int64", "uint8"])
+@pytest.mark.parametrize("rule", ["group-max", "any-caption"])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+@given(problem=problems())
+def test_integer_scores_count_as_the_same_floats_do(
+    problem: tuple[np.ndarray, np.ndarray], rule: Any, dtype: str
+) -> None:
+    matrix, owner = np.nan_to_num(problem[0], posinf=100, neginf=-100), problem[1]
+    matrix = (np.maximum(matrix, 0) if dtype == "uint8" else matrix).astype(dtype)
+    for scores in (matrix, torch.from_numpy(matrix)):
+        assert triples(t2v_counts(scores, owner)) == naive_t2v(matrix, owner)
+        assert pairs(v2t_counts(scores, owner, rule)) == naive_v2t(matrix, owner, rule)
+
+
+@pytest.mark.usefixtures("placed")
 def test_half_precision_counts_in_its_own_precision() -> None:
     matrix = np.array([[1.0, 1.0004], [3.0, 2.0]])
     assert pairs(t2v_counts(matrix, np.arange(2)))[0] == (1, 0)

@@ -53,9 +53,10 @@ class CaptionGroups:
         if isinstance(strip, np.ndarray):
             ordered = strip if self._sorted else strip[self._order]
             best = np.fmax.reduceat(ordered, self._starts, axis=0)
-            best[np.isnan(best)] = -np.inf
+            if best.dtype.kind == "f":  # integers know neither NaN nor infinity
+                best[np.isnan(best)] = -np.inf
             return best
         index = as_kind(self._group, strip)[:, None].expand_as(strip)
-        known = strip.masked_fill(is_nan(strip), -float("inf"))
-        lowest = strip.new_full((len(self.videos), strip.shape[1]), -float("inf"))
-        return lowest.scatter_reduce_(0, index, known, "amax")
+        known = strip.masked_fill(is_nan(strip), -float("inf")) if strip.is_floating_point() else strip
+        best = strip.new_zeros((len(self.videos), strip.shape[1]))
+        return best.scatter_reduce_(0, index, known, "amax", include_self=False)
