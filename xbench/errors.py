@@ -38,6 +38,13 @@ class ModelError(XbenchError):
     exit_code = 4
 
 
+def require_choice(what: str, value: str, known: Iterable[str]) -> None:
+    """Raise UsageError unless `value` is one of `known`; `what` names the option."""
+    names = list(known)
+    if value not in names:
+        raise UsageError(f"{what} {value!r} does not exist.{did_you_mean(str(value), names)}")
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ' Did you mean X?' with the closest of `known`, else ' Known: A, B, ...'."""
     names = sorted(known)

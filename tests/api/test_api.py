@@ -139,3 +139,37 @@ def test_two_results_are_compared_query_by_query() -> None:
     other = xbench.evaluate(scores[:50, :50], caption_to_video=range(50))
     with pytest.raises(UsageError):
         xbench.compare(weak, other)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"post": "DSL"}, "post-processing"),
+        ({"ties": "avrage"}, "Did you mean 'average'"),
+        ({"v2t": "best"}, "video-to-text"),
+        ({"metrics": "R@"}, "measure"),
+    ],
+)
+def test_an_unknown_value_of_an_option_is_never_ignored(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        xbench.evaluate(np.eye(3), caption_to_video=[0, 1, 2], **options)
+
+
+def test_an_unknown_sampling_is_refused(world: World) -> None:
+    with pytest.raises(UsageError, match="sampling"):
+        xbench.run(MeanColour(), "didemo", sampling="banana", **options(world))  # type: ignore[arg-type]
+
+
+def test_scores_are_taken_as_lists_and_with_gradients_but_not_of_other_kinds() -> None:
+    as_list = [[1.0, 0.0], [0.0, 1.0]]
+    for scores in (as_list, torch.eye(2, requires_grad=True)):
+        result = xbench.evaluate(scores, caption_to_video=[0, 1])  # type: ignore[arg-type]
+        assert result.metrics["t2v"]["R@1"].value == 100
+    for wrong in (
+        np.eye(2) * 1j,
+        np.ones(4),
+        np.array([[None] * 2] * 2),
+        torch.ones(2, 2, dtype=torch.complex64),
+    ):
+        with pytest.raises(DataError, match="two-dimensional and of real numbers"):
+            xbench.evaluate(wrong, caption_to_video=[0, 1])

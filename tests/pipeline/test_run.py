@@ -270,3 +270,29 @@ def test_a_whole_published_gallery_is_comparable_and_shows_the_difference(
     assert "Comparable with published numbers of msrvtt/1ka" in result.stdout
     assert "46.1" in result.stdout  # the paper's t2v R@1 with ViT-B/32
     assert "Not comparable: the claim is for ViT-B/32" in result.stdout
+
+
+def test_several_runs_may_check_one_output_folder_at_once(tmp_path: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from xbench.pipeline.request import require_writable
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: require_writable(tmp_path, "The result"), range(200)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_has_no_json(world: World) -> None:
+    result = invoke(world.arguments("--dry-run", "--json"))
+    assert result.exit_code == 2
+    assert result.stdout == ""
+
+
+def test_a_similarity_that_cannot_be_saved_is_told_before_anything_is_encoded(
+    world: World, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    result = invoke(world.arguments("--save-similarity", str(tmp_path / "file" / "s.npy")))
+    assert result.exit_code == 3
+    assert "similarity matrix" in result.stderr
+    assert not list(world.cache.rglob("*.safetensors"))

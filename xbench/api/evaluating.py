@@ -2,20 +2,19 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xbench.api.result import Result
+from xbench.api.result import Result, ties_named
 from xbench.api.running import TiesName
 from xbench.data.loading import choose_protocol
 from xbench.data.loading import load_split as _load_split
 from xbench.data.protocol import Recognition, recognise
 from xbench.data.split import Caption, Split, V2TRule, Video
-from xbench.errors import UsageError
+from xbench.errors import DataError, UsageError, require_choice
 from xbench.metrics.parse import parse_measures
-from xbench.metrics.ties import Ties
 from xbench.pipeline.matrix import record_matrix
 from xbench.pipeline.request import Request
 from xbench.pipeline.sources import find_sources
@@ -47,6 +46,8 @@ def evaluate(
     """
     if (split is None) == (caption_to_video is None):
         raise UsageError("xbench.evaluate needs either split or caption_to_video.")
+    require_choice("The video-to-text rule", v2t, get_args(V2TRule))
+    similarity = _as_matrix(similarity)
     recognition = None
     if split is None:
         assert caption_to_video is not None
@@ -57,7 +58,7 @@ def evaluate(
         annotations=Path(),
         videos=Path(),
         protocol=split.protocol,
-        ties=Ties[ties.upper()],
+        ties=ties_named(ties),
         measures=parse_measures(metrics),
         post=post,
     )
@@ -74,7 +75,20 @@ def load_split(dataset: str, annotations: str | Path | None = None, protocol: st
     folder, _ = find_sources(
         chosen.benchmark, None if annotations is None else Path(annotations), None, needs_videos=False
     )
-    return _load_split(chosen.benchmark, folder, chosen.id)
+    return _load_split(chosen.benchmark, folder, protocol)
+
+
+def _as_matrix(similarity: Any) -> Any:
+    """Return scores as a NumPy array or a torch tensor without gradient, [T, V] real numbers."""
+    scores = similarity.detach() if hasattr(similarity, "detach") else np.asarray(similarity)
+    floating = getattr(scores.dtype, "is_floating_point", None)  # torch; NumPy's dtypes have a kind
+    real = floating if floating is not None else scores.dtype.kind in "fiu"
+    if scores.ndim != 2 or not real:
+        raise DataError(
+            "similarity must be two-dimensional and of real numbers, rows captions and columns videos; it has "
+            f"shape {tuple(scores.shape)} and dtype {scores.dtype}"
+        )
+    return scores
 
 
 def _anonymous_split(owners: NDArray[Any], videos: int, v2t: V2TRule) -> Split:

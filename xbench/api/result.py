@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xbench.errors import require_choice
+from xbench.metrics.ties import Ties
 from xbench.reports import store
 from xbench.reports.difference import Difference
 from xbench.reports.difference import diff as _diff
@@ -15,6 +17,12 @@ from xbench.reports.text import render
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+def ties_named(name: str) -> Ties:
+    """Return a tie policy by its name. Raises UsageError, suggesting the closest."""
+    require_choice("The tie policy", name, [ties.value for ties in Ties])
+    return Ties[name.upper()]
 
 
 @dataclass(frozen=True, repr=False)

@@ -3,13 +3,12 @@
 import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from xbench.api.result import Result
+from xbench.api.result import Result, ties_named
 from xbench.data.loading import choose_protocol
 from xbench.errors import UsageError
 from xbench.metrics.parse import parse_measures
-from xbench.metrics.ties import Ties
 from xbench.pipeline.request import Request
 from xbench.pipeline.run import checkpoint_record
 from xbench.pipeline.run import run as _run
@@ -18,9 +17,6 @@ from xbench.registry.cache import cache_dir as default_cache_dir
 from xbench.registry.datasets import Protocol
 from xbench.scorers.base import Scorer
 from xbench.scorers.catalog import ModelRequest, build, resolve
-
-if TYPE_CHECKING:
-    pass
 
 TiesName = Literal["average", "optimistic", "pessimistic", "reference"]
 """How equal scores are ranked; see `xbench.metrics.ties.Ties`."""
@@ -90,11 +86,11 @@ def run(
         benchmark=chosen.benchmark,
         annotations=sources[0],
         videos=sources[1],
-        protocol=chosen.id,
+        protocol=protocol,
         limit=limit,
         allow_missing=allow_missing,
         allow_damaged=allow_damaged,
-        ties=Ties[ties.upper()],
+        ties=ties_named(ties),
         measures=parse_measures(metrics),
         post=post,
         sampling=sampling,

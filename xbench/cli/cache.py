@@ -43,7 +43,9 @@ def list_features(cache_dir: Path | None, as_json: bool) -> None:
                         "videos": entry.videos,
                         "text_shards": entry.texts,
                         "bytes": entry.size,
-                        "used": datetime.fromtimestamp(entry.used).astimezone().isoformat(timespec="seconds"),
+                        "written": datetime.fromtimestamp(entry.used)
+                        .astimezone()
+                        .isoformat(timespec="seconds"),
                         "identity": dict(entry.identity),
                     }
                     for entry in entries
@@ -64,7 +66,7 @@ def list_features(cache_dir: Path | None, as_json: bool) -> None:
             )
             for entry in entries
         ]
-        click.echo(tabulate(rows, headers=["name", "videos", "MB", "last used", "what"]))
+        click.echo(tabulate(rows, headers=["name", "videos", "MB", "last written", "what"]))
 
 
 @command.command("clear")

@@ -24,6 +24,10 @@ _FILES = {
 """Options that may differ from benchmark to benchmark, by the names under which click keeps them."""
 
 
+_OF_VIDEOS = {"videos", "sampling", "allow_damaged", "workers", "batch_size"}
+"""Options that mean nothing where no video is decoded."""
+
+
 @dataclass(frozen=True)
 class Job:
     """One benchmark and the model that is to score it."""
@@ -38,7 +42,7 @@ def make_jobs(options: Mapping[str, Any], given: dict[str, Any], default: dict[s
     Renders the miniatures that are asked for. Raises UsageError for options that do not go together.
     """
     names = chosen_benchmarks(options["datasets"])
-    _check(options, names)
+    _check(options, names, given)
     protocols = {name: choose_protocol(name, options["protocol"]) for name in names}
     files = {
         option: per_benchmark(f"--{option.replace('_', '-')}", options[given_as], names)
@@ -77,7 +81,7 @@ def matrix_request(options: Mapping[str, Any], given: dict[str, Any], default: d
         benchmark=protocol.benchmark,
         annotations=annotations,
         videos=Path(),
-        protocol=protocol.id,
+        protocol=options["protocol"],
         ties=Ties[options["ties"].upper()],
         measures=parse_measures(options["metrics"]),
         post=options["post"],
@@ -92,7 +96,7 @@ def chosen_benchmarks(names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(chosen))
 
 
-def _check(options: Mapping[str, Any], names: Sequence[str]) -> None:
+def _check(options: Mapping[str, Any], names: Sequence[str], given: Mapping[str, Any]) -> None:
     if len(names) > 1:
         for option in ("protocol", "save_similarity"):
             if options[option] is not None:
@@ -100,8 +104,10 @@ def _check(options: Mapping[str, Any], names: Sequence[str]) -> None:
                 raise UsageError(f"{flag} is for one benchmark, but {len(names)} run: {', '.join(names)}.")
     if options["no_cache"] and options["cache_dir"] is not None:
         raise UsageError("--no-cache and --cache-dir contradict each other: give one of them.")
-    if options["model"] == "features" and options["videos"]:
-        raise UsageError("--model features reads no video files: leave --videos out.")
+    if options["model"] == "features":
+        for name in sorted(_OF_VIDEOS & given.keys()):
+            flag = f"--{name.replace('_', '-')}"
+            raise UsageError(f"--model features reads no video files: leave {flag} out.")
     if options["miniature"] and (options["annotations"] or options["videos"]):
         raise UsageError("--miniature brings its own annotations and videos: leave the options for them out.")
 
@@ -113,7 +119,7 @@ def _request(
         benchmark=protocol.benchmark,
         annotations=annotations,
         videos=videos,
-        protocol=protocol.id,
+        protocol=options["protocol"],
         limit=options["limit"],
         allow_missing=options["allow_missing"],
         allow_damaged=options["allow_damaged"],

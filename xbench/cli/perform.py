@@ -7,20 +7,17 @@ import click
 
 from xbench.cli.jobs import Job
 from xbench.cli.show import save_outcome, show_differences, show_json, show_tables
-from xbench.errors import DataError
 from xbench.pipeline.precomputed import match_features
-from xbench.pipeline.run import check, checkpoint_record, find_files, load, run
+from xbench.pipeline.request import require_writable
+from xbench.pipeline.run import check, checkpoint_record, load, preflight, run
 from xbench.scorers.catalog import Model, ModelRequest, build, check_request
 from xbench.scorers.features import PrecomputedFeatures
 
 
 def perform(jobs: Sequence[Job], output: Path, *, as_json: bool) -> None:
     """Run every job, save each record as soon as it is there, and print one table or the JSON."""
-    check_writable(output)
-    for job in jobs:  # what is missing for the last benchmark should be known before the first is encoded
-        check_request(job.model)
-        if job.model.needs_videos:
-            find_files(job.request)
+    require_writable(output, "The result")
+    _preflight(jobs)
     built = _Models()
     results = []
     for job in jobs:
@@ -36,9 +33,9 @@ def perform(jobs: Sequence[Job], output: Path, *, as_json: bool) -> None:
 
 def dry_run(jobs: Sequence[Job]) -> None:
     """Do everything that comes before encoding, and say what was found."""
+    _preflight(jobs)
     built = _Models()
     for job in jobs:
-        check_request(job.model)
         scorer = built.get(job.model)
         if isinstance(scorer, PrecomputedFeatures):
             split, recognition = load(job.request)
@@ -55,15 +52,11 @@ def dry_run(jobs: Sequence[Job]) -> None:
     click.echo("Dry run: nothing was encoded or scored.")
 
 
-def check_writable(folder: Path) -> None:
-    """Raise DataError now if the record could not be written at the end."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".xbench-writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise DataError(f"No result can be written to {folder}: {error.strerror or error}.") from error
+def _preflight(jobs: Sequence[Job]) -> None:
+    """What is missing for the last benchmark should be known before the first is encoded."""
+    for job in jobs:
+        check_request(job.model)
+        preflight(job.request, needs_videos=job.model.needs_videos)
 
 
 class _Models:

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from xbench.cli.options import given_and_default, json_option, metrics_option, post_option, ties_option
+from xbench.errors import UsageError
 
 _folder = click.Path(path_type=Path, file_okay=False)
 _file = click.Path(path_type=Path, dir_okay=False)
@@ -115,6 +116,8 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     from xbench.cli.jobs import make_jobs
     from xbench.cli.perform import dry_run, perform
 
+    if options["dry_run"] and options["as_json"]:
+        raise UsageError("--dry-run makes no record, so there is no JSON to print: leave --json out.")
     jobs = make_jobs(options, *given_and_default(ctx))
     if options["dry_run"]:
         dry_run(jobs)

@@ -1,9 +1,11 @@
 """What one evaluation asks for."""
 
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from xbench.errors import DataError, require_choice
 from xbench.metrics.measures import DEFAULT_MEASURES, Measure
 from xbench.metrics.ties import Ties
 
@@ -43,3 +45,19 @@ class Request:
     """The options that the user gave, for the record (JSON values)."""
     defaulted: dict[str, Any] = field(default_factory=dict)
     """The options that were left at their defaults, for the record (JSON values)."""
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for an unknown value of a setting that has names."""
+        require_choice("The post-processing", self.post, ("none", "dsl"))
+        if self.sampling is not None:
+            require_choice("The sampling", self.sampling, ("published", "uniform"))
+
+
+def require_writable(folder: Path, what: str) -> None:
+    """Raise DataError now if `what` could not be written to a folder at the end; makes the folder."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise DataError(f"{what} cannot be written to {folder}: {error.strerror or error}.") from error

@@ -22,7 +22,7 @@ from xbench.pipeline.gallery import Fault, Gallery, find_videos, open_gallery, r
 from xbench.pipeline.precomputed import match_features, rank_features
 from xbench.pipeline.ranking import rank_both_ways
 from xbench.pipeline.record import Clock, Outcome, Rows, Scoring, Seen, make_records
-from xbench.pipeline.request import Request
+from xbench.pipeline.request import Request, require_writable
 from xbench.progress import stage
 from xbench.reports.result import Checkpoint, ScorerRecord
 from xbench.scorers.base import PairScorer, Scorer, VideoInput
@@ -35,16 +35,25 @@ def load(request: Request) -> tuple[Split, Recognition]:
     split = load_split(request.benchmark, request.annotations, request.protocol)
     if request.limit is not None:
         split = split.limit(request.limit)
-    if request.miniature:
+    if request.miniature and split.cut_from is None:  # of no published protocol, and said to be so elsewhere
         return split, Recognition(protocol=None, notes=(), reasons=())
     return split, recognise(split)
 
 
-def find_files(request: Request) -> None:
-    """Read the annotations and find the files, opening none. Raises DataError when videos are missing."""
+def preflight(request: Request, *, needs_videos: bool) -> None:
+    """Find out in seconds what would stop a run later: reads the annotations, finds the files, opens none.
+
+    Raises DataError when videos are missing or the similarity could not be saved, UsageError when the
+    post-processing makes no sense for the protocol.
+    """
     split, _ = load(request)
-    _, missing = find_videos(split, request.videos)
-    refuse_missing(missing, len(split.videos), request)
+    if request.post == "dsl":
+        require_one_to_one(split.caption_to_video, len(split.videos))
+    if request.save_similarity is not None:
+        require_writable(request.save_similarity.parent, "The similarity matrix")
+    if needs_videos:
+        _, missing = find_videos(split, request.videos)
+        refuse_missing(missing, len(split.videos), request)
 
 
 def run(

@@ -119,7 +119,8 @@ def _protocol(result: Result) -> str:
 def _sizes(result: Result) -> str:
     captions, videos = result.protocol.fingerprint.captions, result.videos
     of = f" of {videos.wanted}" if videos.wanted != videos.scored else ""
-    return f"{captions} captions, {videos.scored}{of} videos"
+    scored = result.queries["t2v"]
+    return f"{scored}{f' of {captions}' if scored != captions else ''} captions, {videos.scored}{of} videos"
 
 
 def _value(result: Result, side: Direction, name: str) -> str:

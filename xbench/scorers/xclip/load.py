@@ -57,4 +57,5 @@ def xclip_zeroshot(
         precision=precision,
         device=device,
         name="xclip-zeroshot",
+        origin={"clip": Path(clip).name if isinstance(clip, Path) else clip, "clip_sha256": weights.sha256},
     )

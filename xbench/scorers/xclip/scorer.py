@@ -21,6 +21,8 @@ from xbench.scorers.xclip.sizes import infer_sizes
 if TYPE_CHECKING:
     from xbench.scorers.xclip.model import XClipModel
 
+ENCODER_RULES = 1
+"""Raised whenever the same weights give other features: cached ones of the old rules are then not used."""
 _BLOCK = {"cpu": (512, 256), "cuda": (512, 512)}
 """Texts many, so that what a block costs per video is spread thin; videos many, so that those with equally
 much padding fill tiles, see `tiles`, and a GPU has work for all of its cores."""
@@ -43,11 +45,13 @@ class XClip:
         precision: Precision = "fp32",
         device: str = "cpu",
         name: str = "xclip",
+        origin: Mapping[str, str] | None = None,
     ) -> None:
         """Take a state dict in the published layout, float32.
 
         sha256 names the weights in caches and records; None for weights in memory, whose features are not
-        cached. source is what messages call the weights. Raises ModelError when weights or vocabulary do not
+        cached. source is what messages call the weights, origin what the record says of where they came from.
+        Raises ModelError when weights or vocabulary do not
         fit, UsageError for a precision that is unknown or not to be had on the device.
         """
         self._device = torch.device(device)
@@ -56,6 +60,7 @@ class XClip:
         self.name = name
         self.precision = precision
         self._state, self._tokenizer, self._sha256 = state, tokenizer, sha256
+        self._origin = dict(origin or {})
         aosm = Aosm(state).to(self._device).requires_grad_(False)
         self._logit_scale = float(aosm.logit_scale.exp())
         self._similarity = similarity_on(self._device, aosm, precision)
@@ -75,6 +80,7 @@ class XClip:
             return None
         return {
             "scorer": self.name,
+            "encoder": ENCODER_RULES,
             "weights": self._sha256,
             "vocabulary": self._tokenizer.sha256,
             "variant": self.sizes.variant,
@@ -101,6 +107,7 @@ class XClip:
             "logit_scale": round(self._logit_scale, 4),
             "precision": self.precision,
             "device": str(self._device),
+            **self._origin,
             **self._gpu,
             **self._similarity.settings,
         }
