@@ -85,7 +85,7 @@ def _as_matrix(similarity: Any) -> Any:
     real = floating if floating is not None else scores.dtype.kind in "fiu"
     if scores.ndim != 2 or not real:
         raise DataError(
-            "similarity must be two-dimensional and of real numbers, rows captions and columns videos; it has "
+            "similarity must be two-dimensional and of real numbers, rows captions, columns videos; it has "
             f"shape {tuple(scores.shape)} and dtype {scores.dtype}"
         )
     return scores
