@@ -12,7 +12,7 @@ from pairs import pairs
 
 from xbench.data.loading import load_split
 from xbench.data.protocol import recognise
-from xbench.errors import DataError
+from xbench.errors import DataError, UsageError
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), min_size=1, max_size=20).filter(
     str.strip
@@ -51,6 +51,19 @@ def test_the_published_csv_given_as_a_file_is_read_as_published(msrvtt: Path) ->
     split = load_split("msrvtt", msrvtt / "MSRVTT_JSFUSION_test.csv")
     assert split.protocol == "msrvtt/1ka"
     assert split == load_split("msrvtt", msrvtt)
+
+
+@pytest.mark.parametrize("name", ["my.csv", "my.jsonl"])
+@pytest.mark.parametrize("protocol", ["msrvtt/1ka", "full"])
+def test_a_published_protocol_named_for_a_users_own_file_is_refused(
+    tmp_path: Path, name: str, protocol: str
+) -> None:
+    rows = {"my.csv": "video_id,caption\nv,a\n", "my.jsonl": '{"video_id": "v", "caption": "a"}\n'}
+    (tmp_path / name).write_text(rows[name])
+    with pytest.raises(UsageError, match=r"msrvtt/(1ka|full) says nothing: name no protocol \(or custom\)"):
+        load_split("msrvtt", tmp_path / name, protocol)
+    for allowed in (None, "custom"):
+        assert load_split("msrvtt", tmp_path / name, allowed).protocol == "custom"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from safetensors.numpy import save_file
 from safetensors.torch import save_file as save_torch_file
 
 from tests.pipeline.conftest import STEMS, World
+from xbench.api.evaluating import load_split
 from xbench.cli import main
 
 SWAPPED = np.eye(6, dtype=np.float32)
@@ -88,6 +89,19 @@ def test_shape_tells_the_sides_where_there_are_more_captions_than_videos(
     wrong = score(world, tmp_path / "t.npy", *arguments, rows="captions")
     assert wrong.exit_code == 3
     assert "needs (12, 6) (rows captions). It is the other way round." in wrong.stderr
+
+
+def test_own_annotations_are_scored_unless_a_published_protocol_is_named(
+    world: World, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "s.npy", np.eye(2))
+    (tmp_path / "my.csv").write_text("video_id,caption\nv,a dog\nw,a cat\n")
+    own = ["--annotations", str(tmp_path / "my.csv"), "--json"]
+    assert recalls(score(world, tmp_path / "s.npy", *own)) == (100, 100)
+    assert load_split("didemo", tmp_path / "my.csv").protocol == "custom"
+    named = score(world, tmp_path / "s.npy", *own, "--protocol", "didemo/paragraph")
+    assert named.exit_code == 2
+    assert "my.csv holds your own annotations" in named.stderr
 
 
 CAPTIONS = [f"{name}#0" for name in STEMS]

@@ -25,14 +25,14 @@ def load_split(benchmark: str, annotations: Path | str, protocol: str | None = N
     file in the layout of a Hugging Face data set; or a user's own .csv or .jsonl file (`custom`).
 
     What was loaded need not be the published protocol: `protocol.recognise` tells. Wrong or missing files are
-    a DataError, unknown names a UsageError.
+    a DataError; unknown names are a UsageError, and so is a protocol named for a user's own file.
     """
     wanted = choose_protocol(benchmark, protocol)
     if str(annotations).startswith(hub.PREFIX):
         return hub.load_remote(str(annotations), wanted)
     path = Path(annotations)
     if path.is_file():
-        return _load_file(path, wanted)
+        return _load_file(path, wanted, protocol)
     if not path.is_dir():
         raise DataError(f"{path} is not a folder; give the folder that holds {_names(wanted)}.")
     if wanted.id == CUSTOM:
@@ -59,10 +59,15 @@ def choose_protocol(benchmark: str, protocol: str | None) -> Protocol:
     return chosen
 
 
-def _load_file(path: Path, wanted: Protocol) -> Split:
+def _load_file(path: Path, wanted: Protocol, named: str | None) -> Split:
     if path.name in _flat(wanted):
         return _ADAPTERS[wanted.benchmark](path.parent, wanted)
     if path.suffix.lower() in custom.SUFFIXES:
+        if named is not None and wanted.id != CUSTOM:
+            raise UsageError(
+                f"{path} holds your own annotations, of which {wanted.id} says nothing: name no protocol (or "
+                f"{CUSTOM}), or give the folder that holds {_names(wanted)}."
+            )
         return custom.load(path, custom_protocol(find_benchmark(wanted.benchmark)))
     if path.suffix.lower() in hub.SUFFIXES:
         return hub.load_local(path, wanted)
