@@ -94,7 +94,7 @@ def _groups(frames: torch.Tensor) -> Iterator[tuple[int, torch.Tensor]]:
     needed = torch.full((len(frames),), length, device=frames.device)
     for slots in (math.ceil(length / part) for part in _FOLDED):
         needed[(frames[:, slots - 1 :] == frames[:, slots - 1 : slots]).flatten(1).all(dim=1)] = slots
-    for slots in needed.unique().tolist():
+    for slots in torch.unique(needed).tolist():
         for columns in torch.split((needed == slots).nonzero().flatten(), _VIDEOS):
             yield slots, columns
 
