@@ -15,8 +15,11 @@ _SHARE = 0.5
 
 
 def record(figures: Sequence[Figure]) -> None:
-    """Write the ratios of the steady figures."""
-    ratios = {figure.key: round(figure.ratio, 3) for figure in figures if figure.steady}
+    """Write the ratios of the steady figures, and keep those of parts that were not measured."""
+    parts = tuple(f"{figure.part}: " for figure in figures)
+    kept = recorded() if BASELINE.exists() else {}
+    ratios = {key: ratio for key, ratio in kept.items() if not key.startswith(parts)}
+    ratios |= {figure.key: round(figure.ratio, 3) for figure in figures if figure.steady}
     BASELINE.write_text(json.dumps(ratios, indent=2) + "\n")
 
 

@@ -34,12 +34,15 @@ class Timed:
 
 def figures(*, small: bool) -> Iterator[Figure]:
     """Yield all that is not encoding (decoding that is waited for, normalising, saving) as part of a run."""
-    clips = 6 if small else 48
+    clips, distinct, length = (6, 2, 6) if small else (48, 6, 12)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        paths = [write_clip(folder / f"{n % 6}.mp4", 12, seed=n) for n in range(6)]
+        paths = [write_clip(folder / f"{n}.mp4", length, seed=n) for n in range(distinct)]
+        files = [(path, content_key(path)) for path in paths]
         jobs = [
-            VideoJob(Video(str(n)), paths[n % 6], f"{n} {content_key(paths[n % 6])}") for n in range(clips)
+            VideoJob(Video(str(number)), path, f"{number} {key}")
+            for number in range(clips)
+            for path, key in [files[number % distinct]]
         ]
         timed = Timed(scorer(vit_b32_state(vision_layers=3 if small else 12), folder))
         encode(timed, folder / "warm", jobs[:1])
@@ -49,7 +52,7 @@ def figures(*, small: bool) -> Iterator[Figure]:
         seconds = time.perf_counter() - start
     yield Figure(
         "pipeline",
-        f"decode and encode {clips} clips of 12 s, {'3 layers of ' if small else ''}ViT-B/32",
+        f"decode and encode {clips} clips of {length} s, {'3 layers of ' if small else ''}ViT-B/32",
         seconds,
         "the encoder alone",
         timed.seconds,
