@@ -68,7 +68,7 @@ def gather(run: Run, sources: Sources) -> Material:
     user named is not there, is damaged, or is not of this run.
     """
     missing: list[str] = []
-    matrix = _attempt(sources.similarity, _read_matrix, missing, "similarity", "--similarity FILE.npy")
+    matrix = _attempt(sources.similarity, _read_matrix, missing, "similarity scores", "--similarity FILE.npy")
     material = Material(similarity=matrix)
     split = _attempt(
         sources.annotations, lambda path: _read_split(run, path), missing, "captions", "--annotations DIR"
