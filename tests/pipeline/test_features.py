@@ -1,6 +1,7 @@
 """`xbench run --model features`: the same numbers from every form of file, no video file, and every fault."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 def run(world: World, texts: Path, videos: Path, *more: str) -> Result:
     arguments = ["run", "--model", "features", "--dataset", "didemo", "--annotations", str(world.annotations)]
     arguments += ["--text-features", str(texts), "--video-features", str(videos)]
-    arguments += ["--output", str(world.output), "--json", *more]
+    arguments += ["--output", str(world.output), *([] if "--dry-run" in more else ["--json"]), *more]
     return CliRunner().invoke(main, arguments, catch_exceptions=False)
 
 
@@ -94,6 +95,20 @@ def test_ids_inside_or_beside_bring_every_kind_of_file_into_order(world: World, 
     others = [f"another video {index}" for index in range(6)]
     (tmp_path / "more.ids.txt").write_text("\n".join([*(STEMS[index] for index in ORDER), *others]))
     assert mean_ranks(run(world, tmp_path / "beside.npy", tmp_path / "more.npy")) == expected(COSINE)
+
+
+def test_a_text_of_several_captions_names_one_feature_and_not_several(world: World, tmp_path: Path) -> None:
+    (tmp_path / "my.csv").write_text("video_id,caption\nv,a dog\nw,a cat\nx,a dog\n")
+    own = replace(world, annotations=tmp_path / "my.csv")
+    np.savez(tmp_path / "v.npz", features=np.eye(3, dtype=np.float32), ids=["v", "w", "x"])
+    np.savez(tmp_path / "t.npz", features=np.eye(3, dtype=np.float32), ids=["a dog", "a cat", "a dog"])
+    refused = run(own, tmp_path / "t.npz", tmp_path / "v.npz")
+    assert refused.exit_code == 3
+    assert "2 rows have the id 'a dog'" in refused.stderr
+    np.savez(tmp_path / "t.npz", features=np.eye(3, dtype=np.float32)[:2], ids=["a dog", "a cat"])
+    assert mean_ranks(run(own, tmp_path / "t.npz", tmp_path / "v.npz"))[0] == pytest.approx(
+        4 / 3 + 1 / 6
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64"])

@@ -35,7 +35,7 @@ def invoke(arguments: list[str]) -> Result:
 
 
 def arguments(world: World, model: str, *more: str) -> list[str]:
-    options = world.arguments("--model", model, "--json", *more)
+    options = world.arguments("--model", model, *more)
     for option in ("--checkpoint", "--bpe"):
         at = options.index(option)
         del options[at : at + 2]
@@ -43,7 +43,9 @@ def arguments(world: World, model: str, *more: str) -> list[str]:
 
 
 def test_a_plugin_is_found_by_name_and_evaluated(world: World) -> None:
-    done = invoke(arguments(world, "colours", "--model-args", "grey=0.25", "--model-args", "frames=2"))
+    done = invoke(
+        arguments(world, "colours", "--json", "--model-args", "grey=0.25", "--model-args", "frames=2")
+    )
     assert done.exit_code == 0, done.stderr
     record = json.loads(done.stdout)
     assert record["scorer"]["name"] == "colours"
