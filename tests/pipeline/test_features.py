@@ -106,9 +106,7 @@ def test_a_text_of_several_captions_names_one_feature_and_not_several(world: Wor
     assert refused.exit_code == 3
     assert "2 rows have the id 'a dog'" in refused.stderr
     np.savez(tmp_path / "t.npz", features=np.eye(3, dtype=np.float32)[:2], ids=["a dog", "a cat"])
-    assert mean_ranks(run(own, tmp_path / "t.npz", tmp_path / "v.npz"))[0] == pytest.approx(
-        4 / 3 + 1 / 6
-    )
+    assert mean_ranks(run(own, tmp_path / "t.npz", tmp_path / "v.npz"))[0] == pytest.approx(4 / 3 + 1 / 6)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64"])

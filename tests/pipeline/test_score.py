@@ -133,6 +133,18 @@ def test_ids_may_stand_beside_the_file_and_captions_may_be_named_by_text(
     assert recalls(score(world, tmp_path / "s.npy", "--json", *beside, rows=None)) == EXPECTED
 
 
+def test_a_text_that_several_captions_share_is_no_id(world: World, tmp_path: Path) -> None:
+    (tmp_path / "my.csv").write_text("video_id,caption\nv,a dog\nw,a cat\nx,a dog\n")
+    own = ["--annotations", str(tmp_path / "my.csv"), "--json"]
+    np.savez(tmp_path / "s.npz", similarity=np.eye(3)[[2, 0, 1]], row_ids=["a dog", "a dog", "a cat"])
+    refused = score(world, tmp_path / "s.npz", *own)
+    assert refused.exit_code == 3
+    assert "2 rows have the id 'a dog'" in refused.stderr
+    assert "VIDEO#N" in refused.stderr
+    np.savez(tmp_path / "s.npz", similarity=np.eye(3)[[2, 0, 1]], row_ids=["x#0", "v#0", "w#0"])
+    assert recalls(score(world, tmp_path / "s.npz", *own)) == (100, 100)
+
+
 def test_video_ids_on_both_sides_do_not_tell_them_apart(world: World, tmp_path: Path) -> None:
     np.savez(tmp_path / "s.npz", similarity=SWAPPED, row_ids=STEMS, column_ids=STEMS)
     result = score(world, tmp_path / "s.npz", rows=None)

@@ -1,16 +1,18 @@
 """Which row belongs to which caption or video, told by ids.
 
 A video's id is the protocol's. A caption can be named in three ways: `<video id>#<n>`, the n-th caption of
-that video from 0 in protocol order; its video's id, where every video has one caption; its text.
+that video from 0 in protocol order; its video's id, where every video has one caption; its text, where no
+two captions have the same.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xbench.data.split import Split
+from xbench.errors import DataError
 
 Ints = NDArray[np.int64]
 
@@ -33,16 +35,21 @@ def caption_ids(split: Split) -> list[list[str]]:
 
 
 def rows_of(ids: Sequence[str], wanted: Sequence[str]) -> Ints | None:
-    """Return the row of each wanted id, int64 [N]; None unless the two hold the same ids equally often.
+    """Return the row of each wanted id, int64 [N]; None unless the two hold the same ids.
 
-    Of equal ids, the first row belongs to the first one wanted, and so on.
+    Raises DataError when they do, but some more than once: nothing says which of its rows is whose.
     """
-    if Counter(ids) != Counter(wanted):
+    counts = Counter(ids)
+    if counts != Counter(wanted):
         return None
-    rows: dict[str, list[int]] = defaultdict(list)
-    for row in range(len(ids) - 1, -1, -1):
-        rows[ids[row]].append(row)
-    return np.array([rows[name].pop() for name in wanted], dtype=np.int64)
+    twice = next((name for name in ids if counts[name] > 1), None)
+    if twice is not None:
+        raise DataError(
+            f"{counts[twice]} rows have the id {twice!r}, as that many captions have this text, and nothing "
+            "says which row is whose: give each caption the id VIDEO#N, N counting that video's captions from 0."
+        )
+    rows = {name: row for row, name in enumerate(ids)}
+    return np.array([rows[name] for name in wanted], dtype=np.int64)
 
 
 def disagreement(ids: Sequence[str], wanted: Sequence[str]) -> str:
