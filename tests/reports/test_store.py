@@ -195,9 +195,16 @@ def test_query_keys_depend_on_video_and_caption_and_not_on_the_order() -> None:
     assert len(set(counts.caption_keys.tolist())) == 3
 
 
+@pytest.mark.parametrize("policy", [ties for ties in Ties if ties is not Ties.AVERAGE])
+def test_only_average_ties_stand_beside_published_rows(policy: Ties) -> None:
+    assert scoring_reasons(policy) == [f"ties ranked {policy.value}, not average"]
+    with pytest.raises(ValidationError, match="cannot be comparable"):
+        result(policy=policy)
+    assert not result(policy=policy, not_comparable_because=scoring_reasons(policy)).comparable
+
+
 def test_reference_and_post_processing_are_never_comparable() -> None:
     assert scoring_reasons(Ties.AVERAGE) == []
-    assert len(scoring_reasons(Ties.REFERENCE)) == 1
     assert len(scoring_reasons(Ties.REFERENCE, "dsl")) == 2
     with pytest.raises(ValidationError, match="cannot be comparable"):
         result(policy=Ties.REFERENCE)

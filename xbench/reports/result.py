@@ -166,7 +166,9 @@ class Result(_Part):
         if self.comparable == bool(reasons):
             raise ValueError(f"comparable is {self.comparable}, but there are {len(reasons)} reasons against")
         if self.comparable and scoring_reasons(self.ties.policy, self.post_processing):
-            raise ValueError("a result under `reference` or with post-processing cannot be comparable")
+            raise ValueError(
+                "a result with other ties than average or with post-processing cannot be comparable"
+            )
         return self
 
     @validates(mode="after")
@@ -182,8 +184,8 @@ class Result(_Part):
 def scoring_reasons(ties: Ties, post_processing: str = "none") -> list[str]:
     """Return why a way of scoring cannot stand beside published rows; empty for the honest one."""
     reasons = []
-    if ties is Ties.REFERENCE:
-        reasons.append("ties and NaN were counted as the published code does, faults included")
+    if ties is not Ties.AVERAGE:
+        reasons.append(f"ties ranked {ties.value}, not average")
     if post_processing != "none":
         reasons.append(f"post-processing ({post_processing}) looked at the whole test set")
     return reasons
