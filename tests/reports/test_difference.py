@@ -8,10 +8,11 @@ from click.testing import CliRunner
 from record_examples import per_query, result
 
 from xbench.cli.diff import command
+from xbench.metrics.ties import Ties
 from xbench.reports.difference import Comparison, diff
 from xbench.reports.difference_text import render_difference
 from xbench.reports.published import entries
-from xbench.reports.result import Metric, ProtocolRecord, Result, ScorerRecord
+from xbench.reports.result import Metric, ProtocolRecord, Result, ScorerRecord, scoring_reasons
 from xbench.reports.store import save
 
 VALUES = {"R@1": Metric(value=49.25, low=46.2, high=52.3), "R@10": Metric(value=70.0, low=69.0, high=71.0)}
@@ -120,6 +121,24 @@ def test_another_temporal_variant_says_so() -> None:
 def test_a_result_that_is_not_comparable_says_so_at_the_end() -> None:
     shown = render_difference(diff(run_on("msrvtt", "msrvtt/1ka", not_comparable_because=["2 missing"])))
     assert shown.startswith("NOT COMPARABLE with published numbers, because:\n  - 2 missing")
+
+
+def test_what_makes_a_result_not_comparable_stands_at_every_claim() -> None:
+    record = run_on("msrvtt", "msrvtt/1ka", not_comparable_because=["2 of 1000 videos are missing"])
+    found = comparison(record, "ViT-B/32")
+    assert not found.comparable
+    assert found.reasons == ("2 of 1000 videos are missing",)
+    assert "Not comparable: 2 of 1000 videos are missing" in render_difference(diff(record))
+
+
+def test_post_processing_that_the_claim_has_too_is_no_reason_against_it() -> None:
+    why = scoring_reasons(Ties.AVERAGE, "dsl")
+    record = run_on("msrvtt", "msrvtt/1ka", post_processing="dsl", not_comparable_because=why)
+    processed = {entry.claim.model for entry in entries("msrvtt") if entry.claim.post_processing == "dsl"}
+    assert processed
+    for model in processed:
+        for each in diff(record, model).comparisons:
+            assert (why[0] in each.reasons) == (each.claim.post_processing != "dsl")
 
 
 def test_an_unpublished_model_lists_those_that_are_published() -> None:

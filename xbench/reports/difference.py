@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from xbench.metrics.parse import parse_measure
+from xbench.metrics.ties import Ties
 from xbench.reports.published import Claim, Entry, entries, models, published_model
-from xbench.reports.result import DIRECTIONS, Direction, Result
+from xbench.reports.result import DIRECTIONS, Direction, Result, scoring_reasons
 
 NOTES = {
     ("X-CLIP", "didemo"): (
@@ -104,7 +105,7 @@ def _compare(result: Result, entry: Entry) -> Comparison:
     return Comparison(
         entry.claim,
         tuple(rows),
-        tuple(_reasons(result, entry.claim)),
+        tuple(reasons_against(result, entry.claim) + _doubts(result, entry.claim)),
         tuple(_caveats(entry.claim)),
         tuple(entry.sources),
     )
@@ -128,13 +129,16 @@ def _row(result: Result, entry: Entry, side: Direction, name: str) -> Row:
     )
 
 
-def _reasons(result: Result, claim: Claim) -> list[str]:
-    """Why a claim is of something else than the result."""
+def reasons_against(result: Result, claim: Claim, backbone: str | None = None) -> list[str]:
+    """Return why a claim is of something else than the result.
+
+    backbone: the one to look for, where it is not that of the result.
+    """
     reasons = []
     own = "its miniature" if result.miniature else result.protocol.matched or "no known protocol"
     if claim.protocol != own:
         reasons.append(f"the claim is for {claim.protocol}, the result for {own}")
-    backbone = result.scorer.setting("backbone")
+    backbone = backbone or result.scorer.setting("backbone")
     if claim.backbone != backbone:
         reasons.append(
             f"the claim is for {claim.backbone}, the result for {backbone or 'an unknown backbone'}"
@@ -150,6 +154,13 @@ def _reasons(result: Result, claim: Claim) -> list[str]:
     if claim.model == "X-CLIP" and variant not in (None, "seqTransf"):
         reasons.append(f"the claim is for seqTransf, the result for {variant}")
     return reasons
+
+
+def _doubts(result: Result, claim: Claim) -> list[str]:
+    """Why the result stands beside no claim at all; post-processing is no doubt if the claim has the same."""
+    shared = scoring_reasons(Ties.AVERAGE, result.post_processing)
+    excused = shared if claim.post_processing == result.post_processing else []
+    return [reason for reason in result.not_comparable_because if reason not in excused]
 
 
 def _caveats(claim: Claim) -> list[str]:
