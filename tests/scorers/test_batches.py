@@ -42,11 +42,31 @@ def test_no_memory_for_a_single_one_is_an_error_that_says_what_to_do():
         Batches(8, "frames").each(8, scarce(0))
 
 
-def test_other_errors_are_not_taken_for_a_lack_of_memory():
-    def broken(part: slice) -> None:
-        raise RuntimeError("something else")
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Triton Error [CUDA]: out of memory",
+        "CUDA error: out of memory",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+    ],
+)
+def test_a_lack_of_memory_is_known_by_any_of_its_names(message):
+    def work(part: slice) -> int:
+        if part.stop - part.start > 3:
+            raise RuntimeError(message)
+        return part.stop - part.start
 
-    with pytest.raises(RuntimeError, match="something else"):
+    assert Batches(8, "frames").each(8, work) == [2, 2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    "message", ["something else", "CUDA error: an illegal memory access was encountered"]
+)
+def test_other_errors_are_not_taken_for_a_lack_of_memory(message):
+    def broken(part: slice) -> None:
+        raise RuntimeError(message)
+
+    with pytest.raises(RuntimeError, match=message):
         Batches(8, "frames").each(8, broken)
 
 

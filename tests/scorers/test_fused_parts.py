@@ -1,5 +1,6 @@
 """What the fused kernels stand on: their factors, the choice of a tile, and what is kept between blocks."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -61,6 +62,19 @@ def test_what_was_made_of_tensors_is_kept_until_they_change():
     assert kept.get((tensor,), object) is not made[0]
     kept.clear()
     assert kept.get((tensor,), object) is not made[0]
+
+
+def test_numbers_that_were_changed_behind_torchs_back_are_noticed():
+    kept, array = Kept(1 << 20), np.zeros((50, 40), dtype=np.float32)
+    tensor = torch.from_numpy(array)
+    made = kept.get((tensor,), object)
+    array[:] = np.random.default_rng(0).random((50, 40))
+    assert kept.get((tensor,), object) is not made
+
+
+def test_nothing_is_kept_of_scattered_memory():
+    kept, tensor = Kept(1 << 20), torch.zeros(8, 4).T
+    assert kept.get((tensor,), object) is not kept.get((tensor,), object)
 
 
 def test_memory_of_a_kept_tensor_does_not_become_anothers():

@@ -31,7 +31,9 @@ class Batches:
             part = slice(start, min(start + self.size, count))
             try:
                 done.append(work(part))
-            except torch.cuda.OutOfMemoryError:
+            except RuntimeError as error:
+                if not _lacks_memory(error):
+                    raise
                 failed = part.stop - part.start
             else:
                 start = part.stop
@@ -51,3 +53,12 @@ class Batches:
         if not self._told:
             self._told = True
             say(f"The GPU's memory does not hold {failed} {self._unit} at once: going on with fewer.")
+
+
+def _lacks_memory(error: RuntimeError) -> bool:
+    """Whether torch's allocator, a CUDA library or the driver found no memory on a GPU."""
+    if isinstance(error, torch.cuda.OutOfMemoryError):
+        return True
+    return any(
+        text in str(error) for text in ("CUDA error: out of memory", "[CUDA]: out of memory", "_ALLOC_FAILED")
+    )

@@ -20,7 +20,8 @@ from xbench.version import __version__
 _MOST = 128
 """Words and frames: a program holds all similarities of a pair."""
 _VIDEOS_AT_ONCE = 1 << 14
-_KEPT = 4 << 30
+_KEPT = 2 << 30
+"""Bytes of features: enough for all of ActivityNet's."""
 _MEASURED = 256, 128
 """Texts and videos with which tiles are compared: they fill a large GPU several times."""
 
@@ -127,7 +128,7 @@ def _checked(words: int, frames: int, width: int) -> tuple[int, int, int]:
 
 
 def _memory_to_keep(device: torch.device) -> int:
-    """Bytes of features to keep, which take as many on the CPU."""
+    """They take as many bytes on the CPU as on the GPU."""
     quarter = torch.cuda.mem_get_info(device)[1] // 4 if device.type == "cuda" else _KEPT
     return min(_KEPT, quarter)
 
