@@ -122,7 +122,7 @@ def with_fingerprint(**changes: Any) -> Result:
         (result(FIRST, videos=Videos(wanted=200, scored=199)), "videos scored: 200 and 199"),
         (
             result(FIRST, videos=Videos(wanted=202, scored=200, missing=["video7", "video8"])),
-            "2 videos missing in the second only: video7, video8",
+            "2 videos not scored in the second only: video7, video8",
         ),
     ],
 )

@@ -16,9 +16,12 @@ from record_examples import per_query, result
 from xbench.cli.check import command
 from xbench.errors import DataError, RegressionError, UsageError
 from xbench.metrics.counts import Counts
+from xbench.metrics.ties import Ties
 from xbench.reports.gates import parse_limits
 from xbench.reports.per_query import PerQuery
-from xbench.reports.result import Metric, ScorerRecord, Videos
+from xbench.reports.regression import check_against_run
+from xbench.reports.result import DamagedVideo, Metric, ScorerRecord, Videos, scoring_reasons
+from xbench.reports.runs import load_saved
 from xbench.reports.store import save
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -155,6 +158,75 @@ def test_another_fingerprint_is_unusable(files: Files, changes: dict[str, Any]) 
     assert code(files.check(files.saved(COUNTS, **changes))) == 2
 
 
+def without(*ids: str, damaged: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A run of 200 videos in which some are missing and some have no frame."""
+    faults = [DamagedVideo(id=video, wanted=12, got=0, cause="no frame") for video in damaged]
+    videos = Videos(wanted=200, scored=200 - len(ids) - len(damaged), missing=list(ids), damaged=faults)
+    return {"videos": videos, "not_comparable_because": ["videos are missing or unreadable"]}
+
+
+def test_another_gallery_of_the_same_size_is_unusable_by_the_record_alone(files: Files) -> None:
+    base = files.saved(COUNTS, **without("video1", damaged=("video2",)))
+    same = files.saved(COUNTS, **without("video2", damaged=("video1",)))
+    for changes in (without("video1", damaged=("video3",)), without("video1", "video4")):
+        other = files.saved(COUNTS, **changes)
+        other.with_suffix(".npz").unlink()
+        outcome = files.check(other, baseline=str(base))
+        assert code(outcome) == 2
+        assert "videos not scored in the first only: video2" in str(outcome.exception)
+    assert code(files.check(same, baseline=str(base))) == 0
+
+
+def test_a_video_with_some_frames_counts_as_scored(files: Files) -> None:
+    fault = DamagedVideo(id="video1", wanted=12, got=5, cause="cut short")
+    damaged = Videos(wanted=200, scored=200, damaged=[fault])
+    path = files.saved(COUNTS, videos=damaged, not_comparable_because=["1 video is damaged"])
+    assert code(files.check(path)) == 0
+
+
+def test_other_queries_in_the_counts_are_unusable_even_where_the_records_agree(files: Files) -> None:
+    keys = COUNTS.video_keys.copy()
+    keys[0] += 1
+    other = PerQuery(COUNTS.t2v, COUNTS.v2t, COUNTS.caption_to_video, COUNTS.caption_keys, keys)
+    outcome = files.check(files.saved(other))
+    assert code(outcome) == 2
+    assert "their per-query files hold other queries" in str(outcome.exception)
+
+
+def tied(queries: int) -> PerQuery:
+    """The run in which some queries that were ranked first tie with 39 others, both ways."""
+
+    def level(counts: Counts) -> Counts:
+        more = counts.tied.copy()
+        more[((counts.better == 0) & (counts.tied == 0)).nonzero()[0][:queries]] = 39
+        return Counts(counts.better, more, counts.right, counts.nan_rivals, counts.nonfinite)
+
+    return PerQuery(
+        level(COUNTS.t2v), level(COUNTS.v2t), COUNTS.caption_to_video, COUNTS.caption_keys, COUNTS.video_keys
+    )
+
+
+@pytest.mark.parametrize(("policy", "p"), [(Ties.OPTIMISTIC, 1.0), (Ties.PESSIMISTIC, 2 * 0.5**8)])
+def test_the_p_value_ranks_ties_as_the_records_do(files: Files, policy: Ties, p: float) -> None:
+    ways = {"policy": policy, "not_comparable_because": scoring_reasons(policy)}
+    base, path = files.saved(COUNTS, **ways), files.saved(tied(8), **ways)
+    verdict = check_against_run(
+        load_saved(path), load_saved(base), parse_limits(["t2v.R@1=0"]), significance=0.05
+    )
+    assert [gate.p for gate in verdict.gates] == [pytest.approx(p)]
+    assert bool(verdict.failures) == (policy is Ties.PESSIMISTIC)
+
+
+def test_no_test_pairs_queries_that_reference_counts_several_times(files: Files) -> None:
+    ways = {"policy": Ties.REFERENCE, "not_comparable_because": scoring_reasons(Ties.REFERENCE)}
+    base = files.saved(COUNTS, **ways)
+    path = files.saved(demoted(1), **ways)
+    assert code(files.check(path, baseline=str(base))) == 1
+    outcome = files.check(path, "--significance", "0.05", baseline=str(base))
+    assert code(outcome) == 2
+    assert "reference" in str(outcome.exception)
+
+
 def test_a_set_of_ones_own_gates_against_its_own_baseline(files: Files) -> None:
     custom = {"comparable": False, "not_comparable_because": ["limited to 200 videos"]}
     base = files.saved(COUNTS, **custom)
@@ -208,6 +280,28 @@ def test_published_numbers_of_another_model_or_backbone_can_be_named(files: File
         assert code(files.check(path, baseline=unknown)) == 2
     nameless = files.saved(COUNTS, scorer=ScorerRecord(name="mine"))
     assert code(files.check(nameless, baseline="published")) == 2
+
+
+@pytest.mark.parametrize(
+    ("scorer", "reason"),
+    [
+        (
+            ScorerRecord(name="xclip", settings={"backbone": "ViT-B/32", "variant": "seqLSTM"}),
+            "the claim is for seqTransf, the result for seqLSTM",
+        ),
+        (
+            ScorerRecord(name="xclip-zeroshot", settings={"backbone": "ViT-B/32"}),
+            "the claim is fine-tuned, the result zero-shot",
+        ),
+        (ScorerRecord(name="xclip"), "an unknown backbone"),
+    ],
+)
+def test_published_numbers_of_something_else_are_no_baseline(
+    files: Files, scorer: ScorerRecord, reason: str
+) -> None:
+    outcome = files.check(files.saved(COUNTS, scorer=scorer), "--max-drop", "R@1=99", baseline="published")
+    assert code(outcome) == 2
+    assert reason in str(outcome.exception)
 
 
 def test_a_metric_that_no_source_gives_cannot_pass(files: Files) -> None:

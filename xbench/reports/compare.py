@@ -17,7 +17,7 @@ from xbench.metrics.significance import (
     sign_flip,
     wilcoxon,
 )
-from xbench.metrics.ties import Ranked, rank_queries
+from xbench.metrics.ties import Ranked, Ties, rank_queries
 from xbench.reports.result import DIRECTIONS, Direction
 from xbench.reports.runs import Run, aligned, clusters_of, require_same_queries
 
@@ -84,16 +84,19 @@ class Comparison:
         return render_comparison(self)
 
 
-def compare(runs: Sequence[Run], measures: Sequence[Measure] | None = None) -> Comparison:
+def compare(
+    runs: Sequence[Run], measures: Sequence[Measure] | None = None, ties: Ties = Ties.AVERAGE
+) -> Comparison:
     """Compare every run with the first, over the measures of its record or those given.
 
-    Works from the saved counts alone; ties are ranked by `average` whatever the records did. Raises
-    UsageError when the runs scored other queries, DataError for scores that are not finite.
+    Works from the saved counts alone; ties are ranked by `ties` whatever the records did. `reference` is none
+    of them: it counts a query more than once or not at all, so nothing is paired. Raises UsageError when the
+    runs scored other queries, DataError for scores that are not finite.
     """
     first, others = runs[0], runs[1:]
     for other in others:
         require_same_queries(first, other)
-    found = [Versus(other.name, _contrasts(first, other, measures)) for other in others]
+    found = [Versus(other.name, _contrasts(first, other, measures, ties)) for other in others]
     return Comparison(
         baseline=first.name,
         protocol=first.result.protocol.matched or first.result.protocol.requested,
@@ -101,22 +104,24 @@ def compare(runs: Sequence[Run], measures: Sequence[Measure] | None = None) -> C
         videos=first.result.videos.scored,
         clustered=clusters_of(first.per_query, "t2v") is not None,
         versus=_adjusted(found),
-        notes=tuple(_notes(runs)),
+        notes=tuple(_notes(runs, ties)),
     )
 
 
-def _contrasts(first: Run, second: Run, measures: Sequence[Measure] | None) -> tuple[Contrast, ...]:
+def _contrasts(
+    first: Run, second: Run, measures: Sequence[Measure] | None, ties: Ties
+) -> tuple[Contrast, ...]:
     found: list[Contrast] = []
     for side in DIRECTIONS:
         asked = measures or [parse_measure(name) for name in first.result.metrics.get(side, {})]
-        pair = _ranked(first, second, side)
+        pair = _ranked(first, second, side, ties)
         found += _of_direction(side, pair, asked, clusters_of(first.per_query, side))
     return tuple(found)
 
 
-def _ranked(first: Run, second: Run, side: Direction) -> tuple[Ranked, Ranked]:
-    own = rank_queries(getattr(first.per_query, side))
-    return own, rank_queries(aligned(first.per_query, second.per_query, side))
+def _ranked(first: Run, second: Run, side: Direction, ties: Ties) -> tuple[Ranked, Ranked]:
+    own = rank_queries(getattr(first.per_query, side), ties)
+    return own, rank_queries(aligned(first.per_query, second.per_query, side), ties)
 
 
 def _of_direction(
@@ -176,11 +181,12 @@ def _adjusted(found: Sequence[Versus]) -> tuple[Versus, ...]:
     )
 
 
-def _notes(runs: Sequence[Run]) -> list[str]:
+def _notes(runs: Sequence[Run], ties: Ties) -> list[str]:
     notes = [
-        f"{run.name}: its record ranks ties by {run.result.ties.policy.value}; here average is used for all"
+        f"{run.name}: its record ranks ties by {run.result.ties.policy.value}; here {ties.value} is used for"
+        " all"
         for run in runs
-        if run.result.ties.policy.value != "average"
+        if run.result.ties.policy is not ties
     ]
     notes += [
         f"{run.name}: post-processing {run.result.post_processing} looked at the whole test set"

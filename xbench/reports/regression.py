@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from xbench.errors import DataError, UsageError
 from xbench.metrics.parse import parse_measure
 from xbench.metrics.significance import holm
+from xbench.metrics.ties import Ties
 from xbench.reports.compare import compare
+from xbench.reports.difference import reasons_against
 from xbench.reports.gates import Gate, Key, Verdict, judge
 from xbench.reports.published import Entry, entries, find_model, published_model
 from xbench.reports.result import DIRECTIONS, Result
-from xbench.reports.runs import Run, Saved, why_not_the_same, with_counts
+from xbench.reports.runs import Run, Saved, require_same_queries, why_not_the_same, with_counts
 
 
 def check_against_run(
@@ -25,11 +28,18 @@ def check_against_run(
     reasons = why_not_the_same(baseline.result, run.result) + _scored_otherwise(baseline.result, run.result)
     if reasons:
         raise UsageError(f"{run.path} cannot be checked against {baseline.path}: {'; '.join(reasons)}")
+    if _has_counts(run) and _has_counts(baseline):
+        require_same_queries(with_counts(baseline), with_counts(run))
     own, old = _values(run.result), _values(baseline.result)
     gates = [judge(key, old.get(key), own.get(key), limits.get(key, 0.0)) for key in limits or old]
     if not gates:
         raise UsageError(f"{baseline.path} has no metrics to check against")
     if significance is not None:
+        if run.result.ties.policy is Ties.REFERENCE:
+            raise UsageError(
+                "--significance: under --ties reference a query counts more than once or not at all, so no"
+                " test pairs the two; leave --significance out, or score both with --ties average"
+            )
         gates = _forgive_chance(
             gates, _p_values(with_counts(baseline), with_counts(run), gates), significance
         )
@@ -78,13 +88,18 @@ def _claimed(entry: Entry) -> dict[Key, float | None]:
     }
 
 
+def _has_counts(saved: Saved) -> bool:
+    record = saved.result.per_query
+    return record is not None and (saved.path.parent / Path(record.file).name).exists()
+
+
 def _p_values(baseline: Run, run: Run, gates: Sequence[Gate]) -> dict[Key, float]:
     """The p-value of each metric that both runs have, after Holm."""
     known = [(gate.direction, gate.measure) for gate in gates if gate.drop is not None]
     if not known:
         return {}
     measures = list(dict.fromkeys(measure for _, measure in known))
-    (versus,) = compare([baseline, run], measures).versus
+    (versus,) = compare([baseline, run], measures, run.result.ties.policy).versus
     raw = {(each.direction, each.measure): each.p for each in versus.contrasts}
     return dict(zip(known, holm([raw[key] for key in known]), strict=True))
 
@@ -115,28 +130,26 @@ def _values(result: Result) -> dict[Key, float | None]:
 
 
 def _claim(result: Result, choice: str) -> Entry:
-    """The published claim to check against: of the result's protocol, without other post-processing."""
+    """The published claim to check against, of the same thing as the result but for what `choice` names."""
     model, _, backbone = choice.partition("/")
     own = published_model(result.scorer.name, result.scorer.setting("variant"))
     wanted = find_model(model) if model else own
     wanted_backbone = backbone or result.scorer.setting("backbone")
     of_model = [entry for entry in entries(result.benchmark) if entry.claim.model == wanted]
-    found = [
-        entry
-        for entry in of_model
-        if entry.claim.protocol == result.protocol.matched
-        and entry.claim.backbone == wanted_backbone
-        and entry.claim.post_processing == result.post_processing
-    ]
-    if not found:
-        known = sorted({f"{e.claim.model}/{e.claim.backbone} on {e.claim.protocol}" for e in of_model})
-        raise UsageError(
-            f"There are no published numbers of {wanted or result.scorer.name} {wanted_backbone or ''} on"
-            f" {result.protocol.matched}. Choose with --baseline published:MODEL/BACKBONE."
-            + (f" Known: {', '.join(known)}" if known else "")
-        )
-    zero_shot = result.scorer.name.endswith("zeroshot")
-    return min(found, key=lambda entry: (entry.claim.setting == "zero-shot") != zero_shot)
+    against = [(entry, reasons_against(result, entry.claim, wanted_backbone)) for entry in of_model]
+    if found := [entry for entry, reasons in against if not reasons]:
+        return found[0]
+    known = sorted(
+        {
+            f"{entry.claim.model}/{entry.claim.backbone} on {entry.claim.protocol} ({'; '.join(reasons)})"
+            for entry, reasons in against
+        }
+    )
+    raise UsageError(
+        f"There are no published numbers of {wanted or result.scorer.name} {wanted_backbone or ''} on"
+        f" {result.protocol.matched} that are of the same thing as the result. Choose with --baseline"
+        f" published:MODEL/BACKBONE." + (f" Known: {', '.join(known)}" if known else "")
+    )
 
 
 def _protocol(result: Result) -> str:

@@ -120,17 +120,23 @@ def clusters_of(per_query: PerQuery, side: Direction) -> Ints | None:
     return per_query.caption_to_video
 
 
+def unscored(result: Result) -> set[str]:
+    """Return the videos of the split that are not in the gallery: missing, or without a single frame."""
+    videos = result.videos
+    return {*videos.missing, *(damaged.id for damaged in videos.damaged if not damaged.got)}
+
+
 def _text(result: Result) -> str:
     return result.protocol.fingerprint.pairs_ws_normalised_sorted
 
 
 def _missing(first: Result, second: Result) -> list[str]:
     only = [
-        (name, sorted(set(one.videos.missing) - set(other.videos.missing)))
+        (name, sorted(unscored(one) - unscored(other)))
         for name, one, other in (("first", first, second), ("second", second, first))
     ]
     return [
-        f"{len(videos)} videos missing in the {name} only: {', '.join(videos[:_SHOWN])}"
+        f"{len(videos)} videos not scored in the {name} only: {', '.join(videos[:_SHOWN])}"
         + (", ..." if len(videos) > _SHOWN else "")
         for name, videos in only
         if videos
