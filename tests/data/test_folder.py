@@ -1,5 +1,6 @@
 """Which file belongs to a video id, and that indexing a folder is safe."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -141,3 +142,22 @@ def test_resolve_counts_all_ambiguous_ids_and_names_the_first_ten(tmp_path: Path
         resolve(split_of("msrvtt", *ids), folder)
     assert "'v09'" in str(error.value)
     assert "'v10'" not in str(error.value)
+
+
+def test_ids_with_one_file_are_told_by_a_note_in_a_published_protocol(tmp_path: Path) -> None:
+    folder = touch(tmp_path, "a.mp4", "b.mp4")
+    (tmp_path / "c.mp4").symlink_to(tmp_path / "b.mp4")
+    assert resolve(split_of("didemo", "a.mov", "b.mp4"), folder).notes() == ()
+    folder = VideoFolder.index(tmp_path)
+    resolved = resolve(split_of("didemo", "a.mov", "b.mov", "a.avi", "c.mp4", "d.mp4"), folder)
+    assert resolved.shared == (("a.avi", "a.mov"), ("c.mp4", "b.mov"))
+    assert resolved.paths["a.avi"] == resolved.paths["a.mov"]
+    assert resolved.notes() == ("2 of the 4 videos found share a file with another, e.g. a.avi with a.mov",)
+
+
+def test_ids_with_one_file_are_an_error_in_a_users_own_annotations(tmp_path: Path) -> None:
+    folder = touch(tmp_path, "a.mp4", "b.mp4")
+    split = replace(split_of("msrvtt", "a", "b", "a.mp4"), protocol="custom")
+    with pytest.raises(DataError, match=r"videos 'a' and 'a\.mp4' have one file, .*a\.mp4: give each video"):
+        resolve(split, folder)
+    assert not resolve(replace(split_of("msrvtt", "a", "b"), protocol="custom"), folder).shared

@@ -272,6 +272,16 @@ def test_a_whole_published_gallery_is_comparable_and_shows_the_difference(
     assert "Not comparable: the claim is for ViT-B/32" in result.stdout
 
 
+def test_videos_that_share_a_file_are_told_in_the_record(world: World) -> None:
+    somewhere = world.videos / "somewhere"
+    (somewhere / STEMS[1]).unlink()
+    (somewhere / STEMS[1]).symlink_to(somewhere / STEMS[0])
+    result = invoke(world.arguments())
+    assert result.exit_code == 0, result.stderr
+    said = f"1 of the 6 videos found share a file with another, e.g. {STEMS[1]} with {STEMS[0]}"
+    assert any(note.startswith(said) for note in record(world)["protocol"]["notes"])
+
+
 def test_several_runs_may_check_one_output_folder_at_once(tmp_path: Path) -> None:
     from concurrent.futures import ThreadPoolExecutor
 

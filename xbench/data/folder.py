@@ -7,6 +7,7 @@ from pathlib import Path
 
 from xbench.data.split import Split
 from xbench.errors import DataError
+from xbench.registry.datasets import CUSTOM
 
 EXTENSIONS = frozenset(
     {
@@ -36,10 +37,24 @@ EXTENSIONS = frozenset(
 
 @dataclass(frozen=True)
 class Resolved:
-    """Where the videos of a split stand: a file for each id that has one, and the ids without, in order."""
+    """Where the videos of a split stand: a file for each id that has one, and the ids without, in order.
+
+    shared: ids whose file is that of an id before them, which stands beside them: (id, earlier id).
+    """
 
     paths: dict[str, Path]
     missing: tuple[str, ...]
+    shared: tuple[tuple[str, str], ...] = ()
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what a record should say about the files."""
+        if not self.shared:
+            return ()
+        late, early = self.shared[0]
+        return (
+            f"{len(self.shared)} of the {len(self.paths)} videos found share a file with another, e.g. "
+            f"{late} with {early}",
+        )
 
 
 @dataclass(frozen=True)
@@ -95,7 +110,8 @@ class VideoFolder:
 def resolve(split: Split, folder: VideoFolder) -> Resolved:
     """Find the file of every video of a split.
 
-    Ids with more than one candidate are a DataError that names the first ten with their files.
+    Ids with more than one candidate are a DataError that names the first ten with their files. So are two ids
+    with one file in a user's own annotations; a published protocol may name a video twice, by two extensions.
     """
     paths: dict[str, Path] = {}
     missing: list[str] = []
@@ -113,7 +129,22 @@ def resolve(split: Split, folder: VideoFolder) -> Resolved:
     if ambiguous:
         more = f" (first 10 of {len(ambiguous)})" if len(ambiguous) > 10 else ""
         raise DataError(f"In {folder.root}{more}: " + "\n".join(ambiguous[:10]))
-    return Resolved(paths, tuple(missing))
+    shared = _shared(paths)
+    if shared and split.protocol == CUSTOM:
+        late, early = shared[0]
+        more = f" (the first of {len(shared)} such pairs)" if len(shared) > 1 else ""
+        raise DataError(
+            f"videos {early!r} and {late!r} have one file, {paths[late]}{more}: give each video a file "
+            "of its own, or all captions of a video one id."
+        )
+    return Resolved(paths, tuple(missing), shared)
+
+
+def _shared(paths: dict[str, Path]) -> tuple[tuple[str, str], ...]:
+    """The ids whose file, wherever links lead, is that of an id before them: (id, earlier id)."""
+    first: dict[Path, str] = {}
+    owners = [(video, first.setdefault(path.resolve(), video)) for video, path in paths.items()]
+    return tuple((video, owner) for video, owner in owners if owner != video)
 
 
 def _files(root: Path) -> Iterator[Path]:

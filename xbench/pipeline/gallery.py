@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
-from xbench.data.folder import VideoFolder, resolve
+from xbench.data.folder import Resolved, VideoFolder, resolve
 from xbench.data.split import Split
 from xbench.errors import DataError
 from xbench.pipeline.features import VideoJob
@@ -34,17 +34,20 @@ class Fault:
 
 @dataclass(frozen=True)
 class Gallery:
-    """The videos of a split as files. `jobs` are those found; the rest is missing or cannot be opened."""
+    """The videos of a split as files. `jobs` are those found; the rest is missing or cannot be opened.
+
+    notes: sentences for the record.
+    """
 
     jobs: tuple[VideoJob, ...]
     missing: tuple[str, ...]
     unreadable: tuple[Fault, ...]
+    notes: tuple[str, ...] = ()
 
 
-def find_videos(split: Split, folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
+def find_videos(split: Split, folder: Path) -> Resolved:
     """Return the file of each video id, and the ids that have none."""
-    resolved = resolve(split, VideoFolder.index(folder))
-    return dict(resolved.paths), tuple(resolved.missing)
+    return resolve(split, VideoFolder.index(folder))
 
 
 def open_gallery(
@@ -54,7 +57,8 @@ def open_gallery(
 
     is_known tells of a job that its features are cached, so that its file was once decoded whole.
     """
-    paths, missing = find_videos(split, folder)
+    resolved = find_videos(split, folder)
+    paths = resolved.paths
     videos = [video for video in split.videos if video.id in paths]
 
     def look(index: int) -> VideoJob | Fault:
@@ -75,8 +79,9 @@ def open_gallery(
         looked = list(pool.imap(look, range(len(videos)), chunksize=8))
     return Gallery(
         jobs=tuple(job for job in looked if isinstance(job, VideoJob)),
-        missing=missing,
+        missing=resolved.missing,
         unreadable=tuple(fault for fault in looked if isinstance(fault, Fault)),
+        notes=resolved.notes(),
     )
 
 

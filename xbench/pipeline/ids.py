@@ -46,7 +46,7 @@ def rows_of(ids: Sequence[str], wanted: Sequence[str]) -> Ints | None:
     if twice is not None:
         raise DataError(
             f"{counts[twice]} rows have the id {twice!r}, as that many captions have this text, and nothing "
-            "says which row is whose: give each caption the id VIDEO#N, N counting that video's captions from 0."
+            "says which row is whose: give each caption the id VIDEO#N, N counting from 0 in each video."
         )
     rows = {name: row for row, name in enumerate(ids)}
     return np.array([rows[name] for name in wanted], dtype=np.int64)

@@ -58,6 +58,8 @@ class Seen:
     faults: Sequence[Fault] = ()
     facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Video id -> what was seen while it was decoded (`source`, `looks`, `notes`)."""
+    notes: Sequence[str] = ()
+    """Sentences about the files as a whole."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ def _protocol(seen: Seen) -> ProtocolRecord:
         v2t=seen.loaded.v2t,
         fingerprint=Fingerprint(**asdict(seen.loaded.fingerprint())),
         source=seen.loaded.source,
-        notes=list(seen.recognition.notes),
+        notes=[*seen.recognition.notes, *seen.notes],
     )
 
 

@@ -52,7 +52,7 @@ def preflight(request: Request, *, needs_videos: bool) -> None:
     if request.save_similarity is not None:
         require_writable(request.save_similarity.parent, "The similarity matrix")
     if needs_videos:
-        _, missing = find_videos(split, request.videos)
+        missing = find_videos(split, request.videos).missing
         refuse_missing(missing, len(split.videos), request)
 
 
@@ -111,7 +111,7 @@ def _encode_and_rank(
         videos = FeatureTable([features[video.id] for video in scored.videos])
         rows = _score(scorer, store, scored, videos, request=request, clock=clock)
     facts = {video: each.info for video, each in by_id.items()}
-    return Seen(split, recognition, scored, gallery.missing, faults, facts), rows
+    return Seen(split, recognition, scored, gallery.missing, faults, facts, gallery.notes), rows
 
 
 def check(request: Request) -> tuple[Split, Recognition, Gallery]:
