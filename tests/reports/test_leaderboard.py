@@ -15,16 +15,22 @@ from record_examples import per_query, result
 from xbench.cli.leaderboard import command
 from xbench.errors import DataError, UsageError
 from xbench.metrics.counts import Counts
+from xbench.registry.datasets import protocols
 from xbench.reports.board import Board, Row
+from xbench.reports.collect import collect
+from xbench.reports.compare import compare
 from xbench.reports.escape import escape_cell, escape_latex, escape_markdown, escape_terminal
 from xbench.reports.leaderboard import Choice, boards
 from xbench.reports.leaderboard_text import render_boards, render_csv
 from xbench.reports.model_index import model_index
+from xbench.reports.naming import protocol_of
 from xbench.reports.per_query import PerQuery
 from xbench.reports.published import entries
-from xbench.reports.result import Metric, ProtocolRecord, Result, ScorerRecord
-from xbench.reports.runs import Saved, load_saved
+from xbench.reports.regression import check_against_run
+from xbench.reports.result import Metric, ProtocolRecord, Result, ScorerRecord, Videos
+from xbench.reports.runs import Saved, load_saved, with_counts
 from xbench.reports.store import save
+from xbench.reports.text import render
 
 NASTY = ["<script>alert(1)</script>", "=cmd()", "@SUM(A1)", "a|b`c*d_e", "\\input{x}", "+1", "\x1b[2J"]
 
@@ -143,6 +149,77 @@ def test_filters_choose_benchmark_protocol_and_direction() -> None:
         ("lsmdc/test-999", "t2v"),
     }
     assert protocols_of(protocols=["msrvtt/full"]) == {("msrvtt/full", "t2v")}
+
+
+def own(protocol: str = "msrvtt/1ka", matched: str | None = None, ids: str = "0" * 64) -> ProtocolRecord:
+    """Content of the user's own, or what they gave as `custom`."""
+    known = result().protocol
+    fingerprint = known.fingerprint.model_copy(update={"ids": ids})
+    changes = {"requested": protocol, "matched": matched, "fingerprint": fingerprint, "title": "MSR-VTT 1k-A"}
+    return known.model_copy(update=changes)
+
+
+WHY = {"not_comparable_because": ["no known protocol"]}
+
+
+def test_own_content_never_stands_on_the_board_of_the_protocol_that_was_asked_for(tmp_path: Path) -> None:
+    saved = [
+        scored(tmp_path, "whole", 40.0),
+        scored(tmp_path, "edited", 90.0, protocol=own(), **WHY),
+        scored(tmp_path, "mine", 95.0, protocol=own("custom", "msrvtt/1ka"), **WHY),
+    ]
+    found = {board.protocol: board for board in boards(saved, Choice(directions=["t2v"]))}
+    assert [row.model for row in found.pop("msrvtt/1ka").rows] == ["whole"]
+    assert [row.model for _, board in sorted(found.items()) for row in board.rows] == ["mine", "edited"]
+    assert all("(own content " in name for name in found)
+
+
+def test_own_sets_share_a_board_only_if_the_same_was_scored(tmp_path: Path) -> None:
+    partial = Videos(wanted=300, scored=299, missing=["video1"])
+    different = [
+        scored(tmp_path, "a", 40.0, protocol=own("custom"), **WHY),
+        scored(tmp_path, "b", 41.0, protocol=own("custom", ids="1" * 64), **WHY),
+        scored(tmp_path, "c", 42.0, protocol=own("custom"), videos=partial, **WHY),
+    ]
+    again = scored(tmp_path, "d", 43.0, protocol=own("custom"), **WHY)
+    found = boards([*different, again], Choice(directions=["t2v"]))
+    assert sorted([row.model for row in board.rows] for board in found) == [["b"], ["c"], ["d", "a"]]
+
+
+def test_every_report_calls_own_content_by_the_same_name(tmp_path: Path) -> None:
+    saved = measured(tmp_path, protocol=own(), **WHY)
+    name = protocol_of(saved.result)
+    assert name.startswith("msrvtt/1ka (own content ")
+    assert render(saved.result).startswith(f"{name}: ")
+    assert compare([with_counts(saved)] * 2).protocol == name
+    assert check_against_run(saved, saved, {}, None).protocol == name
+    (first, *_) = yaml.safe_load(model_index([saved.result]))["model-index"][0]["results"]
+    assert first["dataset"]["config"] == name
+    assert first["dataset"]["name"].startswith(name)
+
+
+def test_the_model_card_names_the_split_that_was_scored() -> None:
+    def split_of(protocol: ProtocolRecord) -> str | None:
+        card = yaml.safe_load(model_index([result(protocol=protocol, **WHY)]))
+        split: str | None = card["model-index"][0]["results"][0]["dataset"].get("split")
+        return split
+
+    validation = [name for name, each in protocols().items() if each.validation]
+    assert validation
+    assert {split_of(own(name, name)) for name in validation} == {"validation"}
+    assert split_of(own("msrvtt/1ka", "msrvtt/1ka")) == "test"
+    assert split_of(own()) is None
+
+
+def test_a_record_that_is_given_twice_stands_once(tmp_path: Path) -> None:
+    saved = measured(tmp_path / "results")
+    copy = tmp_path / "copy.json"
+    copy.write_bytes(saved.path.read_bytes())
+    link = tmp_path / "link.json"
+    link.symlink_to(saved.path)
+    found, skipped = collect([tmp_path / "results", saved.path, copy, link])
+    assert [each.path for each in found] == [saved.path]
+    assert skipped == [f"{path} is the same record as {saved.path}" for path in (saved.path, copy, link)]
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from xbench.metrics.significance import (
     wilcoxon,
 )
 from xbench.metrics.ties import Ranked, Ties, rank_queries
+from xbench.reports.naming import protocol_of
 from xbench.reports.result import DIRECTIONS, Direction
 from xbench.reports.runs import Run, aligned, clusters_of, require_same_queries
 
@@ -99,7 +100,7 @@ def compare(
     found = [Versus(other.name, _contrasts(first, other, measures, ties)) for other in others]
     return Comparison(
         baseline=first.name,
-        protocol=first.result.protocol.matched or first.result.protocol.requested,
+        protocol=protocol_of(first.result),
         captions=len(first.per_query.t2v),
         videos=first.result.videos.scored,
         clustered=clusters_of(first.per_query, "t2v") is not None,

@@ -7,6 +7,7 @@ from xbench.metrics.bootstrap import Interval
 from xbench.metrics.parse import parse_measure
 from xbench.metrics.ties import Ties
 from xbench.reports.board import Board, Row, Value
+from xbench.reports.naming import protocol_of
 from xbench.reports.places import marked, placed
 from xbench.reports.published import Claim, Entry, entries
 from xbench.reports.result import DIRECTIONS, Direction, Result, scoring_reasons
@@ -30,7 +31,7 @@ class Choice:
     def admits_result(self, result: Result) -> bool:
         """Whether a result is shown."""
         honest = result.comparable or not self.comparable_only
-        return honest and self._admits(result.benchmark, _protocol(result))
+        return honest and self._admits(result.benchmark, protocol_of(result))
 
     def admits_claim(self, claim: Claim) -> bool:
         """Whether a claim is shown."""
@@ -54,7 +55,7 @@ def boards(
         result = saved.result
         for side in choice.directions:
             if side in result.metrics and choice.admits_result(result):
-                key = (result.benchmark, _protocol(result), side, result.post_processing != "none")
+                key = (result.benchmark, protocol_of(result), side, result.post_processing != "none")
                 grouped.setdefault(key, []).append(_measured(saved, side))
     for entry in entries() if include_published else []:
         claim = entry.claim
@@ -63,11 +64,6 @@ def boards(
                 key = (claim.benchmark, claim.protocol, side, claim.post_processing != "none")
                 grouped.setdefault(key, []).append(_claimed(entry, side))
     return [_board(key, rows) for key, rows in sorted(grouped.items())]
-
-
-def _protocol(result: Result) -> str:
-    name = result.protocol.matched or result.protocol.requested
-    return f"{name}, miniature" if result.miniature else name
 
 
 def _measured(saved: Saved, side: Direction) -> Row:

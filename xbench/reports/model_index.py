@@ -7,8 +7,9 @@ from typing import Any
 import yaml
 
 from xbench.metrics.parse import parse_measure
+from xbench.registry.datasets import protocols
+from xbench.reports.naming import is_own, protocol_of
 from xbench.reports.result import DIRECTIONS, Direction, Metric, Result
-from xbench.reports.runs import protocol_of
 from xbench.reports.text import model_name
 
 _TASKS = {
@@ -32,7 +33,7 @@ def model_index(results: Sequence[Result], directions: Sequence[Direction] = DIR
 
 
 def _entry(result: Result, side: Direction) -> dict[str, Any]:
-    title = result.protocol.title or protocol_of(result)
+    title = protocol_of(result) if is_own(result) else result.protocol.title or protocol_of(result)
     doubts = "" if result.comparable else f" (NOT COMPARABLE: {'; '.join(result.not_comparable_because)})"
     return {
         "task": dict(_TASKS[side]),  # a copy, or YAML makes it an anchor
@@ -40,10 +41,16 @@ def _entry(result: Result, side: Direction) -> dict[str, Any]:
             "name": f"{title}{doubts}",
             "type": result.benchmark,
             "config": protocol_of(result),
-            "split": "test",
+            **_split(result),
         },
         "metrics": [_metric(name, metric) for name, metric in result.metrics[side].items()],
     }
+
+
+def _split(result: Result) -> dict[str, str]:
+    """The split that the protocol is; of own content nobody knows."""
+    known = None if is_own(result) else protocols().get(result.protocol.matched or "")
+    return {} if known is None else {"split": "validation" if known.validation else "test"}
 
 
 def _metric(name: str, metric: Metric) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from xbench.metrics.ties import Ties
 from xbench.reports.compare import compare
 from xbench.reports.difference import reasons_against
 from xbench.reports.gates import Gate, Key, Verdict, judge
+from xbench.reports.naming import protocol_of
 from xbench.reports.published import Entry, entries, find_model, published_model
 from xbench.reports.result import DIRECTIONS, Result
 from xbench.reports.runs import Run, Saved, require_same_queries, why_not_the_same, with_counts
@@ -45,7 +46,7 @@ def check_against_run(
         )
     same = run.path.resolve() == baseline.path.resolve()
     notes = ("the result is its own baseline, so this check cannot fail",) if same else ()
-    return Verdict(_protocol(run.result), run.name, baseline.name, tuple(gates), significance, notes)
+    return Verdict(protocol_of(run.result), run.name, baseline.name, tuple(gates), significance, notes)
 
 
 def check_against_published(
@@ -75,7 +76,7 @@ def check_against_published(
     if claim.protocol_basis == "assumed":
         notes.append(f"protocol {claim.protocol} is assumed: the source does not say it")
     baseline = f"{claim.model} {claim.backbone}, published"
-    return Verdict(_protocol(result), name, baseline, tuple(gates), None, tuple(notes))
+    return Verdict(protocol_of(result), name, baseline, tuple(gates), None, tuple(notes))
 
 
 def _claimed(entry: Entry) -> dict[Key, float | None]:
@@ -150,7 +151,3 @@ def _claim(result: Result, choice: str) -> Entry:
         f" {result.protocol.matched} that are of the same thing as the result. Choose with --baseline"
         f" published:MODEL/BACKBONE." + (f" Known: {', '.join(known)}" if known else "")
     )
-
-
-def _protocol(result: Result) -> str:
-    return result.protocol.matched or result.protocol.requested

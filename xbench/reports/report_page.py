@@ -15,10 +15,11 @@ from xbench.reports.findings import (
     shown_queries,
 )
 from xbench.reports.html import page, tag
+from xbench.reports.naming import protocol_of
 from xbench.reports.report_matrix import matrix_sections
 from xbench.reports.report_queries import query_sections
 from xbench.reports.result import DIRECTIONS, Metric, Result
-from xbench.reports.runs import Run, board_name, clusters_of
+from xbench.reports.runs import Run, clusters_of
 from xbench.reports.text import NOT_COMPARABLE, model_name, tie_lines
 
 MAX_BYTES = 5_000_000
@@ -37,7 +38,7 @@ def render_report(run: Run, material: Material) -> str:
         video for query in [*worst, *random] for video in (query.video, *dict(query.wrong))
     )
     thumbnails = _fitting(material.thumbnails, wanted)
-    title = f"{board_name(run.result)}: {model_name(run.result)}"
+    title = f"{protocol_of(run.result)}: {model_name(run.result)}"
     body = [
         tag("h1", escape(title)),
         *_head(run),

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from xbench.errors import UsageError
 from xbench.metrics.arrays import Ints
 from xbench.metrics.counts import Counts
+from xbench.reports.naming import unscored
 from xbench.reports.per_query import PerQuery
 from xbench.reports.result import Direction, Result
 from xbench.reports.store import load, load_per_query
@@ -72,7 +73,7 @@ def why_not_the_same(first: Result, second: Result) -> list[str]:
     reasons = []
     for name, one, other in (
         ("benchmark", first.benchmark, second.benchmark),
-        ("protocol", protocol_of(first), protocol_of(second)),
+        ("protocol", _content(first), _content(second)),
         ("captions", first.protocol.fingerprint.captions, second.protocol.fingerprint.captions),
         ("videos", first.protocol.fingerprint.videos, second.protocol.fingerprint.videos),
         ("v2t rule", first.protocol.v2t, second.protocol.v2t),
@@ -88,16 +89,6 @@ def why_not_the_same(first: Result, second: Result) -> list[str]:
     if not reasons and first.videos.scored != second.videos.scored:
         reasons.append(f"videos scored: {first.videos.scored} and {second.videos.scored}")
     return reasons
-
-
-def protocol_of(result: Result) -> str:
-    """Return the protocol whose content was scored, or else the one that was asked for."""
-    return result.protocol.matched or f"{result.protocol.requested} (own content)"
-
-
-def board_name(result: Result) -> str:
-    """Return what a page calls the protocol; the miniature of one is never called by its name alone."""
-    return f"{result.protocol.requested}, miniature" if result.miniature else protocol_of(result)
 
 
 def aligned(first: PerQuery, second: PerQuery, side: Direction) -> Counts:
@@ -120,10 +111,9 @@ def clusters_of(per_query: PerQuery, side: Direction) -> Ints | None:
     return per_query.caption_to_video
 
 
-def unscored(result: Result) -> set[str]:
-    """Return the videos of the split that are not in the gallery: missing, or without a single frame."""
-    videos = result.videos
-    return {*videos.missing, *(damaged.id for damaged in videos.damaged if not damaged.got)}
+def _content(result: Result) -> str:
+    """The protocol without the hash of own content: the fingerprints say which part of it differs."""
+    return result.protocol.matched or f"{result.protocol.requested} (own content)"
 
 
 def _text(result: Result) -> str:

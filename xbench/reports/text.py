@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from tabulate import tabulate
 
 from xbench.metrics.parse import parse_measure
+from xbench.reports.naming import protocol_of
 from xbench.reports.result import DIRECTIONS, Direction, Result
 
 WIDTH = 100
@@ -112,8 +113,8 @@ def tie_lines(result: Result) -> list[str]:
 
 
 def _protocol(result: Result) -> str:
-    matched, requested = result.protocol.matched, result.protocol.requested
-    return requested if matched in (None, requested) else f"{matched} (asked for {requested})"
+    name, requested = protocol_of(result), result.protocol.requested
+    return f"{name} (asked for {requested})" if requested not in name else name
 
 
 def _sizes(result: Result) -> str:
