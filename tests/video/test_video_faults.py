@@ -16,7 +16,7 @@ from made_clips import make, number_of, picture
 from PIL import Image
 
 from xbench.errors import DataError
-from xbench.video.choice import MAY_DIFFER, NO_FRAME, UNDER_ONE_FPS
+from xbench.video.choice import MAY_DIFFER, NO_FRAME, UNDER_ONE_FPS, choose
 from xbench.video.decode import DamagedVideo, UnreadableVideo, probe, read_clip
 from xbench.video.sampling import Sampling
 
@@ -264,3 +264,28 @@ def test_any_broken_file_gives_frames_or_a_data_error(
         return
     assert clip.frames.shape == (len(clip.source), 3, 32, 32)
     assert 0 < len(clip.source) <= 4
+
+
+@pytest.mark.parametrize(("name", "flags", "size"), [("a.ts", "0", 188), ("a.m2ts", "1", 192)])
+def test_a_transport_stream_that_ends_within_a_packet_is_cut_short(
+    tmp_path: Path, name: str, flags: str, size: int
+) -> None:
+    path = tmp_path / name
+    with av.open(str(path), "w", format="mpegts", options={"mpegts_m2ts_mode": flags}) as container:
+        stream = container.add_stream("mpeg2video", rate=5)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for shade in range(20):
+            picture = np.full((48, 64, 3), 12 * shade, dtype=np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture)))
+        container.mux(stream.encode())
+    data = path.read_bytes()
+    assert len(data) % size == 0
+
+    def fault() -> str | None:
+        return choose(path, None, Sampling(4)).fault
+
+    assert fault() is None
+    path.write_bytes(data + bytes(20))
+    assert fault() is None  # what follows is no packet
+    path.write_bytes(data[: len(data) * 2 // 3 // size * size + 50])
+    assert "ends within a transport packet" in str(fault())

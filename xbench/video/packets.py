@@ -11,6 +11,7 @@ from av.video.stream import VideoStream
 
 _ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _EBML_SEGMENT = bytes.fromhex("18538067")
+_TRANSPORT_SYNC = 0x47
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,8 @@ def _cut_short(path: Path, container: InputContainer, stream: VideoStream, packe
     promised = _promised_size(path)
     if promised is not None and promised > path.stat().st_size:
         return f"it is cut short: {path.stat().st_size} of {promised} bytes"
+    if container.format.name == "mpegts" and _ends_within_a_transport_packet(path):
+        return "it is cut short: it ends within a transport packet"
     listed = len(stream.index_entries) if container.format.name.startswith("mov") else 0
     return f"it is cut short: {packets} of {listed} frames" if listed > packets else None
 
@@ -82,6 +85,22 @@ def _promised_size(path: Path) -> int | None:
         return _matroska_size(head)
     at = head.find(_ASF_FILE_PROPERTIES)
     return int.from_bytes(head[at + 40 : at + 48], "little") if at >= 0 else None
+
+
+def _ends_within_a_transport_packet(path: Path) -> bool:
+    """Whether bytes that begin as a packet of the stream, but are no whole one, end the file.
+
+    Packets have 188 bytes from the sync byte on; in .m2ts four more precede them (ISO/IEC 13818-1, 2.4.3.2).
+    """
+    with path.open("rb") as file:
+        head = file.read(1024)
+        sizes = ((188, 0), (192, 4))
+        found = next((each for each in sizes if set(head[each[1] :: each[0]]) == {_TRANSPORT_SYNC}), None)
+        if found is None:
+            return False
+        size, sync = found
+        file.seek(path.stat().st_size // size * size)
+        return file.read(size)[sync : sync + 1] == bytes([_TRANSPORT_SYNC])
 
 
 def _matroska_size(head: bytes) -> int | None:
