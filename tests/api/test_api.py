@@ -12,7 +12,7 @@ from click.testing import CliRunner
 import xbench
 from tests.pipeline.conftest import STEMS, World, small_checkpoint, world
 from xbench.cli import main
-from xbench.errors import DataError, UsageError
+from xbench.errors import DataError, ModelError, UsageError
 from xbench.scorers.base import VideoInput
 
 __all__ = ["small_checkpoint", "world"]  # fixtures
@@ -173,3 +173,11 @@ def test_scores_are_taken_as_lists_and_with_gradients_but_not_of_other_kinds() -
     ):
         with pytest.raises(DataError, match="two-dimensional and of real numbers"):
             xbench.evaluate(wrong, caption_to_video=[0, 1])
+
+
+def test_an_object_that_is_no_scorer_is_told_what_it_lacks(world: World) -> None:
+    class Half:
+        name = "half"
+
+    with pytest.raises(ModelError, match="similarity"):
+        xbench.run(Half(), "didemo", **options(world))  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ from xbench.pipeline.sources import find_sources, miniature_sources, with_miniat
 from xbench.registry.cache import cache_dir as default_cache_dir
 from xbench.registry.datasets import Protocol
 from xbench.scorers.base import Scorer
-from xbench.scorers.catalog import ModelRequest, build, resolve
+from xbench.scorers.catalog import ModelRequest, build, require_scorer, resolve
 
 TiesName = Literal["average", "optimistic", "pessimistic", "reference"]
 """How equal scores are ranked; see `xbench.metrics.ties.Ties`."""
@@ -105,6 +105,7 @@ def run(
     )
     if not isinstance(model, str):
         _refuse_model_options(passed)
+        require_scorer(model, type(model).__name__)
         return Result(*_run(model, request)[-1])
     wanted = _model_request(options, chosen)
     scorer = build(wanted)

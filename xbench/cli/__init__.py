@@ -1,13 +1,18 @@
 """The command line: one file per command, imported only when that command is called."""
 
 import importlib
+import os
 import sys
+import traceback
 from typing import Any
 
 import click
 
 from xbench.errors import UsageError, XbenchError, did_you_mean
 from xbench.version import __version__
+
+UNEXPECTED = 70
+"""Exit code of a fault in xbench itself (EX_SOFTWARE); 1 means that a regression was found."""
 
 COMMANDS = {
     "run": "xbench.cli.run",
@@ -79,6 +84,15 @@ class _Root(_LazyGroup):
         except (KeyboardInterrupt, click.Abort):
             click.echo("Stopped. Unless --no-cache was given, the same command goes on from here.", err=True)
             sys.exit(130)
+        except BrokenPipeError:  # the reader of a pipe, e.g. `head`, has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(141)
+        except Exception:
+            traceback.print_exc()
+            click.echo(
+                "This is a fault of xbench: please report it with the lines above.", err=True
+            )
+            sys.exit(UNEXPECTED)
 
 
 @click.group(cls=_Root, context_settings={"help_option_names": ["-h", "--help"]})

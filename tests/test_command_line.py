@@ -1,0 +1,31 @@
+"""The root of the command line: what is not the user's fault is never taken for a regression."""
+
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+import xbench.cli
+from xbench.cli import main
+
+
+def test_a_fault_of_xbench_has_an_exit_code_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(xbench.cli.importlib, "import_module", broken)
+    result = CliRunner().invoke(main, ["diff", "x.json"])
+    assert result.exit_code == xbench.cli.UNEXPECTED
+    assert "ZeroDivisionError" in result.stderr
+    assert "report it" in result.stderr
+
+
+def test_a_reader_that_leaves_early_gets_no_traceback() -> None:
+    command = [sys.executable, "-m", "xbench", "datasets", "list"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert b"Traceback" not in process.stderr.read()
+    process.wait()
