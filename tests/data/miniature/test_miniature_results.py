@@ -48,7 +48,7 @@ def test_a_fresh_run_is_within_one_query_of_the_record(benchmark, cache, scorer)
         cache=cache,
         miniature=True,
     )
-    fresh, _ = run(scorer, request)
+    [(fresh, _)] = run(scorer, request)
     record = recorded(benchmark)
     assert fresh.protocol.fingerprint.pairs == record["protocol"]["fingerprint"]["pairs"]
     assert not fresh.comparable
