@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from xbench.data.miniature import MANNERS, prepare
 from xbench.data.miniature.benchmarks import clips
 from xbench.data.split import Split
+from xbench.pipeline.preflight import load
 from xbench.pipeline.request import Request
-from xbench.pipeline.run import load, run
+from xbench.pipeline.run import run
 from xbench.scorers.clip.bpe import ClipTokenizer
 from xbench.scorers.xclip.load import load_xclip
 

@@ -8,8 +8,9 @@ import click
 from xbench.cli.jobs import Job
 from xbench.cli.show import save_outcome, show_differences, show_json, show_tables
 from xbench.pipeline.precomputed import match_features
+from xbench.pipeline.preflight import check, load, preflight
 from xbench.pipeline.request import require_writable
-from xbench.pipeline.run import check, checkpoint_record, load, preflight, run
+from xbench.pipeline.run import checkpoint_record, run
 from xbench.scorers.catalog import Model, ModelRequest, build, check_request
 from xbench.scorers.features import PrecomputedFeatures
 

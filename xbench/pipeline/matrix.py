@@ -9,9 +9,9 @@ from xbench.errors import DataError
 from xbench.metrics.dsl import dsl_counts
 from xbench.metrics.ranking import t2v_counts, v2t_counts
 from xbench.pipeline.matrix_file import MatrixFile, read_matrix
+from xbench.pipeline.preflight import load
 from xbench.pipeline.record import Clock, Outcome, Rows, Scoring, Seen, make_records
 from xbench.pipeline.request import Request
-from xbench.pipeline.run import load
 from xbench.reports.result import Checkpoint, ScorerRecord
 from xbench.scorers.weights import file_sha256
 

@@ -8,8 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from xbench.data.loading import load_split
-from xbench.data.protocol import Recognition, recognise
+from xbench.data.protocol import Recognition
 from xbench.data.split import Split
 from xbench.engine.encoding import Encoded
 from xbench.engine.similarity import Queries, distinct
@@ -18,42 +17,17 @@ from xbench.engine.table import FeatureTable
 from xbench.errors import DataError, ModelError
 from xbench.metrics.dsl import require_one_to_one
 from xbench.pipeline.features import encode_texts, encode_videos, is_stored
-from xbench.pipeline.gallery import Fault, Gallery, find_videos, open_gallery, refuse_faulty, refuse_missing
+from xbench.pipeline.gallery import Fault, Gallery, open_gallery, refuse_faulty, refuse_missing
 from xbench.pipeline.precomputed import match_features, rank_features
+from xbench.pipeline.preflight import load
 from xbench.pipeline.ranking import rank_both_ways
 from xbench.pipeline.record import Clock, Outcome, Rows, Scoring, Seen, make_records
-from xbench.pipeline.request import Request, require_writable
+from xbench.pipeline.request import Request
 from xbench.progress import stage
 from xbench.reports.result import Checkpoint, ScorerRecord
 from xbench.scorers.base import PairScorer, Scorer, VideoInput
 from xbench.scorers.features import PrecomputedFeatures
 from xbench.scorers.weights import file_sha256
-
-
-def load(request: Request) -> tuple[Split, Recognition]:
-    """Read the annotations and tell which protocol they are."""
-    split = load_split(request.benchmark, request.annotations, request.protocol)
-    if request.limit is not None:
-        split = split.limit(request.limit)
-    if request.miniature and split.cut_from is None:  # of no published protocol, and said to be so elsewhere
-        return split, Recognition(protocol=None, notes=(), reasons=())
-    return split, recognise(split)
-
-
-def preflight(request: Request, *, needs_videos: bool) -> None:
-    """Find out in seconds what would stop a run later: reads the annotations, finds the files, opens none.
-
-    Raises DataError when videos are missing or the similarity could not be saved, UsageError when the
-    post-processing makes no sense for the protocol.
-    """
-    split, _ = load(request)
-    if request.post == "dsl":
-        require_one_to_one(split.caption_to_video, len(split.videos))
-    if request.save_similarity is not None:
-        require_writable(request.save_similarity.parent, "The similarity matrix")
-    if needs_videos:
-        missing = find_videos(split, request.videos).missing
-        refuse_missing(missing, len(split.videos), request)
 
 
 def run(
@@ -112,19 +86,6 @@ def _encode_and_rank(
         rows = _score(scorer, store, scored, videos, request=request, clock=clock)
     facts = {video: each.info for video, each in by_id.items()}
     return Seen(split, recognition, scored, gallery.missing, faults, facts, gallery.notes), rows
-
-
-def check(request: Request) -> tuple[Split, Recognition, Gallery]:
-    """Do what `run` does before it encodes: read the annotations, find and open every video file.
-
-    Raises DataError as `run` does.
-    """
-    split, recognition = load(request)
-    with stage(f"{request.benchmark}: opening videos", len(split.videos), "videos") as advance:
-        gallery = open_gallery(split, request.videos, lambda job: False, advance)
-    refuse_missing(gallery.missing, len(split.videos), request)
-    refuse_faulty(gallery.unreadable, len(split.videos), request)
-    return split, recognition, gallery
 
 
 @contextmanager
