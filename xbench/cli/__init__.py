@@ -89,9 +89,7 @@ class _Root(_LazyGroup):
             sys.exit(141)
         except Exception:
             traceback.print_exc()
-            click.echo(
-                "This is a fault of xbench: please report it with the lines above.", err=True
-            )
+            click.echo("This is a fault of xbench: please report it with the lines above.", err=True)
             sys.exit(UNEXPECTED)
 
 
