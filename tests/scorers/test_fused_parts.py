@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from xbench.scorers.xclip.fused.kept import Kept
 from xbench.scorers.xclip.fused.parts import parts_of
-from xbench.scorers.xclip.fused.tuning import FINE, NoKernelError, Tile, fastest
+from xbench.scorers.xclip.fused.tuning import FINE, NoKernelError, Tile, fastest, refuse_old
 
 
 @settings(deadline=None)
@@ -49,6 +49,13 @@ def test_no_tile_that_works_is_an_error_that_says_why(tmp_path):
 
     with pytest.raises(NoKernelError, match="ValueError: out of resource: shared memory"):
         fastest("a GPU", FINE, fails, tmp_path)
+
+
+def test_gpus_before_ampere_are_refused_by_name():
+    refuse_old((8, 0), "A100")
+    refuse_old((12, 0), "RTX 5090")
+    with pytest.raises(NoKernelError, match="Tesla T4 is too old"):
+        refuse_old((7, 5), "Tesla T4")
 
 
 def test_what_was_made_of_tensors_is_kept_until_they_change():

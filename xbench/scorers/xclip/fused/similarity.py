@@ -13,7 +13,7 @@ from xbench.scorers.xclip.fused.calls import add_grain, fine
 from xbench.scorers.xclip.fused.kept import Kept
 from xbench.scorers.xclip.fused.parts import PRODUCTS, mixing, padded_length, parts_of
 from xbench.scorers.xclip.fused.prepare import Texts, Videos, prepare_texts, prepare_videos
-from xbench.scorers.xclip.fused.tuning import FINE, NoKernelError, Tile, fastest, seconds
+from xbench.scorers.xclip.fused.tuning import FINE, NoKernelError, Tile, fastest, refuse_old, seconds
 from xbench.scorers.xclip.precision import Precision
 from xbench.version import __version__
 
@@ -30,11 +30,14 @@ class Fused:
     """The similarity by Triton's kernels: on a CUDA device, or on the CPU by Triton's interpreter."""
 
     def __init__(self, aosm: Aosm, precision: Precision) -> None:
-        """aosm: on the device that computes. Raises NoKernelError for sizes that the kernels do not take."""
+        """aosm: on the device that computes. Raises NoKernelError for sizes and GPUs that do not suit."""
         matrices = aosm.word_mat_weight, aosm.frame_mat_weight, aosm.local_mat_weight
         self._sizes = _checked(*(len(matrix) for matrix in matrices))
         self._aosm, self._products = aosm, PRODUCTS[precision]
         self._device = aosm.local_mat_weight.device
+        if self._device.type == "cuda":
+            name = torch.cuda.get_device_name(self._device)
+            refuse_old(torch.cuda.get_device_capability(self._device), name)
         self._scale = float(aosm.logit_scale.exp()) / 4
         self._matrices: dict[tuple[str, int], tuple[torch.Tensor, torch.Tensor]] = {}
         self._one = mixing([torch.ones(1, 1, device=self._device)], 1, padded_length(1), self._products)[0]

@@ -42,8 +42,18 @@ GRAIN = Tile(128, 64, 64, 8, 2)
 """For the other grains, a tenth of the work."""
 
 
+_SINCE = (8, 0)
+"""Ampere's compute capability. For earlier GPUs Triton compiles for minutes, without their tensor cores."""
+
+
 class NoKernelError(Exception):
-    """No tile works on this GPU; says why."""
+    """No kernel works on this GPU; says why."""
+
+
+def refuse_old(capability: tuple[int, int], name: str) -> None:
+    """Raise NoKernelError for a GPU whose compute capability is too low."""
+    if capability < _SINCE:
+        raise NoKernelError(f"{name} is too old for them, which are for Ampere and later")
 
 
 def fastest(
