@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from xclip_fused import assert_same, block_of, fused, model, on_device
+from xclip_fused import DEVICE, assert_same, block_of, fused, model, on_device
 
 from xbench.scorers.xclip.aosm import Aosm
+from xbench.scorers.xclip.dispatch import TOLERANCE, FusedOrTiles, Tiles
 from xbench.scorers.xclip.fused import similarity
 from xbench.scorers.xclip.fused.prepare import prepare_videos
 from xbench.scorers.xclip.fused.similarity import Fused
@@ -81,6 +82,16 @@ def test_a_record_says_what_computed():
     assert scorer.settings["similarity"].startswith("fused, bf16, triton 3.")
     scorer(*block_of(3, 5, 2, 4, 16))
     assert scorer.settings["similarity_tile"] in [str(tile) for tile in FINE]
+
+
+@pytest.mark.parametrize("precision", TOLERANCE)
+def test_right_kernels_are_taken_for_right_in_every_precision(precision, capsys):
+    aosm = on_device(model(64, 12, 20))
+    tolerance = TOLERANCE[precision] * float(aosm.logit_scale.exp())
+    either = FusedOrTiles(lambda: Fused(aosm, precision), Tiles(aosm, DEVICE, "fp32"), tolerance)
+    assert either(*block_of(17, 12, 18, 20, 64)).isfinite().all()
+    assert either.settings["similarity"].startswith("fused")
+    assert "not used" not in capsys.readouterr().err
 
 
 LARGEST_SHARED = {80: 163 << 10, 90: 227 << 10}

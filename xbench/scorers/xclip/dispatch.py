@@ -14,8 +14,8 @@ from xbench.scorers.xclip.precision import Precision, arithmetic
 
 _PROVEN = 16
 """Texts and videos with which kernels are compared with tiles."""
-_TOLERANCE: dict[Precision, float] = {"fp32": 2e-5, "fp16": 2e-5, "tf32": 5e-3, "bf16": 5e-2}
-"""Of similarities, between -1 and 1: several times what rounding does."""
+TOLERANCE: dict[Precision, float] = {"fp32": 2e-5, "fp16": 2e-5, "tf32": 5e-3, "bf16": 5e-2}
+"""By how much similarities, between -1 and 1, may differ from tiles': several times what rounding does."""
 
 
 class Similarity(Protocol):
@@ -113,4 +113,4 @@ def similarity_on(device: torch.device, aosm: Aosm, precision: Precision) -> Sim
 
         return Fused(aosm, precision)
 
-    return FusedOrTiles(fused, plain, _TOLERANCE[precision] * float(aosm.logit_scale.exp()))
+    return FusedOrTiles(fused, plain, TOLERANCE[precision] * float(aosm.logit_scale.exp()))
