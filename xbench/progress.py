@@ -1,8 +1,9 @@
-"""Progress on stderr: bars on a terminal, one line per stage elsewhere."""
+"""Progress on stderr: bars on a terminal and in a notebook, one line per stage elsewhere."""
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from tqdm import tqdm
 
@@ -10,16 +11,28 @@ from tqdm import tqdm
 @contextmanager
 def stage(title: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
     """Show a stage of `total` units and yield the function that is told how many more are done."""
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() and not _in_notebook():
         print(f"{title} ({total} {unit})", file=sys.stderr, flush=True)
         yield lambda count: None
         return
-    with tqdm(total=total, desc=title, unit=f" {unit}", file=sys.stderr, dynamic_ncols=True) as bar:
+    with _bar(total=total, desc=title, unit=f" {unit}", file=sys.stderr, dynamic_ncols=True) as bar:
 
         def advance(count: int) -> None:
             bar.update(count)
 
         yield advance
+
+
+def _bar(**options: Any) -> Any:
+    if _in_notebook():
+        from tqdm.auto import tqdm as notebook_bar
+
+        return notebook_bar(**options)
+    return tqdm(**options)
+
+
+def _in_notebook() -> bool:
+    return "ipykernel" in sys.modules
 
 
 def say(message: str) -> None:
