@@ -1,6 +1,6 @@
 """Trains the checkpoint and vocabulary of the miniature, and measures them: python tools/train_miniature.py
 
-About 25 minutes on two CPU cores. Seeded: on one machine with the same versions the same weights come out.
+About 20 minutes on two CPU cores. Seeded: on one machine with the same versions the same weights come out.
 The results go where xbench ships them from, unless --output says otherwise.
 """
 
