@@ -105,3 +105,10 @@ def test_the_difference_from_a_paper_says_that_it_is_the_miniature(benchmark):
     outcome = CliRunner().invoke(main, ["diff", str(path)])
     assert outcome.exit_code == 0, outcome.output
     assert "the result for its miniature" in " ".join(outcome.stdout.split())
+
+
+def test_a_limited_miniature_says_that_it_is_limited(cache, tmp_path):
+    arguments = ["run", "--dataset", "lsmdc", "--miniature", "--limit", "8", "--cache-dir", str(cache)]
+    outcome = CliRunner().invoke(main, [*arguments, "--output", str(tmp_path)])
+    assert outcome.exit_code == 0, outcome.output
+    assert "first 8 of 120" in " ".join(outcome.stdout.split())
