@@ -1,0 +1,1 @@
+"""The flow of a run; the only place that knows every stage."""

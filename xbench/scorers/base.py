@@ -17,6 +17,10 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 
+ENCODER_RULES = 1
+"""Part of the identity of every scorer that comes with xbench. Raised whenever their code gives other
+features for the same weights: cached ones of the old rules are then not used."""
+
 Features = dict[str, torch.Tensor]
 """Named tensors with a common first dimension, so that they can be sliced, cached and streamed.
 

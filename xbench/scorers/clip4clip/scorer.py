@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from xbench.scorers.base import Features, VideoInput
+from xbench.scorers.base import ENCODER_RULES, Features, VideoInput
 from xbench.scorers.batches import Batches
 from xbench.scorers.clip.bpe import ClipTokenizer
 from xbench.scorers.clip.inputs import check_vocabulary, checked_mask
@@ -78,6 +78,7 @@ class Clip4Clip:
             return None
         return {
             "scorer": self.name,
+            "encoder": ENCODER_RULES,
             "weights": self._sha256,
             "vocabulary": self._tokenizer.sha256,
             "variant": self.sizes.variant,

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from xbench.errors import ModelError
-from xbench.scorers.base import Features, VideoInput
+from xbench.scorers.base import ENCODER_RULES, Features, VideoInput
 from xbench.scorers.batches import Batches
 from xbench.scorers.hf.inputs import FrameInput, TextInput
 from xbench.scorers.hf.load import Parts
@@ -69,6 +69,7 @@ class HuggingFace:
             return None
         return {
             "scorer": "hf",
+            "encoder": ENCODER_RULES,
             "source": self._parts.version,
             "frames": self._frames,
             "tokens": self._text_input.length,

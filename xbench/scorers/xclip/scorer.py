@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from xbench.scorers.base import Features, VideoInput
+from xbench.scorers.base import ENCODER_RULES, Features, VideoInput
 from xbench.scorers.batches import Batches
 from xbench.scorers.clip.bpe import ClipTokenizer
 from xbench.scorers.clip.inputs import check_vocabulary, checked_mask
@@ -21,8 +21,6 @@ from xbench.scorers.xclip.sizes import infer_sizes
 if TYPE_CHECKING:
     from xbench.scorers.xclip.model import XClipModel
 
-ENCODER_RULES = 1
-"""Raised whenever the same weights give other features: cached ones of the old rules are then not used."""
 _BLOCK = {"cpu": (512, 256), "cuda": (512, 512)}
 """Texts many, so that what a block costs per video is spread thin; videos many, so that those with equally
 much padding fill tiles, see `tiles`, and a GPU has work for all of its cores."""
