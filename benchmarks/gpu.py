@@ -21,7 +21,7 @@ from tabulate import tabulate
 from benchmarks.gpu_encoding import BACKBONES, encoding
 from benchmarks.gpu_scoring import SIZES, rivals, scoring
 from benchmarks.gpu_timing import product_rates
-from xbench.scorers.xclip.precision import Precision
+from xbench.scorers.precision import Precision
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "tf32", "bf16")
 """Those in which scoring differs: fp16 scores as fp32 does."""

@@ -10,8 +10,8 @@ import torch
 from benchmarks.gpu_timing import Rates, seconds
 from xbench.scorers.clip.bpe import ClipTokenizer
 from xbench.scorers.clip.sizes import ClipSizes
+from xbench.scorers.precision import Precision
 from xbench.scorers.xclip.initial import initial_state, random_clip
-from xbench.scorers.xclip.precision import Precision
 from xbench.scorers.xclip.scorer import XClip
 
 FRAMES = 12

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import torch
 
-from xbench.scorers.xclip.precision import Precision, arithmetic
+from xbench.scorers.precision import Precision, arithmetic
 
 Rates = dict[str, float]
 """TFLOP/s of one large product, by precision."""

@@ -5,8 +5,8 @@ import torch
 from xclip_small import SIDE, state, tokenizer
 
 from xbench.errors import UsageError
+from xbench.scorers.precision import arithmetic, check_precision
 from xbench.scorers.xclip import XClip
-from xbench.scorers.xclip.precision import arithmetic, check_precision
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
@@ -47,6 +47,22 @@ def test_tf32_is_on_for_that_precision_only_and_then_as_it_was(precision):
     assert inside
     assert all(switch in wanted for switch in inside)
     assert _switches() == before
+
+
+@pytest.mark.skipif(
+    not hasattr(torch.backends.mkldnn, "matmul"), reason="before torch 2.9, one switch for all"
+)
+@pytest.mark.parametrize("precision", ["fp32", "tf32", "fp16", "bf16"])
+def test_a_training_loop_s_matmul_precision_does_not_reach_the_cpu_s_products(precision):
+    parts = torch.backends.mkldnn.matmul, torch.backends.mkldnn.conv, torch.backends.mkldnn.rnn
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        with arithmetic(precision):
+            assert [part.fp32_precision for part in parts] == ["ieee"] * 3
+        assert parts[0].fp32_precision == "bf16"
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def test_encoding_turns_tf32_off_whatever_was_set(tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from xbench.errors import DataError, UsageError
 from xbench.scorers.base import Features
 from xbench.scorers.features.file import FeatureFile
+from xbench.scorers.precision import arithmetic
 
 Similarity = Literal["cosine", "dot", "maxsim", "maxsim-dot"]
 """cosine, dot: of two vectors. maxsim: the sum over a text's vectors of the largest cosine with any of the
@@ -96,12 +97,17 @@ class PrecomputedFeatures:
     def similarity(self, text: Features, video: Features) -> torch.Tensor:
         """Score [T, W, D] against [V, F, D] with their masks: float32 [T, V]."""
         words, frames = text["vectors"].to(self._device), video["vectors"].to(self._device)
+        with arithmetic("fp32"):
+            return self._scores(words, frames, text["mask"].to(self._device), video["mask"].to(self._device))
+
+    def _scores(
+        self, words: torch.Tensor, frames: torch.Tensor, is_word: torch.Tensor, is_frame: torch.Tensor
+    ) -> torch.Tensor:
         if not (self.texts.several or self.videos.several):
             return words[:, 0] @ frames[:, 0].T
         products = torch.einsum("twd,vfd->twvf", words, frames)
-        absent = ~video["mask"].to(self._device)
-        best = products.masked_fill(absent[None, None], -torch.inf).amax(dim=-1)
-        return (best * text["mask"].to(self._device)[..., None]).sum(dim=1)
+        best = products.masked_fill(~is_frame[None, None], -torch.inf).amax(dim=-1)
+        return (best * is_word[..., None]).sum(dim=1)
 
     def _vectors(self, file: FeatureFile) -> int:
         return int(file.vectors.shape[1]) if file.several else 1

@@ -13,8 +13,8 @@ from xbench.scorers.base import ENCODER_RULES, Features, VideoInput
 from xbench.scorers.batches import Batches
 from xbench.scorers.hf.inputs import FrameInput, TextInput
 from xbench.scorers.hf.load import Parts
+from xbench.scorers.precision import TOWERS, Precision, arithmetic, check_precision
 from xbench.scorers.upload import upload
-from xbench.scorers.xclip.precision import TOWERS, Precision, arithmetic, check_precision
 
 _FRAMES_AT_ONCE = {"cpu": 32, "cuda": 128}
 _TEXTS_AT_ONCE = {"cpu": 64, "cuda": 512}

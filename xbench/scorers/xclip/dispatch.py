@@ -7,10 +7,10 @@ import torch
 
 from xbench.errors import XbenchError
 from xbench.progress import say
+from xbench.scorers.precision import Precision, arithmetic
 from xbench.scorers.upload import upload
 from xbench.scorers.xclip import tiles
 from xbench.scorers.xclip.aosm import Aosm
-from xbench.scorers.xclip.precision import Precision, arithmetic
 
 _PROVEN = 16
 """Texts and videos with which kernels are compared with tiles."""

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from xbench.scorers.clip.bpe import ClipTokenizer
 from xbench.scorers.clip.sources import load_clip
+from xbench.scorers.precision import Precision
 from xbench.scorers.weights import file_sha256, read_weights
 from xbench.scorers.xclip.initial import TEMPORAL_LAYERS, initial_state
-from xbench.scorers.xclip.precision import Precision
 from xbench.scorers.xclip.scorer import XClip
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import torch
 
+from xbench.scorers.precision import arithmetic
 from xbench.scorers.upload import upload
 from xbench.scorers.xclip.aosm import Aosm
 from xbench.scorers.xclip.fused.parts import Parts, Products, parts_of
-from xbench.scorers.xclip.precision import arithmetic
 
 _AT_ONCE = 64
 """Videos whose products with G and M are taken together: always as many, filled up, so that a video's do not

@@ -53,7 +53,9 @@ def check_precision(precision: str, device: torch.device) -> None:
 def arithmetic(precision: Precision) -> Iterator[None]:
     """Within, products of float32 on a GPU are TF32 under `tf32` and float32 otherwise, whatever was set.
 
-    TF32 keeps 11 bits of a factor, and torch's default is to use it for convolutions and LSTMs.
+    TF32 keeps 11 bits of a factor, and torch's default is to use it for convolutions and LSTMs. On a CPU they
+    are always float32: after `torch.set_float32_matmul_precision("medium")`, as training loops call it, torch
+    multiplies in bfloat16 on CPUs with AMX, and by another library on others.
     """
     switches = _switches()
     before = [getattr(where, name) for where, name, _ in switches]
@@ -70,6 +72,9 @@ def _switches() -> list[tuple[Any, str, tuple[Any, Any]]]:
     """(where, name, (off, on)) of torch's switches: one for each kind of operation since torch 2.9."""
     matmul: Any = torch.backends.cuda.matmul
     cudnn: Any = torch.backends.cudnn
-    if hasattr(matmul, "fp32_precision"):
-        return [(part, "fp32_precision", ("ieee", "tf32")) for part in (matmul, cudnn.conv, cudnn.rnn)]
-    return [(part, "allow_tf32", (False, True)) for part in (matmul, cudnn)]
+    if not hasattr(matmul, "fp32_precision"):
+        return [(part, "allow_tf32", (False, True)) for part in (matmul, cudnn)]
+    cpu: Any = torch.backends.mkldnn
+    on_gpu = [(part, "fp32_precision", ("ieee", "tf32")) for part in (matmul, cudnn.conv, cudnn.rnn)]
+    on_cpu = [(part, "fp32_precision", ("ieee", "ieee")) for part in (cpu.matmul, cpu.conv, cpu.rnn)]
+    return on_gpu + on_cpu
