@@ -25,8 +25,6 @@ from xbench.engine.table import FeatureTable
 from xbench.pipeline.features import VideoJob, encode_texts, encode_videos
 from xbench.scorers.weights import State
 from xbench.scorers.xclip.scorer import XClip
-from xbench.scorers.xclip.sizes import infer_sizes
-from xbench.scorers.xclip.temporal import build_temporal
 from xbench.video.identity import content_key
 
 BLOCK = 40
@@ -96,11 +94,9 @@ def published(world: World) -> None:
         padded[row, : len(clip)], mask[row, : len(clip)] = clip, True
     video = world.model.encode_videos(padded, mask)
     text = world.model.encode_texts(world.captions)
-    temporal = build_temporal(infer_sizes(world.state, "random weights"), world.state)
+    encoded = Encoded(text["sentence"], text["words"], video["frames"], mask)
     with torch.inference_mode():
-        scores = published_scores(
-            Encoded(text["sentence"], text["words"], video["frames"], mask), temporal, world.state, BLOCK
-        )
+        scores = published_scores(encoded, world.state, BLOCK)
     best = scores[:: world.each][: len(clips)]
-    published_ranks(best.numpy())
-    published_ranks(best.T.numpy())
+    published_ranks(best)
+    published_ranks(best.T)

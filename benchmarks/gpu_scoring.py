@@ -7,17 +7,14 @@ from typing import Any
 import torch
 
 from benchmarks.gpu_timing import Rates, seconds, wait
-from benchmarks.reference import Encoded, published_scores
-from xbench.scorers.clip.sizes import ClipSizes
+from benchmarks.pairs import WIDTH, flop_of_a_pair, random_state
+from benchmarks.reference import Encoded, block_logits
+from xbench.scorers.precision import Precision
 from xbench.scorers.weights import State
 from xbench.scorers.xclip.aosm import Aosm
 from xbench.scorers.xclip.dispatch import Similarity, Tiles, similarity_on
-from xbench.scorers.xclip.initial import initial_state, random_clip
-from xbench.scorers.xclip.precision import Precision
-from xbench.scorers.xclip.sizes import XClipSizes
-from xbench.scorers.xclip.temporal import build_temporal, unit
+from xbench.scorers.xclip.temporal import unit
 
-WIDTH = 512
 BLOCK = 512
 """Texts and videos of a block, as the scorer asks for them on a GPU."""
 COMPARED = 500
@@ -39,25 +36,25 @@ class Size:
     words: int
     frames: int
     script: tuple[int, ...]
+    """`--batch_size_val` of the published scripts for ViT-B/16 and ViT-B/32."""
 
     @property
     def flop(self) -> int:
         """Floating point operations that a pair cannot do without."""
-        w, f = self.words, self.frames
-        return 2 * (WIDTH * (w * f + w + f + 1) + w * w * f + f * f * w)
+        return flop_of_a_pair(self.words, self.frames)
 
 
 SIZES = (
     Size("msrvtt/1ka", 1000, 1000, 32, 12, (40,)),
-    Size("msvd/test", 22285, 670, 32, 12, (40,)),
+    Size("msvd/test", 22285, 670, 32, 12, (64, 96)),
     Size("didemo/paragraph", 1004, 1004, 64, 64, (8, 24)),
-    Size("activitynet/val1-paragraph", 4917, 4917, 64, 64, (8, 24)),
+    Size("activitynet/val1-paragraph", 4917, 4917, 64, 64, (16,)),
 )
 
 
 def scoring(size: Size, precision: Precision, device: torch.device, rates: Rates) -> dict[str, Any]:
     """Score all pairs; say how fast, and how far logits and ranks are from those of torch in float32."""
-    aosm, block = Aosm(state_of(size)).to(device).requires_grad_(False), features(size)
+    aosm, block = Aosm(random_state(size.words, size.frames)).to(device).requires_grad_(False), features(size)
     similarity = similarity_on(device, aosm, precision)
     compared: Block = tuple(part[:COMPARED] for part in block)  # type: ignore[assignment]
     logits = similarity(*compared).cpu()  # the first call compiles and chooses a tile
@@ -85,7 +82,7 @@ def scoring(size: Size, precision: Precision, device: torch.device, rates: Rates
 
 def rivals(size: Size, device: torch.device) -> list[dict[str, Any]]:
     """Score what can be scored in some seconds by torch operations and by the published loop, in float32."""
-    state = state_of(size)
+    state = random_state(size.words, size.frames)
     aosm, block = Aosm(state).to(device).requires_grad_(False), features(size)
     tiles = Tiles(aosm, device, "fp32")
     score(tiles, block, patience=0.0)
@@ -117,40 +114,21 @@ class _PublishedLoop:
 
     def __init__(self, state: State, size: Size, block: Block, device: torch.device, script: int) -> None:
         self._state = {name: tensor.to(device) for name, tensor in state.items()}
-        sizes = XClipSizes(_CLIP, "seqTransf", size.words, size.frames, 4, 77)
-        self._temporal = build_temporal(sizes, self._state).requires_grad_(False)
-        self._sentence, self._words, _, self._frames = (part.to(device) for part in block)
-        self._script = script
+        sentence, words, _, frames = (part.to(device) for part in block)
+        mask = torch.ones(frames.shape[:2], dtype=torch.bool, device=device)
+        self._encoded, self._script = Encoded(sentence, words, frames, mask), script
 
     @torch.inference_mode()
     def run(self, patience: float) -> int:
         """Score until patience ends; return how many pairs."""
         start, pairs = time.perf_counter(), 0
-        for text in range(0, len(self._sentence), self._script):
-            for video in range(0, len(self._frames), self._script):
-                pairs += self._block(slice(text, text + self._script), slice(video, video + self._script))
+        for text in range(0, len(self._encoded.sentences), self._script):
+            for video in range(0, len(self._encoded.frames), self._script):
+                texts, videos = slice(text, text + self._script), slice(video, video + self._script)
+                pairs += block_logits(self._encoded.part(texts, videos), self._state).cpu().numel()
                 if time.perf_counter() - start > patience:
                     return pairs
         return pairs
-
-    def _block(self, texts: slice, videos: slice) -> int:
-        frames = self._frames[videos]
-        mask = torch.ones(frames.shape[:2], dtype=torch.bool, device=frames.device)
-        encoded = Encoded(self._sentence[texts], self._words[texts], frames, mask)
-        return published_scores(encoded, self._temporal, self._state, self._script).cpu().numel()
-
-
-_CLIP = ClipSizes(WIDTH, 32, 32, 64, 1, 77, 514, WIDTH, 4)
-
-
-def state_of(size: Size) -> State:
-    """Return random weights with as many words and frames, the matrices near the identity as trained ones."""
-    state = initial_state(random_clip(_CLIP), words=size.words, frames=size.frames, source="random")
-    generator = torch.Generator().manual_seed(0)
-    for name in state:
-        if "_mat_weight" in name or "_logit_weight" in name:
-            state[name] += 0.02 * torch.randn(state[name].shape, generator=generator)
-    return state
 
 
 def features(size: Size) -> Block:
