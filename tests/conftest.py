@@ -1,6 +1,7 @@
 """Fixtures that every test may use."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ if not torch.cuda.is_available():
     # Then the kernels run in Triton's interpreter, which must be asked for before triton is imported, and
     # transformers imports it.
     os.environ.setdefault("TRITON_INTERPRET", "1")
+else:
+    # Which kernel is the fastest is remembered there, and a user's choices are not the tests' to make.
+    os.environ["XBENCH_CACHE"] = tempfile.mkdtemp(prefix="xbench-tests-")
 
 ROOT = Path(__file__).resolve().parent.parent
 FIXTURES = Path(__file__).resolve().parent / "fixtures"

@@ -40,6 +40,8 @@ def test_a_batch_that_did_not_fit_is_told_of_once_and_not_tried_again(capsys):
 def test_no_memory_for_a_single_one_is_an_error_that_says_what_to_do():
     with pytest.raises(ModelError, match=r"one of the frames.*--device cpu"):
         Batches(8, "frames").each(8, scarce(0))
+    with pytest.raises(ModelError, match=r"one of the frames.*--device cpu"):
+        Batches(8, "frames").each(0, scarce(-1))
 
 
 @pytest.mark.parametrize(
@@ -47,6 +49,8 @@ def test_no_memory_for_a_single_one_is_an_error_that_says_what_to_do():
     [
         "Triton Error [CUDA]: out of memory",
         "CUDA error: out of memory",
+        "CUDA driver error: out of memory",
+        "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
         "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
     ],
 )

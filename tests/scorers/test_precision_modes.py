@@ -65,6 +65,27 @@ def test_a_training_loop_s_matmul_precision_does_not_reach_the_cpu_s_products(pr
         torch.set_float32_matmul_precision(before)
 
 
+def test_a_training_loop_s_autocast_does_not_reach_a_scorer(tmp_path):
+    scorer = XClip(state(), tokenizer=tokenizer(tmp_path))
+    frames, mask = torch.randn(2, 3, 3, SIDE, SIDE), torch.ones(2, 3, dtype=torch.bool)
+
+    def logits() -> torch.Tensor:
+        return scorer.similarity(scorer.encode_texts(["the cat"]), scorer.encode_videos(frames, mask))
+
+    alone = logits()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(logits(), alone)
+
+
+def test_half_precision_products_are_summed_in_float32():
+    matmul = torch.backends.cuda.matmul
+    names = ("allow_fp16_reduced_precision_reduction", "allow_bf16_reduced_precision_reduction")
+    before = [getattr(matmul, name) for name in names]
+    with arithmetic("bf16"):
+        assert [getattr(matmul, name) for name in names] == [False, False]
+    assert [getattr(matmul, name) for name in names] == before
+
+
 def test_encoding_turns_tf32_off_whatever_was_set(tmp_path, monkeypatch):
     scorer = XClip(state("seqLSTM"), tokenizer=tokenizer(tmp_path))
     seen = []

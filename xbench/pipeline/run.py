@@ -26,6 +26,7 @@ from xbench.pipeline.request import Request
 from xbench.progress import stage
 from xbench.reports.result import Checkpoint, ScorerRecord
 from xbench.scorers.base import PairScorer, Scorer, VideoInput
+from xbench.scorers.batches import memory_is_the_users
 from xbench.scorers.features import PrecomputedFeatures
 from xbench.scorers.weights import file_sha256
 
@@ -37,8 +38,15 @@ def run(
 
     Raises DataError when videos are missing, unreadable or damaged and that was not allowed, and when a score
     is not finite; what was encoded by then is kept in the cache. Raises UsageError when the post-processing
-    makes no sense for the protocol.
+    makes no sense for the protocol, ModelError when a GPU has too little memory.
     """
+    with memory_is_the_users():
+        return _run(scorer, request, checkpoint)
+
+
+def _run(
+    scorer: Scorer | PrecomputedFeatures, request: Request, checkpoint: Checkpoint | None
+) -> list[Outcome]:
     clock = Clock()
     with clock("annotations"):
         split, recognition = load(request)
@@ -50,8 +58,9 @@ def run(
         seen, described = Seen(split, recognition, scored, missing), _describe(scorer, checkpoint)
     else:
         wants = _wants(scorer, request)
-        described = _describe(scorer, checkpoint, sampling=wants.sampling)
+        _describe(scorer, checkpoint)  # what no record can hold is told before hours of encoding
         seen, rows = _encode_and_rank(scorer, wants, split, recognition, request=request, clock=clock)
+        described = _describe(scorer, checkpoint, sampling=wants.sampling)  # scoring decides what computes
     return make_records(request, seen, described, rows, clock.seconds)
 
 

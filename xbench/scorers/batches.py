@@ -1,6 +1,7 @@
 """Work in batches that become smaller when the memory of a GPU does not hold one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -9,6 +10,28 @@ from xbench.errors import ModelError
 from xbench.progress import say
 
 T = TypeVar("T")
+
+_NO_MEMORY = (
+    "CUDA error: out of memory",
+    "CUDA driver error: out of memory",
+    "[CUDA]: out of memory",
+    "_ALLOC_FAILED",
+    "_ALLOCATION_FAILED",
+)
+
+
+@contextmanager
+def memory_is_the_users() -> Iterator[None]:
+    """Turn a GPU's lack of memory, wherever nothing smaller could be tried, into a ModelError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not lacks_memory(error):
+            raise
+        raise ModelError(
+            "The GPU's memory does not hold the work: free some (see nvidia-smi), choose a smaller "
+            "--batch-size, or use --device cpu. What was encoded is kept."
+        ) from error
 
 
 class Batches:
@@ -32,7 +55,7 @@ class Batches:
             try:
                 done.append(work(part))
             except RuntimeError as error:
-                if not _lacks_memory(error):
+                if not lacks_memory(error):
                     raise
                 failed = part.stop - part.start
             else:
@@ -42,7 +65,7 @@ class Batches:
         return done
 
     def _halve(self, failed: int) -> None:
-        if failed == 1:
+        if failed <= 1:
             raise ModelError(
                 f"The GPU's memory does not hold the work on one of the {self._unit}: free some (see "
                 f"nvidia-smi), or use --device cpu."
@@ -55,10 +78,8 @@ class Batches:
             say(f"The GPU's memory does not hold {failed} {self._unit} at once: going on with fewer.")
 
 
-def _lacks_memory(error: RuntimeError) -> bool:
+def lacks_memory(error: BaseException) -> bool:
     """Whether torch's allocator, a CUDA library or the driver found no memory on a GPU."""
     if isinstance(error, torch.cuda.OutOfMemoryError):
         return True
-    return any(
-        text in str(error) for text in ("CUDA error: out of memory", "[CUDA]: out of memory", "_ALLOC_FAILED")
-    )
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in _NO_MEMORY)

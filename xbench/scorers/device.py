@@ -8,7 +8,7 @@ def find_device(name: str) -> str:
     import torch
 
     if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        return _current() if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
     except RuntimeError as error:
@@ -22,4 +22,11 @@ def find_device(name: str) -> str:
         )
     if device.type not in ("cpu", "cuda"):
         raise UsageError(f"--device {name}: xbench computes on cpu or cuda.")
-    return name
+    return _current() if name == "cuda" else name
+
+
+def _current() -> str:
+    """Name the current GPU by its number: another may become current while a model lives."""
+    import torch
+
+    return f"cuda:{torch.cuda.current_device()}"

@@ -29,6 +29,13 @@ TOWERS: dict[Precision, torch.dtype] = {
 }
 """The type of the towers' weights and activations."""
 
+_HALF_SUMS = (
+    "allow_fp16_reduced_precision_reduction",
+    "allow_bf16_reduced_precision_reduction",
+    "allow_fp16_accumulation",
+)
+"""What lets torch sum half precision products in half precision; the first two are on by default."""
+
 _TF32_SINCE = (8, 0)
 """The compute capability from which GPUs have TF32: Ampere."""
 
@@ -55,14 +62,16 @@ def arithmetic(precision: Precision) -> Iterator[None]:
 
     TF32 keeps 11 bits of a factor, and torch's default is to use it for convolutions and LSTMs. On a CPU they
     are always float32: after `torch.set_float32_matmul_precision("medium")`, as training loops call it, torch
-    multiplies in bfloat16 on CPUs with AMX, and by another library on others.
+    multiplies in bfloat16 on CPUs with AMX, and by another library on others. A training loop's autocast is
+    off, and sums of half precision products are float32.
     """
     switches = _switches()
     before = [getattr(where, name) for where, name, _ in switches]
     try:
         for where, name, (exact, tf32) in switches:
             setattr(where, name, tf32 if precision == "tf32" else exact)
-        yield
+        with torch.autocast("cuda", enabled=False), torch.autocast("cpu", enabled=False):
+            yield
     finally:
         for (where, name, _), value in zip(switches, before, strict=True):
             setattr(where, name, value)
@@ -72,9 +81,10 @@ def _switches() -> list[tuple[Any, str, tuple[Any, Any]]]:
     """(where, name, (off, on)) of torch's switches: one for each kind of operation since torch 2.9."""
     matmul: Any = torch.backends.cuda.matmul
     cudnn: Any = torch.backends.cudnn
+    sums = [(matmul, name, (False, False)) for name in _HALF_SUMS if hasattr(matmul, name)]
     if not hasattr(matmul, "fp32_precision"):
-        return [(part, "allow_tf32", (False, True)) for part in (matmul, cudnn)]
+        return [*sums, *((part, "allow_tf32", (False, True)) for part in (matmul, cudnn))]
     cpu: Any = torch.backends.mkldnn
     on_gpu = [(part, "fp32_precision", ("ieee", "tf32")) for part in (matmul, cudnn.conv, cudnn.rnn)]
     on_cpu = [(part, "fp32_precision", ("ieee", "ieee")) for part in (cpu.matmul, cpu.conv, cpu.rnn)]
-    return on_gpu + on_cpu
+    return [*sums, *on_gpu, *on_cpu]

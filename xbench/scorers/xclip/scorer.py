@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 _BLOCK = {"cpu": (512, 256), "cuda": (512, 512)}
 """Texts many, so that what a block costs per video is spread thin; videos many, so that those with equally
 much padding fill tiles, see `tiles`, and a GPU has work for all of its cores."""
-_FRAMES_AT_ONCE = {"cpu": 32, "cuda": 128}
+_FRAMES_AT_ONCE = {"cpu": 32, "cuda": 256}
+_VIDEOS_AT_ONCE = 1 << 14
 _TEXTS_AT_ONCE = {"cpu": 128, "cuda": 1024}
 _LIBRARIES = ("torch", "transformers", "ftfy", "regex")
 """Their versions can change a feature: arithmetic, the towers, the cleaning and splitting of text."""
@@ -63,6 +64,7 @@ class XClip:
         self._logit_scale = float(aosm.logit_scale.exp())
         self._similarity = similarity_on(self._device, aosm, precision)
         self._frame_batches = Batches(_FRAMES_AT_ONCE[self._device.type], "frames")
+        self._video_batches = Batches(_VIDEOS_AT_ONCE, "videos")
         self._text_batches = Batches(_TEXTS_AT_ONCE[self._device.type], "texts")
         check_vocabulary(tokenizer, self.sizes.clip.vocabulary, source)
 
@@ -139,12 +141,16 @@ class XClip:
         side, most = self.sizes.clip.image, self.sizes.frames
         mask = checked_mask(self.name, frames, mask, side=side, most=most)
         with arithmetic(self.precision):
-            encoded = self._images(frames[mask.to(frames.device)])
+            valid = mask.to(frames.device).flatten().nonzero().flatten()
+            encoded = self._images(frames.flatten(0, 1), valid)
             images = place(encoded, mask.to(self._device), self._padding)
             short = self.sizes.frames - images.shape[1]
             images = torch.cat([images, self._padding.expand(len(images), short, -1)], dim=1)
             padded = torch.nn.functional.pad(mask.to(self._device), (0, short))
-            video, frame = self._model.videos(images, padded)
+            parts = self._video_batches.each(
+                len(images), lambda part: self._model.videos(images[part], padded[part])
+            )
+        video, frame = (torch.cat(group) for group in zip(*parts, strict=True))
         return {"video": video, "frames": frame}
 
     def similarity(self, text: Features, video: Features) -> torch.Tensor:
@@ -153,8 +159,12 @@ class XClip:
 
     @cached_property
     def _gpu(self) -> dict[str, str]:
-        """GPUs of different kinds differ in last bits."""
-        return {"gpu": torch.cuda.get_device_name(self._device)} if self._device.type == "cuda" else {}
+        """GPUs of different kinds differ in last bits, and so do the libraries that compute on them."""
+        if self._device.type != "cuda":
+            return {}
+        cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
+        versions = f"CUDA {torch.version.cuda}, cuDNN {cudnn}"
+        return {"gpu": torch.cuda.get_device_name(self._device), "gpu_libraries": versions}
 
     @cached_property
     def _model(self) -> "XClipModel":
@@ -170,11 +180,12 @@ class XClip:
     def _padding(self) -> torch.Tensor:
         """Features [D] of a zero frame: encoded once, so that all padded frames are one identical vector."""
         side = self.sizes.clip.image
-        return self._images(torch.zeros(1, 3, side, side))[0]
+        return self._images(torch.zeros(1, 3, side, side), torch.zeros(1, dtype=torch.int64))[0]
 
-    def _images(self, pixels: torch.Tensor) -> torch.Tensor:
+    def _images(self, pixels: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """Encode some rows of [N, 3, H, W], gathered batch by batch: a GPU computes meanwhile."""
         dtype = TOWERS[self.precision]
         parts = self._frame_batches.each(
-            len(pixels), lambda part: self._model.images(upload(pixels[part], self._device, dtype))
+            len(rows), lambda part: self._model.images(upload(pixels[rows[part]], self._device, dtype))
         )
         return torch.cat(parts)

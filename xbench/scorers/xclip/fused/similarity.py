@@ -21,7 +21,7 @@ _MOST = 128
 """Words and frames: a program holds all similarities of a pair."""
 _VIDEOS_AT_ONCE = 1 << 14
 _KEPT = 2 << 30
-"""Bytes of features: enough for all of ActivityNet's."""
+"""Bytes of features: enough for all of ActivityNet's; on the GPU up to twice as many."""
 _MEASURED = 256, 128
 """Texts and videos with which tiles are compared: they fill a large GPU several times."""
 
@@ -131,7 +131,7 @@ def _checked(words: int, frames: int, width: int) -> tuple[int, int, int]:
 
 
 def _memory_to_keep(device: torch.device) -> int:
-    """They take as many bytes on the CPU as on the GPU."""
+    """Bytes of features held on the CPU; what is made of them on the GPU is as large, of videos twice."""
     quarter = torch.cuda.mem_get_info(device)[1] // 4 if device.type == "cuda" else _KEPT
     return min(_KEPT, quarter)
 
