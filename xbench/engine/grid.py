@@ -1,6 +1,7 @@
 """The tiles of the U x V matrix, scored on demand."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 
@@ -44,6 +45,10 @@ class Grid:
 
     def tile(self, row: int, column: int, texts: Features, videos: Features) -> torch.Tensor:
         """Score one tile: float32 on the CPU. Raises ModelError when the scorer returns another shape."""
+        return self._scored(row, column, texts, videos).to("cpu", torch.float32, copy=True)
+
+    def _scored(self, row: int, column: int, texts: Features, videos: Features) -> torch.Tensor:
+        """Score one tile where the scorer does; a GPU may still be computing it."""
         rows, columns = self.row_slice(row), self.column_slice(column)
         scores = self._scorer.similarity(texts, videos)
         shape = (rows.stop - rows.start, columns.stop - columns.start)
@@ -53,7 +58,7 @@ class Grid:
                 f" and {shape[1]} videos: it must be {shape}"
             )
         self._on_pairs(scores.numel())
-        return scores.detach().to("cpu", torch.float32)
+        return scores.detach()
 
     def strips(self, kept: Kept, memory: int) -> Iterator[tuple[int, torch.Tensor]]:
         """Yield each column with its scores [U, v], in order, taking the tiles that are kept from there.
@@ -72,14 +77,44 @@ class Grid:
             column: self.column_slice(column).stop - self.column_slice(column).start for column in columns
         }
         strips = {column: torch.empty(len(self._texts), sizes[column]) for column in columns}
+        landing: Callable[[], object] = _landed
         for row in range(self.rows):
             texts = self.text_block(row)
             for column in columns:
                 tile = kept.pop((row, column), None)
-                scores = self.tile(row, column, texts, blocks[column]) if tile is None else tile
-                strips[column][self.row_slice(row)] = scores
+                scores = self._scored(row, column, texts, blocks[column]) if tile is None else tile
+                next_landing = land(scores, strips[column][self.row_slice(row)])
+                landing()
+                landing = next_landing
+        landing()
         return list(strips.values())
 
     def _columns_at_once(self, memory: int) -> int:
         features = sum(tensor.numel() * tensor.element_size() for tensor in self.video_block(0).values())
         return max(1, memory // (4 * len(self._texts) * self.width + features))
+
+
+def land(scores: torch.Tensor, strip: torch.Tensor) -> Callable[[], object]:
+    """Copy scores to a strip on the CPU; return what waits until they are there.
+
+    From a GPU they are on their way at once, behind what computes them and before anything else, and whoever
+    waits only after asking for the next tile lets the GPU work meanwhile.
+    """
+    if scores.device.type != "cuda":
+        strip.copy_(scores)
+        return _landed
+    with torch.cuda.device(scores.device):
+        host = torch.empty(scores.shape, pin_memory=True)
+        host.copy_(scores.float(), non_blocking=True)
+        arrived: Any = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        arrived.record()
+
+    def wait() -> None:
+        arrived.synchronize()
+        strip.copy_(host)
+
+    return wait
+
+
+def _landed() -> None:
+    """Nothing to wait for."""
