@@ -109,6 +109,7 @@ def test_what_the_user_says_wins_over_the_entry():
     request = resolve(ModelRequest("mine", precision="fp16", bpe=Path("own.gz"), args={"frames": "2"}))
     assert (request.precision, request.bpe) == ("fp16", Path("own.gz"))
     assert request.args == {"words": 8, "frames": "2"}
+    assert resolve(ModelRequest("mine", precision="fp32")).precision == "fp32"
     with pytest.raises(UsageError, match="brings its own weights: leave --checkpoint out"):
         resolve(ModelRequest("mine", checkpoint=Path("x")))
 

@@ -48,7 +48,7 @@ def run(
     model_args: Mapping[str, Any] | None = None,
     bpe: str | Path | None = None,
     device: str = "auto",
-    precision: Literal["fp32", "tf32", "fp16", "bf16"] = "fp32",
+    precision: Literal["fp32", "tf32", "fp16", "bf16"] | None = None,
     batch_size: int | None = None,
     workers: int = 2,
     memory: int | None = None,
@@ -67,7 +67,10 @@ def run(
 
     model: a name (`xclip`), or any object with the members of `xbench.scorers.base.Scorer`. For an object,
     checkpoint, clip, bpe, device and precision are its own business and must be left out; one whose
-    `identity` is None is encoded afresh every time. The result is not saved: `result.save(folder)` does it.
+    `identity` is None is encoded afresh every time.
+
+    precision: None for fp32, or what checkpoints.yaml says of the model. The result is not saved:
+    `result.save(folder)` does it.
 
     post: `dsl` gives the post-processed result, marked as such and not comparable with raw ones.
 

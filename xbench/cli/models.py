@@ -76,7 +76,7 @@ def fetch_weights(name: str) -> None:
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="As for `xbench run`, the rest too.")
 @click.option("--clip", metavar="PATH|HUB_ID")
 @click.option("--bpe", type=_file)
-@click.option("--precision", type=click.Choice(["fp32", "tf32", "fp16", "bf16"]), default="fp32")
+@click.option("--precision", type=click.Choice(["fp32", "tf32", "fp16", "bf16"]))
 @click.option("--device", default="auto")
 @click.option("--model-args", multiple=True, metavar="KEY=VALUE")
 @click.option(

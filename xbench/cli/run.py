@@ -67,8 +67,8 @@ _file = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--precision",
     type=click.Choice(["fp32", "tf32", "fp16", "bf16"]),
-    default="fp32",
-    help="fp16: CLIP towers in half precision, as the published GPU evaluation has them. tf32: GPUs only.",
+    help="fp16: CLIP towers in half precision, as the published GPU evaluation has them. tf32: GPUs only."
+    "  [default: fp32, or what checkpoints.yaml says of the model]",
 )
 @click.option(
     "--batch-size", type=click.IntRange(min=1), help="Videos per encoder call.  [default: 256 frames]"

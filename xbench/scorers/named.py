@@ -30,7 +30,7 @@ def resolve_named(
     except XbenchError as error:
         raise type(error)(f"The scorer of the entry {request.name} of checkpoints.yaml: {error}") from error
     settings = dict(entry.settings)
-    precision = _precision(request.name, settings.pop("precision", "fp32"))
+    precision = _precision(request.name, settings.pop("precision", None))
     bpe = settings.pop("bpe", None)
     weights = place(request.name, entry)
     takes = parameters_of(builder)
@@ -41,12 +41,14 @@ def resolve_named(
         checkpoint=Path(weights) if weights and option == "checkpoint" else None,
         clip=weights if weights and option == "clip" else None,
         bpe=request.bpe or (Path(str(bpe)) if bpe else None),
-        precision=precision if request.precision == "fp32" else request.precision,
+        precision=request.precision or precision,
         args=settings | dict(request.args),
     )
 
 
-def _precision(name: str, wanted: Any) -> Precision:
+def _precision(name: str, wanted: Any) -> Precision | None:
+    if wanted is None:
+        return None
     known: tuple[Precision, ...] = get_args(Precision)
     for precision in known:
         if precision == wanted:

@@ -13,14 +13,15 @@ class ModelRequest:
     """A model as the options of a run ask for it.
 
     name: as given to --model. words and frames are the protocol's; a checkpoint's own shapes win over them.
-    args: what --model-args says, text or values.
+    args: what --model-args says, text or values. precision: None for the model's own, which is fp32 unless
+    checkpoints.yaml says otherwise.
     """
 
     name: str
     checkpoint: Path | None = None
     clip: str | None = None
     bpe: Path | None = None
-    precision: Precision = "fp32"
+    precision: Precision | None = None
     device: str = "auto"
     words: int = 32
     frames: int = 12
