@@ -30,7 +30,7 @@ bench-check: $(VENV)/installed-test
 	$(BIN)/python -m benchmarks --check
 
 bench-gpu: $(VENV)/installed-test
-	$(BIN)/python -m benchmarks.gpu --json benchmarks/gpu.json
+	$(BIN)/python -m benchmarks.gpu --json benchmarks/gpu.json --docs docs/performance.md
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

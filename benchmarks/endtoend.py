@@ -43,7 +43,7 @@ class World:
 
 def figures(*, small: bool) -> Iterator[Figure]:
     """Yield the set's figure. MSVD has 41 captions a video."""
-    videos, each, seconds, layers = (2, 5, 6, 1) if small else (8, 41, 10, 12)
+    videos, each, seconds, layers = (2, 5, 6, 1) if small else (4, 41, 10, 12)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         paths = [write_clip(folder / f"{number}.mp4", seconds, seed=number) for number in range(videos)]

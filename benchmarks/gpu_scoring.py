@@ -1,12 +1,13 @@
 """Scoring a benchmark's pairs on a GPU: the fused kernels, tiles of torch operations, the published loop."""
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from benchmarks.gpu_timing import Rates, seconds, wait
+from benchmarks.gpu_timing import Rates, forget_peak, peak_gb, seconds, wait
 from benchmarks.pairs import WIDTH, flop_of_a_pair, random_state
 from benchmarks.reference import Encoded, block_logits
 from xbench.scorers.precision import Precision
@@ -59,8 +60,7 @@ def scoring(size: Size, precision: Precision, device: torch.device, rates: Rates
     compared: Block = tuple(part[:COMPARED] for part in block)  # type: ignore[assignment]
     logits = similarity(*compared).cpu()  # the first call compiles and chooses a tile
     exact = Tiles(aosm, device, "fp32")(*compared).cpu()
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
+    forget_peak(device)
     cold = seconds(lambda: score(similarity, block), device)
     warm = seconds(lambda: score(similarity, block), device, times=3)
     pairs = size.texts * size.videos
@@ -74,7 +74,7 @@ def scoring(size: Size, precision: Precision, device: torch.device, rates: Rates
         "pairs": pairs,
         "TFLOP/s": tflops,
         "of product rate": tflops / rates[precision],
-        "peak GB": torch.cuda.max_memory_allocated(device) / 1e9 if device.type == "cuda" else None,
+        "peak GB": peak_gb(device),
         "largest logit change": (logits - exact).abs().max().item(),
         "ranks changed": (ranks(logits) != ranks(exact)).float().mean().item(),
     }
@@ -93,6 +93,12 @@ def rivals(size: Size, device: torch.device) -> list[dict[str, Any]]:
         way = f"published loop, blocks of {script}"
         rows.append(_rate(size, way, *_timed(lambda loop=loop: loop.run(PATIENCE), device)))
     return rows
+
+
+def beside_published(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return a benchmark's rows with how many times as fast each is as the published loop's best script."""
+    published = max(row["pairs/s"] for row in rows if row["way"].startswith("published"))
+    return [row | {"x published": row["pairs/s"] / published} for row in rows]
 
 
 @torch.inference_mode()
@@ -148,19 +154,21 @@ def ranks(logits: torch.Tensor) -> torch.Tensor:
     return (logits > own[:, None]).sum(dim=1)
 
 
-def _timed(run: Any, device: torch.device) -> tuple[int, float]:
+def _timed(run: Callable[[], int], device: torch.device) -> tuple[int, float, float | None]:
+    forget_peak(device)
     wait(device)
     start = time.perf_counter()
     pairs = run()
     wait(device)
-    return pairs, time.perf_counter() - start
+    return pairs, time.perf_counter() - start, peak_gb(device)
 
 
-def _rate(size: Size, way: str, pairs: int, taken: float) -> dict[str, Any]:
+def _rate(size: Size, way: str, pairs: int, taken: float, peak: float | None) -> dict[str, Any]:
     return {
         "benchmark": size.name,
         "way": way,
         "pairs/s": pairs / taken,
         "pairs": pairs,
         "TFLOP/s": pairs * size.flop / taken / 1e12,
+        "peak GB": peak,
     }

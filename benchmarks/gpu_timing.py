@@ -36,6 +36,17 @@ def wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
+def forget_peak(device: torch.device) -> None:
+    """Let `peak_gb` start again."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def peak_gb(device: torch.device) -> float | None:
+    """Return the most GPU memory that tensors took, in GB (10^9 bytes)."""
+    return torch.cuda.max_memory_allocated(device) / 1e9 if device.type == "cuda" else None
+
+
 def product_rates(device: torch.device, side: int = 8192) -> Rates:
     """Return the rate of a product of two square matrices in every precision, the best of ten after two."""
     rates = {}

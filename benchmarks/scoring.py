@@ -71,13 +71,13 @@ CASES = (
             Rival(8, "DiDeMo, ViT-B/16", 40),
             Rival(16, "ActivityNet"),
             Rival(24, "DiDeMo"),
-            Rival(64, "0.5 GB", 7),
-            Rival(256, "5 GB"),
+            Rival(64, "0.4 GB", 7),
+            Rival(256, "4.4 GB"),
         ),
         rounds=3,
     ),
 )
-SMALL = (Case(32, 12, (Rival(40, "MSR-VTT"), Rival(128, "0.5 GB")), rounds=3),)
+SMALL = (Case(32, 12, (Rival(40, "MSR-VTT"), Rival(128, "0.1 GB")), rounds=3),)
 
 
 def figures(*, small: bool) -> Iterator[Figure]:

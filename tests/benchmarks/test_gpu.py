@@ -9,6 +9,7 @@ import torch
 from benchmarks import gpu
 from benchmarks.gpu_encoding import BACKBONES, encoding, flop_of_a_frame
 from benchmarks.gpu_scoring import SIZES, Size, features, ranks, rivals, scoring
+from benchmarks.gpu_table import BEGIN, END, markdown, write_docs
 from benchmarks.gpu_timing import product_rates
 from xbench.scorers.clip.sizes import ClipSizes
 
@@ -48,9 +49,10 @@ def test_rivals_are_torch_and_the_published_loop_at_each_script_s_blocks() -> No
 
 
 def test_encoding_tells_frames_a_second() -> None:
-    row = encoding("tiny", TINY_CLIP, "bf16", DEVICE, RATES, videos=2)
-    assert row["frames/s"] > 0
-    assert row["of product rate"] == pytest.approx(row["TFLOP/s"] / 8.0)
+    rows = list(encoding("tiny", TINY_CLIP, "bf16", DEVICE, RATES, videos=2))
+    assert [row["pixels on"] for row in rows] == ["GPU", "host"]
+    assert all(row["frames/s"] > 0 for row in rows)
+    assert all(row["of product rate"] == pytest.approx(row["TFLOP/s"] / 8.0) for row in rows)
 
 
 def test_operations_are_those_of_the_papers_towers() -> None:
@@ -81,10 +83,42 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_quick")
 def test_what_is_measured_is_shown_and_can_be_written() -> None:
-    record = gpu.measure(DEVICE)
+    saved: list[str] = []
+    record = gpu.measure(DEVICE, lambda record: saved.append(json.dumps(record)))
     shown = gpu.render(record)
     assert all(text in shown for text in ("gpu: a GPU", "published loop, blocks of 3", "of product rate"))
-    assert json.loads(json.dumps(record)) == record
+    assert json.loads(saved[-1]) == record
+    assert record["fused kernels"] is (DEVICE.type == "cuda")
+    published = [row for row in record["scoring"] if row["way"].startswith("published")]
+    assert max(row["x published"] for row in published) == 1.0
+
+
+def test_the_documentation_gets_what_was_measured_between_its_markers(tmp_path: Path) -> None:
+    record = {
+        "measured": True,
+        "gpu": "a GPU",
+        "cuda": "13",
+        "date": "2026-01-01",
+        "versions": {"torch": "2"},
+        "products_tflops": {"fp32": 50.0},
+        "scoring": [{"benchmark": "b", "way": "fused", "pairs": 3, "pairs/s": 1234.5}],
+        "encoding": [{"backbone": "ViT", "frames/s": 10.0}],
+    }
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    write_docs(page, record)
+    text = page.read_text()
+    assert text.startswith(f"before\n{BEGIN}\na GPU, CUDA 13, torch 2, 2026-01-01.")
+    assert "| b           | fused |  1.23e+03 |" in text
+    assert "old" not in text
+    assert text.endswith(f"{END}\nafter\n")
+
+
+def test_the_documentation_says_what_the_recorded_measurement_says() -> None:
+    root = Path(__file__).resolve().parents[2]
+    record = json.loads((root / "benchmarks" / "gpu.json").read_text())
+    text = (root / "docs" / "performance.md").read_text()
+    assert text.split(BEGIN)[1].split(END)[0].strip() == markdown(record)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
