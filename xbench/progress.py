@@ -7,17 +7,20 @@ from typing import Any
 
 from tqdm import tqdm
 
+from xbench.interruption import stop_if_asked
+
 
 @contextmanager
 def stage(title: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
     """Show a stage of `total` units and yield the function that is told how many more are done."""
     if not sys.stderr.isatty() and not _in_notebook():
         print(f"{title} ({total} {unit})", file=sys.stderr, flush=True)
-        yield lambda count: None
+        yield lambda count: stop_if_asked()
         return
     with _bar(total=total, desc=title, unit=f" {unit}", file=sys.stderr, dynamic_ncols=True) as bar:
 
         def advance(count: int) -> None:
+            stop_if_asked()
             bar.update(count)
 
         yield advance

@@ -69,3 +69,17 @@ def test_no_cache_leaves_nothing_behind(world: World) -> None:
     assert done.returncode == 0
     assert not world.cache.exists()
     assert not list(world.videos.parent.glob("xbench-*"))
+
+
+def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(world: World) -> None:
+    stopped = start(world, "--batch-size", "1")
+    deadline = time.monotonic() + 60
+    while not shards(world) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    stopped.send_signal(signal.SIGINT)
+    output, errors = stopped.communicate()
+    assert (stopped.returncode, output) == (130, ""), errors
+    assert errors.endswith("Stopped. Unless --no-cache was given, the same command goes on from here.\n")
+    assert shards(world)
+    assert not list(world.cache.rglob("*.tmp"))
+    assert not list(world.output.glob("*"))

@@ -1,5 +1,6 @@
 """The command line: one file per command, imported only when that command is called."""
 
+import gc
 import importlib
 import os
 import sys
@@ -9,6 +10,7 @@ from typing import Any
 import click
 
 from xbench.errors import UsageError, XbenchError, did_you_mean
+from xbench.interruption import interruptible
 from xbench.version import __version__
 
 UNEXPECTED = 70
@@ -74,7 +76,8 @@ class _Root(_LazyGroup):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            return super().main(*args, **{**kwargs, "standalone_mode": False})
+            with interruptible():
+                return super().main(*args, **{**kwargs, "standalone_mode": False})
         except XbenchError as error:
             click.echo(f"Error: {error}", err=True)
             sys.exit(error.exit_code)
@@ -91,6 +94,8 @@ class _Root(_LazyGroup):
             traceback.print_exc()
             click.echo("This is a fault of xbench: please report it with the lines above.", err=True)
             sys.exit(UNEXPECTED)
+        finally:
+            gc.freeze()  # Python looks through all that torch made before it ends, which takes a second
 
 
 @click.group(cls=_Root, context_settings={"help_option_names": ["-h", "--help"]})

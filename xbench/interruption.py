@@ -1,0 +1,39 @@
+"""Ctrl-C that is not lost: libraries have places, imports among them, that swallow a KeyboardInterrupt."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_asked = threading.Event()
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Within, Ctrl-C raises KeyboardInterrupt as ever, and `stop_if_asked` raises it again afterwards.
+
+    Changes nothing outside the main thread, and where Ctrl-C means something else already (`nohup`).
+    """
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    _asked.clear()
+    signal.signal(signal.SIGINT, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        _asked.clear()
+
+
+def stop_if_asked() -> None:
+    """Raise KeyboardInterrupt when Ctrl-C was pressed and something swallowed that."""
+    if _asked.is_set():
+        raise KeyboardInterrupt
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    _asked.set()
+    raise KeyboardInterrupt
