@@ -73,4 +73,6 @@ def test_commands_import_nothing_heavy_at_their_top(path: Path) -> None:
         for name in names:
             root = name.split(".")[0]
             assert root not in HEAVY
-            assert root != "xbench" or name.split(".")[1] in ("cli", "errors", "interruption", "version"), name
+            assert root != "xbench" or name.split(".")[1] in ("cli", "errors", "interruption", "version"), (
+                name
+            )

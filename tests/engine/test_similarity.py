@@ -131,6 +131,43 @@ def test_scores_are_the_same_to_the_bit_whatever_the_memory() -> None:
     assert torch.equal(strips[0], strips[2])
 
 
+class Sized(DotScorer):
+    """Scores nothing itself; another does, which is made for a size."""
+
+    def for_size(self, texts: int, videos: int) -> DotScorer:
+        self.size, self.made = (texts, videos), DotScorer(self.block)
+        return self.made
+
+
+class Wrapper:
+    """Changes what the scores are and hands on the rest."""
+
+    def __init__(self, inner: DotScorer) -> None:
+        self.inner = inner
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.inner, name)
+
+    def similarity(self, text: dict[str, torch.Tensor], video: dict[str, torch.Tensor]) -> torch.Tensor:
+        return -self.inner.similarity(text, video)
+
+
+def test_a_scorer_is_asked_for_one_that_suits_the_whole_matrix() -> None:
+    rows, numbers = np.arange(7), torch.eye(7)
+    scorer = Sized((3, 4))
+    rank(scorer, table(numbers, 5), table(numbers, 2), Queries(rows, rows), "group-max")  # type: ignore[arg-type]
+    assert scorer.size == (7, 7)
+    assert scorer.calls == []
+    assert scorer.made.calls
+
+
+def test_a_wrapper_is_not_passed_by_for_the_scorer_that_it_wraps() -> None:
+    rows, numbers = np.arange(3), torch.eye(3)
+    wrapped = Wrapper(Sized((3, 4)))
+    t2v, _ = rank(wrapped, table(numbers, 5), table(numbers, 2), Queries(rows, rows), "group-max")  # type: ignore[arg-type]
+    assert t2v.better.tolist() == [2, 2, 2]
+
+
 class OneBuffer(DotScorer):
     """Writes every tile to the same memory, as kernels with a workspace do."""
 

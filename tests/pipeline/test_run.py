@@ -84,7 +84,7 @@ def test_a_gpu_without_memory_is_no_fault_of_xbench(world: World, monkeypatch: p
     def scarce(*features: Any) -> Any:
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(tiles, "similarity", scarce)
+    monkeypatch.setattr(tiles, "in_one_piece", scarce)
     result = invoke(world.arguments())
     assert result.exit_code == 4
     assert "GPU's memory does not hold" in result.stderr

@@ -47,6 +47,39 @@ def test_a_cpu_scores_by_tiles_and_says_nothing_of_it(aosm):
     assert similarity_on(CPU, aosm, "fp32").settings == {}
 
 
+def test_few_pairs_are_scored_in_one_piece_and_many_in_tiles(aosm, block, monkeypatch):
+    plain = Tiles(aosm, CPU, "fp32")
+    few, many = plain.of_pairs(1024), plain.of_pairs(1025)
+    whole = plain(*block)
+    assert torch.equal(many(*block), whole)
+    assert (few(*block) - whole).abs().max() < 1e-4
+    monkeypatch.delattr(tiles, "similarity")
+    assert few(*block).shape == whole.shape
+    assert Tiles(aosm, CUDA, "fp32").of_pairs(1).settings == {"similarity": "torch"}
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_few_pairs_have_the_same_scores_with_any_number_of_threads(aosm, block, threads):
+    few, before = Tiles(aosm, CPU, "fp32").of_pairs(1), torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        alone = few(*block)
+        torch.set_num_threads(threads)
+        assert torch.equal(few(*block), alone)
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_scorer_for_a_few_pairs_is_its_like_and_leaves_it_as_it_was(tmp_path):
+    scorer = XClip(state(), tokenizer=tokenizer(tmp_path))
+    few = scorer.for_size(4, 5)
+    assert (few.identity, few.settings, few.block) == (scorer.identity, scorer.settings, scorer.block)
+    assert few is not scorer
+    assert scorer.for_size(scorer.block[0] + 1, 1) is scorer
+    assert scorer.for_size(1, scorer.block[1] + 1) is scorer
+
+
 def test_kernels_that_agree_with_tiles_are_used(aosm, block, capsys):
     plain = Tiles(aosm, CPU, "fp32")
     either = FusedOrTiles(lambda: Fake(plain, shift=1e-4), plain, plain, tolerance=1e-3)

@@ -51,7 +51,11 @@ class VideoInput:
 
 @runtime_checkable
 class PairScorer(Protocol):
-    """What ranking needs of a scorer: to score pairs of features, wherever those came from."""
+    """What ranking needs of a scorer: to score pairs of features, wherever those came from.
+
+    One may also have `for_size(texts, videos)`, which returns the scorer, of the same block, that is to score
+    a whole matrix of that size.
+    """
 
     @property
     def name(self) -> str:

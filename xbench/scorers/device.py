@@ -1,6 +1,11 @@
 """Where a model computes."""
 
+from typing import TYPE_CHECKING
+
 from xbench.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
 
 
 def find_device(name: str) -> str:
@@ -23,6 +28,17 @@ def find_device(name: str) -> str:
     if device.type not in ("cpu", "cuda"):
         raise UsageError(f"--device {name}: xbench computes on cpu or cuda.")
     return _current() if name == "cuda" else name
+
+
+def gpu_identity(device: "torch.device") -> dict[str, str]:
+    """Return what of a GPU changes last bits: its kind and the libraries that compute on it."""
+    import torch
+
+    if device.type != "cuda":
+        return {}
+    cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
+    libraries = f"CUDA {torch.version.cuda}, cuDNN {cudnn}"
+    return {"gpu": torch.cuda.get_device_name(device), "gpu_libraries": libraries}
 
 
 def _current() -> str:

@@ -1,5 +1,6 @@
 """X-CLIP behind the scorer contract: captions and frames to features, features to scores."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from importlib.metadata import version
@@ -11,11 +12,12 @@ from xbench.scorers.base import ENCODER_RULES, Features, VideoInput
 from xbench.scorers.batches import Batches
 from xbench.scorers.clip.bpe import ClipTokenizer
 from xbench.scorers.clip.inputs import check_vocabulary, checked_mask
+from xbench.scorers.device import gpu_identity
 from xbench.scorers.precision import TOWERS, Precision, arithmetic, check_precision
 from xbench.scorers.upload import upload
 from xbench.scorers.weights import State
 from xbench.scorers.xclip.aosm import Aosm
-from xbench.scorers.xclip.dispatch import similarity_on
+from xbench.scorers.xclip.dispatch import Similarity, Tiles, similarity_on
 from xbench.scorers.xclip.sizes import infer_sizes
 
 if TYPE_CHECKING:
@@ -62,7 +64,7 @@ class XClip:
         self._origin = dict(origin or {})
         aosm = Aosm(state).to(self._device).requires_grad_(False)
         self._logit_scale = float(aosm.logit_scale.exp())
-        self._similarity = similarity_on(self._device, aosm, precision)
+        self._similarity: Similarity = similarity_on(self._device, aosm, precision)
         self._frame_batches = Batches(_FRAMES_AT_ONCE[self._device.type], "frames")
         self._video_batches = Batches(_VIDEOS_AT_ONCE, "videos")
         self._text_batches = Batches(_TEXTS_AT_ONCE[self._device.type], "texts")
@@ -157,14 +159,17 @@ class XClip:
         """Return the logits float32 [T, V] of a block."""
         return self._similarity(text["sentence"], text["words"], video["video"], video["frames"])
 
+    def for_size(self, texts: int, videos: int) -> "XClip":
+        """Return what scores a matrix of T x V pairs: itself, or one that is made for a few pairs."""
+        if texts > self.block[0] or videos > self.block[1] or not isinstance(self._similarity, Tiles):
+            return self
+        suited = copy.copy(self)
+        suited._similarity = self._similarity.of_pairs(texts * videos)
+        return suited
+
     @cached_property
     def _gpu(self) -> dict[str, str]:
-        """GPUs of different kinds differ in last bits, and so do the libraries that compute on them."""
-        if self._device.type != "cuda":
-            return {}
-        cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
-        versions = f"CUDA {torch.version.cuda}, cuDNN {cudnn}"
-        return {"gpu": torch.cuda.get_device_name(self._device), "gpu_libraries": versions}
+        return gpu_identity(self._device)
 
     @cached_property
     def _model(self) -> "XClipModel":
