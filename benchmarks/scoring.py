@@ -13,20 +13,19 @@ from dataclasses import dataclass
 
 import torch
 
-from benchmarks.figure import Figure
+from benchmarks.figure import Figure, versus
 from benchmarks.pairs import WIDTH, flop_of_a_pair, random_state
 from benchmarks.reference import Encoded, published_scores
 from benchmarks.rounds import Seconds, medians
 from xbench.scorers.xclip.aosm import Aosm
+from xbench.scorers.xclip.dispatch import Tiles
 from xbench.scorers.xclip.temporal import unit
 from xbench.scorers.xclip.tiles import similarity
 
 GEMM = (2048, 512, 2048)
-FLOOR, EAGER, WHOLE, HALF = "floor", "eager", "full videos", "half padding"
-FEW = 8
-"""Texts and videos of a small input."""
-BLOCKS = 9
-"""Blocks of a script's size that are timed; of larger sizes, one."""
+FLOOR, WHOLE, HALF = "floor", "full videos", "half padding"
+FEW, EAGER = 8, "the plain operations"
+"""Texts and videos of a small input, and what they must not be slower than."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +94,17 @@ def figures(*, small: bool) -> Iterator[Figure]:
                 theirs, wanted = seconds[rival.name], rival.wanted if ours == WHOLE else None
                 yield Figure("scoring", name, seconds[ours], rival.name, theirs, wanted)
             yield Figure("scoring", name, seconds[ours], FLOOR, seconds[FLOOR], 1 / 1.5, note=note)
+        yield _few(case, rounds=10 if small else 30)
+
+
+def _few(case: Case, rounds: int) -> Figure:
+    setup = _Setup(case, 2 * FEW)
+    block = tuple(part[:FEW] for part in (*setup.normalised, setup.full))
+    suited = Tiles(setup.aosm, torch.device("cpu"), "fp32").of_pairs(FEW * FEW)
+    name = f"{FEW} x {FEW} pairs, {case.words} words x {case.frames} frames"
+    with torch.inference_mode():
+        ours, theirs = lambda: suited(*block), lambda: setup.aosm(*block)
+        return versus("scoring", name, ours, EAGER, theirs, rounds=rounds, steady=False)
 
 
 def _measure(case: Case, *, texts: int) -> Seconds:
