@@ -13,7 +13,12 @@ windows = st.none() | st.tuples(st.integers(0, 40), st.integers(0, 40)).map(lamb
 
 
 def published_loop(frames: int, fps: float, window: tuple[int, int] | None) -> list[int]:
-    """The extractor's own arithmetic, with OpenCV's clamp of a position to the frame count."""
+    """The extractor's own arithmetic, with OpenCV's clamp of a position to the frame count.
+
+    It finds no frame at a negative position, which a negative count clamps all of them to.
+    """
+    if frames < 0:
+        return []
     rate = int(fps)
     total = (frames + rate - 1) // rate
     start, end = (0, total) if window is None else (window[0], window[1] if window[1] <= total else total)

@@ -36,6 +36,8 @@ def published_positions(frames: int, fps: float, window: Window | None) -> Itera
     `frames` gives no position. Under one frame a second, where the published code divides by zero, the frame
     shown at each second is asked for, once.
     """
+    if frames < 0:
+        return
     rate = _rate(fps)
     previous = -1
     for second in _seconds(frames, fps, window):
