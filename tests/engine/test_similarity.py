@@ -8,7 +8,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xbench.engine.grid import land
 from xbench.engine.similarity import Queries, distinct, rank, save_matrix
 from xbench.engine.table import FeatureTable
 from xbench.errors import ModelError
@@ -129,79 +128,6 @@ def test_scores_are_the_same_to_the_bit_whatever_the_memory() -> None:
         strips.append(torch.cat(seen, dim=1))
     assert torch.equal(strips[0], strips[1])
     assert torch.equal(strips[0], strips[2])
-
-
-class Sized(DotScorer):
-    """Scores nothing itself; another does, which is made for a size."""
-
-    def for_size(self, texts: int, videos: int) -> DotScorer:
-        self.size, self.made = (texts, videos), DotScorer(self.block)
-        return self.made
-
-
-class Wrapper:
-    """Changes what the scores are and hands on the rest."""
-
-    def __init__(self, inner: DotScorer) -> None:
-        self.inner = inner
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self.inner, name)
-
-    def similarity(self, text: dict[str, torch.Tensor], video: dict[str, torch.Tensor]) -> torch.Tensor:
-        return -self.inner.similarity(text, video)
-
-
-def test_a_scorer_is_asked_for_one_that_suits_the_whole_matrix() -> None:
-    rows, numbers = np.arange(7), torch.eye(7)
-    scorer = Sized((3, 4))
-    rank(scorer, table(numbers, 5), table(numbers, 2), Queries(rows, rows), "group-max")  # type: ignore[arg-type]
-    assert scorer.size == (7, 7)
-    assert scorer.calls == []
-    assert scorer.made.calls
-
-
-def test_a_wrapper_is_not_passed_by_for_the_scorer_that_it_wraps() -> None:
-    rows, numbers = np.arange(3), torch.eye(3)
-    wrapped = Wrapper(Sized((3, 4)))
-    t2v, _ = rank(wrapped, table(numbers, 5), table(numbers, 2), Queries(rows, rows), "group-max")  # type: ignore[arg-type]
-    assert t2v.better.tolist() == [2, 2, 2]
-
-
-class OneBuffer(DotScorer):
-    """Writes every tile to the same memory, as kernels with a workspace do."""
-
-    def similarity(self, text: dict[str, torch.Tensor], video: dict[str, torch.Tensor]) -> torch.Tensor:
-        scores = super().similarity(text, video)
-        if not hasattr(self, "buffer"):
-            self.buffer = torch.empty(self.block[0] * self.block[1])
-        return self.buffer[: scores.numel()].view_as(scores).copy_(scores)
-
-
-def test_a_scorer_may_return_the_same_memory_again() -> None:
-    generator = torch.Generator().manual_seed(0)
-    text, video = (torch.randint(-9, 10, (11, 4), generator=generator).float() for _ in range(2))
-    rows = np.arange(11)
-    strips: list[torch.Tensor] = []
-    scorer, queries = OneBuffer((3, 4)), Queries(rows, rows)
-    rank(
-        scorer,  # type: ignore[arg-type]
-        table(text, 5),
-        table(video, 2),
-        queries,
-        "group-max",
-        on_strip=lambda columns, strip: strips.append(strip.clone()),
-    )
-    assert torch.equal(torch.cat(strips, dim=1), text @ video.T)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
-def test_tiles_of_a_gpu_land_as_they_were_when_the_next_is_computed() -> None:
-    scores, strip = torch.arange(6.0, device="cuda").view(2, 3), torch.zeros(2, 3)
-    wait = land(scores, strip)
-    scores.zero_()
-    wait()
-    assert strip.flatten().tolist() == [0, 1, 2, 3, 4, 5]
 
 
 def test_few_tiles_hold_right_pairs_however_the_captions_are_ordered() -> None:

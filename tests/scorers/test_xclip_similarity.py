@@ -108,6 +108,19 @@ def test_a_score_is_the_same_to_the_bit_however_the_block_is_cut(block, height, 
     assert torch.equal(torch.cat(cut), whole)
 
 
+@pytest.mark.parametrize("videos", [2, 5, 9, 31])
+@pytest.mark.parametrize("sizes", [(32, 12), (8, 6)])
+def test_a_video_that_is_twice_in_a_gallery_ties_exactly(videos, sizes):
+    generator = torch.Generator().manual_seed(videos)
+    aosm = Aosm(_matrices(generator, 64, *sizes))
+    text = _features(generator, 9, sizes[0], 64)
+    video = _features(generator, videos, sizes[1], 64)
+    for part in video:
+        part[-1] = part[0]
+    scores = similarity(aosm, *text, *video)
+    assert torch.equal(scores[:, 0], scores[:, -1])
+
+
 @pytest.mark.parametrize("threads", [2, 3, 5])
 def test_a_score_is_the_same_to_the_bit_with_any_number_of_threads(block, threads):
     aosm, text, video = block

@@ -21,10 +21,7 @@ class Grid:
     ) -> None:
         """on_pairs is told how many pairs each tile had."""
         self.height, self.width = scorer.block
-        # Of the class, because a wrapper that hands on what it lacks would give what it wraps.
-        suited = getattr(type(scorer), "for_size", None)
-        self._scorer: PairScorer = suited(scorer, len(texts), len(videos)) if suited else scorer
-        self._texts, self._videos, self._on_pairs = texts, videos, on_pairs
+        self._scorer, self._texts, self._videos, self._on_pairs = scorer, texts, videos, on_pairs
         self.rows = -(-len(texts) // self.height)
         self.columns = -(-len(videos) // self.width)
 

@@ -17,7 +17,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 
-ENCODER_RULES = 1
+ENCODER_RULES = 2
 """Part of the identity of every scorer that comes with xbench. Raised whenever their code gives other
 features for the same weights: cached ones of the old rules are then not used."""
 
@@ -51,11 +51,7 @@ class VideoInput:
 
 @runtime_checkable
 class PairScorer(Protocol):
-    """What ranking needs of a scorer: to score pairs of features, wherever those came from.
-
-    One may also have `for_size(texts, videos)`, which returns the scorer, of the same block, that is to score
-    a whole matrix of that size.
-    """
+    """What ranking needs of a scorer: to score pairs of features, wherever those came from."""
 
     @property
     def name(self) -> str:

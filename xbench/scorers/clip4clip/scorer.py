@@ -14,6 +14,7 @@ from xbench.scorers.clip.bpe import ClipTokenizer
 from xbench.scorers.clip.inputs import check_vocabulary, checked_mask
 from xbench.scorers.clip.style import OPENAI, Style
 from xbench.scorers.clip4clip.sizes import Sizes
+from xbench.scorers.device import gpu_identity
 from xbench.scorers.precision import TOWERS, Precision, arithmetic, check_precision
 from xbench.scorers.upload import upload
 from xbench.scorers.weights import State
@@ -154,8 +155,7 @@ class Clip4Clip:
 
     @cached_property
     def _gpu(self) -> dict[str, str]:
-        """GPUs of different kinds differ in last bits."""
-        return {"gpu": torch.cuda.get_device_name(self._device)} if self._device.type == "cuda" else {}
+        return gpu_identity(self._device)
 
     @cached_property
     def _model(self) -> "Clip4ClipModel":

@@ -11,6 +11,7 @@ import torch
 from xbench.errors import ModelError
 from xbench.scorers.base import ENCODER_RULES, Features, VideoInput
 from xbench.scorers.batches import Batches
+from xbench.scorers.device import gpu_identity
 from xbench.scorers.hf.inputs import FrameInput, TextInput
 from xbench.scorers.hf.load import Parts
 from xbench.scorers.precision import TOWERS, Precision, arithmetic, check_precision
@@ -150,8 +151,7 @@ class HuggingFace:
 
     @cached_property
     def _gpu(self) -> dict[str, str]:
-        """GPUs of different kinds differ in last bits."""
-        return {"gpu": torch.cuda.get_device_name(self._device)} if self._device.type == "cuda" else {}
+        return gpu_identity(self._device)
 
     @cached_property
     def _model(self) -> Any:

@@ -17,8 +17,6 @@ from xbench.scorers.xclip.aosm import Aosm
 _PROVEN = 16
 """Texts and videos with which kernels are compared with a CPU's tiles."""
 _VIDEOS_AT_ONCE = 1 << 14
-_FEW = 1024
-"""Pairs that one thread scores in one piece faster than two do in tiles; measured at 32 x 12 and 64 x 64."""
 TOLERANCE: dict[Precision, float] = {"fp32": 2e-5, "fp16": 2e-5, "tf32": 5e-3, "bf16": 5e-2}
 """By how much similarities, between -1 and 1, may differ from tiles': several times what rounding does."""
 
@@ -42,19 +40,12 @@ class Similarity(Protocol):
 
 
 class Tiles:
-    """Tiles of torch operations; on a CPU, few pairs in one piece."""
+    """Tiles of torch operations."""
 
-    def __init__(
-        self, aosm: Aosm, device: torch.device, precision: Precision, *, pairs: int | None = None
-    ) -> None:
-        """aosm: on `device`. pairs: how many there are in all, in one block; None: many."""
+    def __init__(self, aosm: Aosm, device: torch.device, precision: Precision) -> None:
+        """aosm: on `device`."""
         self._aosm, self._device, self._precision = aosm, device, precision
-        self._few = device.type == "cpu" and pairs is not None and pairs <= _FEW
         self._batches = Batches(_VIDEOS_AT_ONCE, "videos")
-
-    def of_pairs(self, pairs: int) -> "Tiles":
-        """Return what suits so many pairs in all, in one block."""
-        return Tiles(self._aosm, self._device, self._precision, pairs=pairs)
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -70,8 +61,7 @@ class Tiles:
 
             def score(part: slice) -> torch.Tensor:
                 videos = (upload(tensor[part], self._device) for tensor in (video, frames))
-                score_block = tiles.in_one_piece if self._few else tiles.similarity
-                return score_block(self._aosm, *text, *videos)
+                return tiles.similarity(self._aosm, *text, *videos)
 
             parts = self._batches.each(len(video), score)
         return torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
@@ -109,7 +99,6 @@ class FusedOrTiles:
 
     def _prove(self, *features: torch.Tensor) -> None:
         """Compile, and compare: kernels differ from GPU to GPU, and nobody has run them on all."""
-        self._proven = True
         try:
             scores = self._chosen(*features).cpu()
         except XbenchError:
@@ -119,13 +108,14 @@ class FusedOrTiles:
                 raise
             self._fall_back(f"{type(error).__name__}: {error}")
             return
+        self._proven = True
         exact = self._judge(*features)
         if not torch.allclose(scores, exact, rtol=0, atol=self._tolerance, equal_nan=True):
             self._fall_back(f"they are off by {(scores - exact).abs().max().item():.2g}")
 
     def _fall_back(self, why: str) -> None:
         say(f"The fused kernels are not used: {why.splitlines()[0]}. Scoring goes on without, more slowly.")
-        self._chosen = self._tiles
+        self._chosen, self._proven = self._tiles, True
 
 
 def made_up(words: int, frames: int, width: int) -> tuple[torch.Tensor, ...]:

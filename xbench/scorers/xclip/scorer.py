@@ -1,6 +1,5 @@
 """X-CLIP behind the scorer contract: captions and frames to features, features to scores."""
 
-import copy
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from importlib.metadata import version
@@ -17,7 +16,7 @@ from xbench.scorers.precision import TOWERS, Precision, arithmetic, check_precis
 from xbench.scorers.upload import upload
 from xbench.scorers.weights import State
 from xbench.scorers.xclip.aosm import Aosm
-from xbench.scorers.xclip.dispatch import Similarity, Tiles, similarity_on
+from xbench.scorers.xclip.dispatch import similarity_on
 from xbench.scorers.xclip.sizes import infer_sizes
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ class XClip:
         self._origin = dict(origin or {})
         aosm = Aosm(state).to(self._device).requires_grad_(False)
         self._logit_scale = float(aosm.logit_scale.exp())
-        self._similarity: Similarity = similarity_on(self._device, aosm, precision)
+        self._similarity = similarity_on(self._device, aosm, precision)
         self._frame_batches = Batches(_FRAMES_AT_ONCE[self._device.type], "frames")
         self._video_batches = Batches(_VIDEOS_AT_ONCE, "videos")
         self._text_batches = Batches(_TEXTS_AT_ONCE[self._device.type], "texts")
@@ -158,14 +157,6 @@ class XClip:
     def similarity(self, text: Features, video: Features) -> torch.Tensor:
         """Return the logits float32 [T, V] of a block."""
         return self._similarity(text["sentence"], text["words"], video["video"], video["frames"])
-
-    def for_size(self, texts: int, videos: int) -> "XClip":
-        """Return what scores a matrix of T x V pairs: itself, or one that is made for a few pairs."""
-        if texts > self.block[0] or videos > self.block[1] or not isinstance(self._similarity, Tiles):
-            return self
-        suited = copy.copy(self)
-        suited._similarity = self._similarity.of_pairs(texts * videos)
-        return suited
 
     @cached_property
     def _gpu(self) -> dict[str, str]:

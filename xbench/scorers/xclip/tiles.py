@@ -40,19 +40,6 @@ class _Part:
 
 
 @torch.inference_mode()
-def in_one_piece(
-    aosm: Aosm, sentence: torch.Tensor, words: torch.Tensor, video: torch.Tensor, frames: torch.Tensor
-) -> torch.Tensor:
-    """Return what `similarity` returns, but for last bits, faster where tiles would mostly be filling.
-
-    In one thread, so that the result does not depend on how many there are.
-    """
-    with one_thread():
-        scores: torch.Tensor = aosm(sentence, words, video, frames)
-    return scores
-
-
-@torch.inference_mode()
 def similarity(
     aosm: Aosm, sentence: torch.Tensor, words: torch.Tensor, video: torch.Tensor, frames: torch.Tensor
 ) -> torch.Tensor:
@@ -133,20 +120,10 @@ def _workers(device: torch.device) -> Iterator[Callable[[Callable[[Any], Any], l
     if device.type != "cpu" or threads == 1:
         yield lambda function, items: [function(item) for item in items]
         return
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="score")
-    with one_thread():
-        try:
-            yield lambda function, items: list(pool.map(torch.inference_mode()(function), items))
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Within, each of torch's operations runs in the thread that calls it."""
-    threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="score")
     try:
-        yield
+        yield lambda function, items: list(pool.map(torch.inference_mode()(function), items))
     finally:
+        pool.shutdown(cancel_futures=True)
         torch.set_num_threads(threads)
