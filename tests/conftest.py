@@ -13,7 +13,8 @@ if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 else:
     # Which kernel is the fastest is remembered there, and a user's choices are not the tests' to make.
-    os.environ["XBENCH_CACHE"] = tempfile.mkdtemp(prefix="xbench-tests-")
+    cache = tempfile.TemporaryDirectory(prefix="xbench-tests-")  # goes with this module
+    os.environ["XBENCH_CACHE"] = cache.name
 
 ROOT = Path(__file__).resolve().parent.parent
 FIXTURES = Path(__file__).resolve().parent / "fixtures"

@@ -1,5 +1,6 @@
 """The root of the command line: what is not the user's fault is never taken for a regression."""
 
+import gc
 import subprocess
 import sys
 
@@ -29,3 +30,9 @@ def test_a_reader_that_leaves_early_gets_no_traceback() -> None:
     assert process.stderr is not None
     assert b"Traceback" not in process.stderr.read()
     process.wait()
+
+
+def test_a_command_called_from_python_freezes_no_objects() -> None:
+    before = gc.get_freeze_count()
+    CliRunner().invoke(main, ["datasets", "list"])
+    assert gc.get_freeze_count() == before

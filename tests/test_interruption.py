@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -16,13 +17,21 @@ def press_ctrl_c() -> None:
         pass
 
 
-def test_an_interrupt_that_was_swallowed_is_raised_by_the_next_step_of_a_stage() -> None:
+def swallowed_before_a_step(done: list[str]) -> None:
     with interruptible(), stage("encoding", 3, "videos") as advance:
         advance(1)
-        with pytest.raises(KeyboardInterrupt):
+        done.append("one")
+        with suppress(KeyboardInterrupt):
             press_ctrl_c()
-        with pytest.raises(KeyboardInterrupt):
-            advance(1)
+        advance(1)
+        done.append("two")
+
+
+def test_an_interrupt_that_was_swallowed_is_raised_by_the_next_step_of_a_stage() -> None:
+    done: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        swallowed_before_a_step(done)
+    assert done == ["one"]
 
 
 def test_what_was_pressed_before_is_forgotten_and_the_handler_as_it_was() -> None:
@@ -32,6 +41,17 @@ def test_what_was_pressed_before_is_forgotten_and_the_handler_as_it_was() -> Non
     stop_if_asked()
     with interruptible():
         stop_if_asked()
+
+
+def swallowed_to_the_end() -> str:
+    with interruptible(), suppress(KeyboardInterrupt):
+        press_ctrl_c()
+    return "the work is done"
+
+
+def test_what_was_swallowed_last_is_raised_at_the_end() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        swallowed_to_the_end()
 
 
 def test_a_handler_of_somebody_else_stays() -> None:

@@ -11,7 +11,7 @@ _asked = threading.Event()
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Within, Ctrl-C raises KeyboardInterrupt as ever, and `stop_if_asked` raises it again afterwards.
+    """Within, Ctrl-C raises KeyboardInterrupt as ever; `stop_if_asked`, and the end, raise it again.
 
     Changes nothing outside the main thread, and where Ctrl-C means something else already (`nohup`).
     """
@@ -23,6 +23,7 @@ def interruptible() -> Iterator[None]:
     signal.signal(signal.SIGINT, _interrupt)
     try:
         yield
+        stop_if_asked()
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         _asked.clear()

@@ -35,6 +35,20 @@ def test_a_class_in_a_file_is_built_with_its_arguments():
     assert scorer.settings == {"grey": 0.25, "frames": 2, "device": "cpu"}
 
 
+@pytest.mark.parametrize(("asked", "given"), [(None, "fp32"), ("fp32", "fp32"), ("bf16", "bf16")])
+def test_a_model_that_must_be_told_its_precision_is(tmp_path, asked, given):
+    path = write(
+        tmp_path,
+        "import runpy\n"
+        f"Colours = runpy.run_path({str(COLOURS)!r})['Colours']\n"
+        "class Model(Colours):\n"
+        "    def __init__(self, precision):\n"
+        "        super().__init__()\n"
+        "        self.settings = {'precision': precision}\n",
+    )
+    assert build(ModelRequest(f"{path}:Model", precision=asked)).settings == {"precision": given}
+
+
 def test_the_protocols_frames_are_offered_and_the_users_win():
     assert build(ModelRequest(f"{COLOURS}:Colours", frames=64)).video_input.max_frames == 64
     request = ModelRequest(f"{COLOURS}:Colours", frames=64, args={"frames": "3"})

@@ -69,8 +69,9 @@ def run(
     checkpoint, clip, bpe, device and precision are its own business and must be left out; one whose
     `identity` is None is encoded afresh every time.
 
-    precision: None for fp32, or what checkpoints.yaml says of the model. The result is not saved:
-    `result.save(folder)` does it.
+    The result is not saved: `result.save(folder)` does it.
+
+    precision: None for fp32, or what checkpoints.yaml says of the model.
 
     post: `dsl` gives the post-processed result, marked as such and not comparable with raw ones.
 

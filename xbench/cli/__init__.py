@@ -1,5 +1,6 @@
 """The command line: one file per command, imported only when that command is called."""
 
+import atexit
 import gc
 import importlib
 import os
@@ -12,6 +13,9 @@ import click
 from xbench.errors import UsageError, XbenchError, did_you_mean
 from xbench.interruption import interruptible
 from xbench.version import __version__
+
+# Before it ends, Python would look through everything that torch and transformers made.
+atexit.register(gc.freeze)
 
 UNEXPECTED = 70
 """Exit code of a fault in xbench itself (EX_SOFTWARE); 1 means that a regression was found."""
@@ -94,8 +98,6 @@ class _Root(_LazyGroup):
             traceback.print_exc()
             click.echo("This is a fault of xbench: please report it with the lines above.", err=True)
             sys.exit(UNEXPECTED)
-        finally:
-            gc.freeze()  # Python looks through all that torch made before it ends, which takes a second
 
 
 @click.group(cls=_Root, context_settings={"help_option_names": ["-h", "--help"]})

@@ -30,7 +30,7 @@ def memory_is_the_users() -> Iterator[None]:
             raise
         raise ModelError(
             "The GPU's memory does not hold the work: free some (see nvidia-smi), choose a smaller "
-            "--batch-size, or use --device cpu. What was encoded is kept."
+            "--batch-size, or use --device cpu."
         ) from error
 
 

@@ -122,8 +122,9 @@ def _bound(request: ModelRequest) -> tuple[Callable[..., Any], dict[str, Any]]:
 
 
 def _options(request: ModelRequest) -> dict[str, Option]:
-    asked = {key: getattr(request, key) for key in (*_FILES, "precision")}
-    return {key: Option(value, chosen=value is not None) for key, value in asked.items()} | {
+    files = {key: getattr(request, key) for key in _FILES}
+    return {key: Option(value, chosen=value is not None) for key, value in files.items()} | {
+        "precision": Option(request.precision or "fp32", chosen=request.precision is not None),
         "device": Option(request.device),
         "words": Option(request.words, flag=False),
         "frames": Option(request.frames, flag=False),

@@ -10,7 +10,7 @@
 Sums are float32 everywhere. fp16 is what the published evaluation does on a GPU.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, get_args
 
@@ -63,18 +63,36 @@ def arithmetic(precision: Precision) -> Iterator[None]:
     TF32 keeps 11 bits of a factor, and torch's default is to use it for convolutions and LSTMs. On a CPU they
     are always float32: after `torch.set_float32_matmul_precision("medium")`, as training loops call it, torch
     multiplies in bfloat16 on CPUs with AMX, and by another library on others. A training loop's autocast is
-    off, and sums of half precision products are float32.
+    off, and sums of half precision products are float32. The switches are the process's: use it in one thread
+    at a time.
     """
-    switches = _switches()
-    before = [getattr(where, name) for where, name, _ in switches]
+    wanted = [(where, name, on if precision == "tf32" else off) for where, name, (off, on) in _switches()]
+    before = [(where, name, getattr(where, name)) for where, name, _ in wanted]
+    changed = [old for old, new in zip(before, wanted, strict=True) if old[2] != new[2]]
     try:
-        for where, name, (exact, tf32) in switches:
-            setattr(where, name, tf32 if precision == "tf32" else exact)
+        _set(wanted)
         with torch.autocast("cuda", enabled=False), torch.autocast("cpu", enabled=False):
             yield
     finally:
-        for (where, name, _), value in zip(switches, before, strict=True):
+        _set(changed)
+
+
+def _set(switches: Iterable[tuple[Any, str, Any]]) -> None:
+    for where, name, value in switches:
+        if getattr(where, name) != value:
             setattr(where, name, value)
+
+
+class _Matmul:
+    """The precision of products as one switch, which it was before torch 2.9."""
+
+    @property
+    def precision(self) -> str:
+        return torch.get_float32_matmul_precision()
+
+    @precision.setter
+    def precision(self, value: str) -> None:
+        torch.set_float32_matmul_precision(value)
 
 
 def _switches() -> list[tuple[Any, str, tuple[Any, Any]]]:
@@ -83,7 +101,7 @@ def _switches() -> list[tuple[Any, str, tuple[Any, Any]]]:
     cudnn: Any = torch.backends.cudnn
     sums = [(matmul, name, (False, False)) for name in _HALF_SUMS if hasattr(matmul, name)]
     if not hasattr(matmul, "fp32_precision"):
-        return [*sums, *((part, "allow_tf32", (False, True)) for part in (matmul, cudnn))]
+        return [*sums, (_Matmul(), "precision", ("highest", "high")), (cudnn, "allow_tf32", (False, True))]
     cpu: Any = torch.backends.mkldnn
     on_gpu = [(part, "fp32_precision", ("ieee", "tf32")) for part in (matmul, cudnn.conv, cudnn.rnn)]
     on_cpu = [(part, "fp32_precision", ("ieee", "ieee")) for part in (cpu.matmul, cpu.conv, cpu.rnn)]

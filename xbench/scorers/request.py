@@ -13,8 +13,8 @@ class ModelRequest:
     """A model as the options of a run ask for it.
 
     name: as given to --model. words and frames are the protocol's; a checkpoint's own shapes win over them.
-    args: what --model-args says, text or values. precision: None for the model's own, which is fp32 unless
-    checkpoints.yaml says otherwise.
+    args: what --model-args says, text or values. precision: None for fp32, or what
+    checkpoints.yaml says of the model.
     """
 
     name: str
