@@ -11,6 +11,11 @@ from tabulate import tabulate
 
 from benchmarks.figure import Figure
 
+_LEGEND = (
+    "ratio: how many times as long the rival takes. wanted: the least that is promised at this size.\n"
+    "The floor is what nothing can be much faster than: a ratio of 0.67 is 1.5 times its time."
+)
+
 
 def machine() -> dict[str, Any]:
     """Return what the seconds depend on, the load of other programs included."""
@@ -30,7 +35,7 @@ def render(figures: Sequence[Figure]) -> str:
     rows = [_row(figure) for figure in figures]
     headers = ["what", "seconds", "rival", "seconds", "ratio", "wanted", "GB"]
     notes = [f"{figure.part}: {figure.name}: {figure.note}" for figure in figures if figure.note]
-    return "\n".join([tabulate(rows, headers=headers, disable_numparse=True), "", *notes])
+    return "\n".join([tabulate(rows, headers=headers, disable_numparse=True), "", _LEGEND, *notes])
 
 
 def _row(figure: Figure) -> list[str]:

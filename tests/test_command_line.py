@@ -36,3 +36,12 @@ def test_a_command_called_from_python_freezes_no_objects() -> None:
     before = gc.get_freeze_count()
     CliRunner().invoke(main, ["datasets", "list"])
     assert gc.get_freeze_count() == before
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "0", "much"])
+def test_a_number_that_is_none_is_a_usage_error(number: str) -> None:
+    options = ("--dataset", "didemo", "--miniature", "--memory", number)
+    result = CliRunner().invoke(main, ["run", *options])
+    assert result.exit_code == 2
+    assert "--memory" in result.stderr
+    assert "Traceback" not in result.stderr

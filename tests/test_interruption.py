@@ -65,6 +65,27 @@ def test_a_handler_of_somebody_else_stays() -> None:
         signal.signal(signal.SIGINT, before)
 
 
+def step_in_a_thread_after_ctrl_c(ended: list[str]) -> None:
+    with interruptible(), stage("opening", 3, "videos") as advance:
+        with suppress(KeyboardInterrupt):
+            press_ctrl_c()
+
+        def work() -> None:
+            advance(1)
+            ended.append("well")
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+
+
+def test_a_worker_s_step_raises_nothing_and_the_main_thread_stops() -> None:
+    ended: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        step_in_a_thread_after_ctrl_c(ended)
+    assert ended == ["well"]
+
+
 def test_threads_change_no_handler() -> None:
     seen = []
 

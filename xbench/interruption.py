@@ -30,8 +30,11 @@ def interruptible() -> Iterator[None]:
 
 
 def stop_if_asked() -> None:
-    """Raise KeyboardInterrupt when Ctrl-C was pressed and something swallowed that."""
-    if _asked.is_set():
+    """Raise KeyboardInterrupt when Ctrl-C was pressed and something swallowed that.
+
+    In the main thread only: it is the one that stops the others.
+    """
+    if _asked.is_set() and threading.current_thread() is threading.main_thread():
         raise KeyboardInterrupt
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from xbench.cli.options import FiniteRange
 from xbench.errors import DataError, RegressionError
 
 
@@ -26,7 +27,7 @@ from xbench.errors import DataError, RegressionError
 )
 @click.option(
     "--significance",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=FiniteRange(0, 1, min_open=True, max_open=True),
     metavar="ALPHA",
     help="A drop fails only if it is also significant at this level (needs the .npz of both results).",
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from xbench.cli.options import json_option, key_values
+from xbench.cli.options import FiniteRange, json_option, key_values
 from xbench.errors import ModelError, UsageError, did_you_mean
 
 _file = click.Path(path_type=Path, dir_okay=False)
@@ -81,7 +81,7 @@ def fetch_weights(name: str) -> None:
 @click.option("--model-args", multiple=True, metavar="KEY=VALUE")
 @click.option(
     "--tolerance",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteRange(min=0, min_open=True),
     default=1e-3,
     help="Largest deviation that passes, as a part of the largest value. Half precision may need more.",
 )

@@ -1,5 +1,6 @@
 """Options that several commands share, and what the record keeps of them."""
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,6 +11,18 @@ from click.core import ParameterSource
 from xbench.errors import UsageError, did_you_mean
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers; `nan` and `inf`, which pass a comparison or a missing bound, are none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number, or fail as click's types do."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
 
 json_option: Callable[[F], F] = click.option(
     "--json", "as_json", is_flag=True, help="Print the record as JSON on stdout, and nothing else."

@@ -5,7 +5,14 @@ from typing import Any
 
 import click
 
-from xbench.cli.options import given_and_default, json_option, metrics_option, post_option, ties_option
+from xbench.cli.options import (
+    FiniteRange,
+    given_and_default,
+    json_option,
+    metrics_option,
+    post_option,
+    ties_option,
+)
 from xbench.errors import UsageError
 
 _folder = click.Path(path_type=Path, file_okay=False)
@@ -76,7 +83,7 @@ _file = click.Path(path_type=Path, dir_okay=False)
 @click.option("--workers", type=click.IntRange(min=1), default=2, help="Threads that decode ahead.")
 @click.option(
     "--memory",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteRange(min=0, min_open=True),
     metavar="GIB",
     help="For scoring; changes no number.  [default: 1/4 of RAM]",
 )
