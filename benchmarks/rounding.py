@@ -1,6 +1,7 @@
 """TF32 on a CPU: products whose factors are rounded as a GPU's tensor cores take them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -43,7 +44,7 @@ class Tf32Products(TorchFunctionMode):
     ) -> Any:
         name = getattr(func, "__name__", "")
         if name in _NOT_HERE:
-            raise NotImplementedError(f"{name} is a product whose factors are not rounded here")
+            raise ValueError(f"{name} is a product, and its factors would pass unrounded")
         factors = _FACTORS.get(name, 0)
         rounded = [
             to_tf32(value) if place < factors and value.dtype == torch.float32 else value
@@ -52,25 +53,35 @@ class Tf32Products(TorchFunctionMode):
         return func(*rounded, **(kwargs or {}))
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Within, torch and the scorer's tiles stay in this thread, whose mode this is."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 class InTf32:
     """A scorer whose products are TF32 though it computes in float32 on a CPU, in one thread."""
 
     identity = None
 
     def __init__(self, inner: Scorer) -> None:
-        torch.set_num_threads(1)  # a mode is one thread's
         self._inner = inner
         self.name, self.video_input, self.block = inner.name, inner.video_input, inner.block
         self.settings = {**inner.settings, "precision": "TF32's rounding, on a CPU"}
 
     def encode_texts(self, texts: Sequence[str]) -> Features:
-        with Tf32Products():
+        with one_thread(), Tf32Products():
             return self._inner.encode_texts(texts)
 
     def encode_videos(self, frames: torch.Tensor, mask: torch.Tensor) -> Features:
-        with Tf32Products():
+        with one_thread(), Tf32Products():
             return self._inner.encode_videos(frames, mask)
 
     def similarity(self, text: Features, video: Features) -> torch.Tensor:
-        with Tf32Products():
+        with one_thread(), Tf32Products():
             return self._inner.similarity(text, video)

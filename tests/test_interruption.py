@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
@@ -17,21 +18,25 @@ def press_ctrl_c() -> None:
         pass
 
 
-def swallowed_before_a_step(done: list[str]) -> None:
+def after_a_swallowed_ctrl_c(go_on: Callable[[Callable[[int], None]], None]) -> None:
     with interruptible(), stage("encoding", 3, "videos") as advance:
         advance(1)
-        done.append("one")
         with suppress(KeyboardInterrupt):
             press_ctrl_c()
-        advance(1)
-        done.append("two")
+        go_on(advance)
 
 
 def test_an_interrupt_that_was_swallowed_is_raised_by_the_next_step_of_a_stage() -> None:
     done: list[str] = []
+
+    def go_on(advance: Callable[[int], None]) -> None:
+        done.append("before")
+        advance(1)
+        done.append("after")
+
     with pytest.raises(KeyboardInterrupt):
-        swallowed_before_a_step(done)
-    assert done == ["one"]
+        after_a_swallowed_ctrl_c(go_on)
+    assert done == ["before"]
 
 
 def test_what_was_pressed_before_is_forgotten_and_the_handler_as_it_was() -> None:
@@ -65,11 +70,10 @@ def test_a_handler_of_somebody_else_stays() -> None:
         signal.signal(signal.SIGINT, before)
 
 
-def step_in_a_thread_after_ctrl_c(ended: list[str]) -> None:
-    with interruptible(), stage("opening", 3, "videos") as advance:
-        with suppress(KeyboardInterrupt):
-            press_ctrl_c()
+def test_a_worker_s_step_raises_nothing_and_the_main_thread_stops() -> None:
+    ended: list[str] = []
 
+    def go_on(advance: Callable[[int], None]) -> None:
         def work() -> None:
             advance(1)
             ended.append("well")
@@ -78,11 +82,8 @@ def step_in_a_thread_after_ctrl_c(ended: list[str]) -> None:
         thread.start()
         thread.join()
 
-
-def test_a_worker_s_step_raises_nothing_and_the_main_thread_stops() -> None:
-    ended: list[str] = []
     with pytest.raises(KeyboardInterrupt):
-        step_in_a_thread_after_ctrl_c(ended)
+        after_a_swallowed_ctrl_c(go_on)
     assert ended == ["well"]
 
 

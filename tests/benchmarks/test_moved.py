@@ -47,13 +47,22 @@ class Products:
         return text["t"] @ video["v"].T
 
 
-def test_a_scorer_in_tf32_differs_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
+@pytest.mark.parametrize("product", [torch.einsum, torch.addmm])
+def test_a_product_that_would_pass_unrounded_is_refused(product) -> None:  # type: ignore[no-untyped-def]
+    ones = torch.ones(2, 2)
+    arguments = ("ij,jk->ik", ones, ones) if product is torch.einsum else (ones, ones, ones)
+    with Tf32Products(), pytest.raises(ValueError, match="unrounded"):
+        product(*arguments)
+
+
+def test_a_scorer_in_tf32_differs_and_says_so() -> None:
+    threads = torch.get_num_threads()
     numbers = torch.randn(4, 8, generator=torch.Generator().manual_seed(0))
     scorer = InTf32(Products())  # type: ignore[arg-type]
     rounded = scorer.similarity({"t": numbers}, {"v": numbers})
     assert torch.allclose(rounded, to_tf32(numbers) @ to_tf32(numbers).T, rtol=0, atol=1e-6)
     assert "TF32" in scorer.settings["precision"]
+    assert torch.get_num_threads() == threads
 
 
 def test_changed_logits_and_ranks_are_told_by_precision(monkeypatch: pytest.MonkeyPatch) -> None:

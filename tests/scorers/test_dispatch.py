@@ -155,3 +155,19 @@ def test_kernels_that_lacked_memory_are_proven_once_there_is_some(aosm, block, c
         either(*block)
     assert torch.equal(either(*block), plain(*block))
     assert "are not used: they are off by 1" in capsys.readouterr().err
+
+
+def test_kernels_whose_proof_was_interrupted_are_not_taken_for_proven(aosm, block):
+    plain = Tiles(aosm, CPU, "fp32")
+
+    class Judge(Fake):
+        def __call__(self, *features: torch.Tensor) -> torch.Tensor:
+            self.calls += 1
+            if self.calls == 1:
+                raise KeyboardInterrupt
+            return self.plain(*features)
+
+    either = FusedOrTiles(lambda: Fake(plain, shift=1.0), plain, Judge(plain), tolerance=1e-3)
+    with pytest.raises(KeyboardInterrupt):
+        either(*block)
+    assert torch.equal(either(*block), plain(*block))

@@ -1,10 +1,13 @@
 """TF32 where it was asked for and nowhere else."""
 
+import numpy as np
 import pytest
 import torch
 from xclip_small import SIDE, state, tokenizer
 
 from xbench.errors import UsageError
+from xbench.scorers.features import PrecomputedFeatures
+from xbench.scorers.features.file import FeatureFile
 from xbench.scorers.precision import arithmetic, check_precision
 from xbench.scorers.xclip import XClip
 
@@ -75,6 +78,26 @@ def test_a_training_loop_s_autocast_does_not_reach_a_scorer(tmp_path):
     alone = logits()
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(logits(), alone)
+
+
+@pytest.mark.skipif(not hasattr(torch.backends.mkldnn, "matmul"), reason="torch < 2.9")
+def test_given_features_are_multiplied_in_float32_too(tmp_path, monkeypatch):
+    seen = []
+    file = FeatureFile(tmp_path, "", np.ones((2, 4), np.float32), None, None)
+    scorer, features = PrecomputedFeatures(file, file, "dot"), file.rows(np.arange(2), normalise=False)
+    score = scorer._scores
+    monkeypatch.setattr(
+        scorer,
+        "_scores",
+        lambda *inputs: (seen.append(torch.backends.mkldnn.matmul.fp32_precision), score(*inputs))[1],
+    )
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        assert scorer.similarity(features, features).tolist() == [[4.0, 4.0], [4.0, 4.0]]
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert seen == ["ieee"]
 
 
 def test_half_precision_products_are_summed_in_float32():

@@ -26,11 +26,12 @@ from xbench.pipeline.request import Request
 from xbench.progress import stage
 from xbench.reports.result import Checkpoint, ScorerRecord
 from xbench.scorers.base import PairScorer, Scorer, VideoInput
-from xbench.scorers.batches import memory_is_the_users
+from xbench.scorers.batches import gpu_memory_errors
 from xbench.scorers.features import PrecomputedFeatures
 from xbench.scorers.weights import file_sha256
 
 
+@gpu_memory_errors()
 def run(
     scorer: Scorer | PrecomputedFeatures, request: Request, checkpoint: Checkpoint | None = None
 ) -> list[Outcome]:
@@ -40,13 +41,6 @@ def run(
     is not finite; what was encoded by then is kept in the cache. Raises UsageError when the post-processing
     makes no sense for the protocol, ModelError when a GPU has too little memory.
     """
-    with memory_is_the_users():
-        return _run(scorer, request, checkpoint)
-
-
-def _run(
-    scorer: Scorer | PrecomputedFeatures, request: Request, checkpoint: Checkpoint | None
-) -> list[Outcome]:
     clock = Clock()
     with clock("annotations"):
         split, recognition = load(request)

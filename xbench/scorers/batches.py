@@ -21,7 +21,7 @@ _NO_MEMORY = (
 
 
 @contextmanager
-def memory_is_the_users() -> Iterator[None]:
+def gpu_memory_errors() -> Iterator[None]:
     """Turn a GPU's lack of memory, wherever nothing smaller could be tried, into a ModelError."""
     try:
         yield
