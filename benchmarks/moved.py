@@ -24,8 +24,8 @@ from xbench.pipeline.sources import with_miniature_weights
 from xbench.registry.datasets import benchmarks
 from xbench.scorers.base import Scorer
 from xbench.scorers.catalog import build
-from xbench.scorers.precision import Precision
 from xbench.scorers.request import ModelRequest
+from xbench.terms import Precision
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ import pytrec_eval
 from xbench.metrics.measures import NDCG, MeanRank, Recall, ReciprocalRank
 from xbench.metrics.ranking import t2v_counts, v2t_counts
 from xbench.metrics.summary import summarise
-from xbench.metrics.ties import Ties, rank_queries
+from xbench.metrics.ties import rank_queries
+from xbench.terms import Ties
 
 MEASURES = {
     Recall(1): ("success_1", 100),

@@ -22,7 +22,8 @@ from xbench.metrics.measures import (
     ReciprocalRank,
 )
 from xbench.metrics.medians import MedianTable
-from xbench.metrics.ties import Ranked, Ties, rank_queries
+from xbench.metrics.ties import Ranked, rank_queries
+from xbench.terms import Ties
 
 MEASURES: list[Measure] = [*DEFAULT_MEASURES, ReciprocalRank(), NDCG(10), RecallSum()]
 

@@ -22,7 +22,8 @@ from xbench.metrics.measures import (
 from xbench.metrics.parse import parse_measure, parse_measures
 from xbench.metrics.ranking import Counts, t2v_counts
 from xbench.metrics.summary import summarise
-from xbench.metrics.ties import Ties, rank_queries
+from xbench.metrics.ties import rank_queries
+from xbench.terms import Ties
 
 HONEST = [Ties.AVERAGE, Ties.OPTIMISTIC, Ties.PESSIMISTIC]
 MEASURES: list[Measure] = [

@@ -13,7 +13,7 @@ from xbench.errors import DataError
 from xbench.metrics.measures import Recall
 from xbench.metrics.ranking import Counts
 from xbench.metrics.summary import Summary, summarise
-from xbench.metrics.ties import Ties
+from xbench.terms import Ties
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from xbench.metrics.ranking import t2v_counts, v2t_counts
-from xbench.metrics.ties import Ties
 from xbench.reports.per_query import PerQuery
 from xbench.reports.result import Fingerprint, ProtocolRecord, Result, ScorerRecord, Videos
 from xbench.reports.scoring import scored
+from xbench.terms import Ties
 
 HASHES = dict.fromkeys(("ids", "pairs", "pairs_sorted", "pairs_ws_normalised_sorted"), "0" * 64)
 

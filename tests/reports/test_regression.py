@@ -16,13 +16,13 @@ from record_examples import per_query, result
 from xbench.cli.check import command
 from xbench.errors import DataError, RegressionError, UsageError
 from xbench.metrics.counts import Counts
-from xbench.metrics.ties import Ties
 from xbench.reports.gates import parse_limits
 from xbench.reports.per_query import PerQuery
 from xbench.reports.regression import check_against_run
 from xbench.reports.result import DamagedVideo, Metric, ScorerRecord, Videos, scoring_reasons
 from xbench.reports.runs import load_saved
 from xbench.reports.store import save
+from xbench.terms import Ties
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 COUNTS = per_query(200, seed=1)

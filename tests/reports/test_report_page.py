@@ -137,7 +137,7 @@ def test_queries_without_a_finite_score_are_not_shown_as_found() -> None:
     similarity, owner = matrix_of(30)
     similarity[:, 4] = np.nan
     reasons = ["ties and NaN were counted as the published code does, faults included"]
-    from xbench.metrics.ties import Ties
+    from xbench.terms import Ties
 
     run = run_of(similarity, owner, policy=Ties.REFERENCE, not_comparable_because=reasons)
     worst, random = shown_queries(run, similarity)

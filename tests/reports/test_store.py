@@ -11,10 +11,10 @@ from pydantic import ValidationError
 from record_examples import per_query, result
 
 from xbench.errors import DataError
-from xbench.metrics.ties import Ties
 from xbench.reports.per_query import PerQuery
 from xbench.reports.result import Metric, TieRecord, scoring_reasons
 from xbench.reports.store import load, load_per_query, save, to_json
+from xbench.terms import Ties
 
 
 @pytest.fixture

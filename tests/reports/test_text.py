@@ -2,7 +2,6 @@
 
 from record_examples import per_query, result
 
-from xbench.metrics.ties import Ties
 from xbench.reports.result import (
     Metric,
     ProtocolRecord,
@@ -13,6 +12,7 @@ from xbench.reports.result import (
     scoring_reasons,
 )
 from xbench.reports.text import render, render_many, signed
+from xbench.terms import Ties
 
 
 def of_protocol(name: str, **changes: object) -> Result:

@@ -12,8 +12,8 @@ from xbench.errors import ModelError
 from xbench.registry.checkpoints import checkpoints
 from xbench.scorers.clip.layout import clip_from_transformers, clip_to_transformers
 from xbench.scorers.clip.sources import load_clip
-from xbench.scorers.weights import file_sha256
 from xbench.scorers.xclip.initial import random_clip
+from xbench.storage import file_sha256
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +12,13 @@ from xbench.api.running import TiesName
 from xbench.data.loading import choose_protocol
 from xbench.data.loading import load_split as _load_split
 from xbench.data.protocol import Recognition, recognise
-from xbench.data.split import Caption, Split, V2TRule, Video
+from xbench.data.split import Caption, Split, Video
 from xbench.errors import DataError, UsageError, require_choice
 from xbench.metrics.parse import parse_measures
 from xbench.pipeline.matrix import record_matrix
 from xbench.pipeline.request import Request
 from xbench.pipeline.sources import find_sources
+from xbench.terms import DEFAULT_METRICS, Post, V2TRule
 
 if TYPE_CHECKING:
     import torch
@@ -30,8 +31,8 @@ def evaluate(
     caption_to_video: Sequence[int] | NDArray[np.integer[Any]] | None = None,
     v2t: V2TRule = "group-max",
     ties: TiesName = "average",
-    metrics: str = "R@1,R@5,R@10,MdR,MnR",
-    post: Literal["none", "dsl"] = "none",
+    metrics: str = DEFAULT_METRICS,
+    post: Post = "none",
     name: str = "similarity",
 ) -> Result:
     """Compute the metrics of a similarity matrix [T, V], rows captions, columns videos, higher is closer.

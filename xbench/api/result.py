@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xbench.errors import require_choice
-from xbench.metrics.ties import Ties
 from xbench.reports import store
 from xbench.reports.difference import Difference
 from xbench.reports.difference import diff as _diff
 from xbench.reports.per_query import PerQuery
-from xbench.reports.result import Direction, Metric
+from xbench.reports.result import Metric
 from xbench.reports.result import Result as Record
 from xbench.reports.text import render
+from xbench.terms import Direction, Ties
 
 if TYPE_CHECKING:
     import pandas as pd

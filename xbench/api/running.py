@@ -13,10 +13,11 @@ from xbench.pipeline.request import Request
 from xbench.pipeline.run import checkpoint_record
 from xbench.pipeline.run import run as _run
 from xbench.pipeline.sources import find_sources, miniature_sources, with_miniature_weights
-from xbench.registry.cache import cache_dir as default_cache_dir
 from xbench.registry.datasets import Protocol
 from xbench.scorers.base import Scorer
 from xbench.scorers.catalog import ModelRequest, build, require_scorer, resolve
+from xbench.storage import cache_dir as default_cache_dir
+from xbench.terms import DEFAULT_METRICS, FrameRule, Post, Precision
 
 TiesName = Literal["average", "optimistic", "pessimistic", "reference"]
 """How equal scores are ranked; see `xbench.metrics.ties.Ties`."""
@@ -48,7 +49,7 @@ def run(
     model_args: Mapping[str, Any] | None = None,
     bpe: str | Path | None = None,
     device: str = "auto",
-    precision: Literal["fp32", "tf32", "fp16", "bf16"] | None = None,
+    precision: Precision | None = None,
     batch_size: int | None = None,
     workers: int = 2,
     memory: int | None = None,
@@ -56,9 +57,9 @@ def run(
     allow_missing: bool = False,
     allow_damaged: bool = False,
     ties: TiesName = "average",
-    metrics: str = "R@1,R@5,R@10,MdR,MnR",
-    post: Literal["none", "dsl"] = "none",
-    sampling: Literal["published", "uniform"] | None = None,
+    metrics: str = DEFAULT_METRICS,
+    post: Post = "none",
+    sampling: FrameRule | None = None,
     cache: bool = True,
     cache_dir: str | Path | None = None,
     save_similarity: str | Path | None = None,

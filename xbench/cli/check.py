@@ -46,7 +46,8 @@ def command(
     from xbench.reports.regression import check_against_published, check_against_run
     from xbench.reports.regression_text import conclusion, render_junit, render_markdown, render_verdict
     from xbench.reports.runs import load_saved
-    from xbench.reports.store import load, write_atomically
+    from xbench.reports.store import load
+    from xbench.storage import write_atomically
 
     asked = parse_limits(limits)
     verdict: Verdict

@@ -9,12 +9,12 @@ from xbench.cli.options import key_values, per_benchmark
 from xbench.data.loading import choose_protocol
 from xbench.errors import UsageError
 from xbench.metrics.parse import parse_measures
-from xbench.metrics.ties import Ties
 from xbench.pipeline.request import Request
 from xbench.pipeline.sources import find_sources, miniature_sources, with_miniature_weights
-from xbench.registry.cache import cache_dir
 from xbench.registry.datasets import Protocol, benchmark, benchmarks
 from xbench.scorers.catalog import ModelRequest, resolve
+from xbench.storage import cache_dir
+from xbench.terms import Ties
 
 _FILES = {
     "checkpoint": "checkpoints",

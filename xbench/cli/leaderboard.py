@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from xbench.errors import DataError, UsageError
+from xbench.terms import Direction, choices
 
 _SUFFIXES = {".html": "html", ".htm": "html", ".md": "md", ".tex": "latex", ".csv": "csv", ".txt": "text"}
 
@@ -14,7 +15,7 @@ _SUFFIXES = {".html": "html", ".htm": "html", ".md": "md", ".tex": "latex", ".cs
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it here.")
 @click.option("--dataset", "datasets", multiple=True, metavar="NAME", help="Only this benchmark. Repeatable.")
 @click.option("--protocol", "protocols", multiple=True, metavar="ID", help="Only this protocol. Repeatable.")
-@click.option("--direction", type=click.Choice(["t2v", "v2t"]), help="Only this direction.  [default: both]")
+@click.option("--direction", type=click.Choice(choices(Direction)), help="Only this one.  [default: both]")
 @click.option(
     "--format",
     "style",
@@ -44,7 +45,7 @@ def command(
     from xbench.reports.formats import render_leaderboard
     from xbench.reports.leaderboard import Choice
     from xbench.reports.result import DIRECTIONS
-    from xbench.reports.store import write_atomically
+    from xbench.storage import write_atomically
 
     for name in datasets:
         benchmark(name)

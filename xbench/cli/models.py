@@ -8,6 +8,7 @@ import click
 
 from xbench.cli.options import FiniteRange, json_option, key_values
 from xbench.errors import ModelError, UsageError, did_you_mean
+from xbench.terms import Precision, choices
 
 _file = click.Path(path_type=Path, dir_okay=False)
 
@@ -76,7 +77,7 @@ def fetch_weights(name: str) -> None:
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="As for `xbench run`, the rest too.")
 @click.option("--clip", metavar="PATH|HUB_ID")
 @click.option("--bpe", type=_file)
-@click.option("--precision", type=click.Choice(["fp32", "tf32", "fp16", "bf16"]))
+@click.option("--precision", type=click.Choice(choices(Precision)))
 @click.option("--device", default="auto")
 @click.option("--model-args", multiple=True, metavar="KEY=VALUE")
 @click.option(

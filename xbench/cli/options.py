@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from xbench.errors import UsageError, did_you_mean
+from xbench.terms import DEFAULT_METRICS, Post, Ties, choices
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -29,19 +30,19 @@ json_option: Callable[[F], F] = click.option(
 )
 ties_option: Callable[[F], F] = click.option(
     "--ties",
-    type=click.Choice(["average", "optimistic", "pessimistic", "reference"]),
-    default="average",
+    type=click.Choice(choices(Ties)),
+    default=Ties.AVERAGE.value,
     help="How equal scores are ranked; reference counts as the published code does (NOT COMPARABLE).",
 )
 metrics_option: Callable[[F], F] = click.option(
     "--metrics",
-    default="R@1,R@5,R@10,MdR,MnR",
+    default=DEFAULT_METRICS,
     metavar="LIST",
     help="Any of R@K, MdR, MnR, MRR, nDCG@K, RSum.",
 )
 post_option: Callable[[F], F] = click.option(
     "--post",
-    type=click.Choice(["none", "dsl"]),
+    type=click.Choice(choices(Post)),
     default="none",
     help="dsl adds a row with dual softmax, which looks at the whole test set (never comparable with raw).",
 )

@@ -40,7 +40,7 @@ def command(
     from xbench.progress import say
     from xbench.reports.report_page import render_report
     from xbench.reports.runs import load_run
-    from xbench.reports.store import write_atomically
+    from xbench.storage import write_atomically
 
     run = load_run(result)
     sources = find_material_sources(run.result, annotations, videos, similarity)

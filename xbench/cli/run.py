@@ -14,6 +14,7 @@ from xbench.cli.options import (
     ties_option,
 )
 from xbench.errors import UsageError
+from xbench.terms import FrameRule, Precision, choices
 
 _folder = click.Path(path_type=Path, file_okay=False)
 _file = click.Path(path_type=Path, dir_okay=False)
@@ -73,7 +74,7 @@ _file = click.Path(path_type=Path, dir_okay=False)
 @click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
 @click.option(
     "--precision",
-    type=click.Choice(["fp32", "tf32", "fp16", "bf16"]),
+    type=click.Choice(choices(Precision)),
     help="fp16: CLIP towers in half precision, as the published GPU evaluation has them. tf32: GPUs only."
     "  [default: fp32, or what checkpoints.yaml says of the model]",
 )
@@ -98,7 +99,7 @@ _file = click.Path(path_type=Path, dir_okay=False)
 @post_option
 @click.option(
     "--sampling",
-    type=click.Choice(["published", "uniform"]),
+    type=click.Choice(choices(FrameRule)),
     help="published: one frame a second, cut uniformly; uniform: the middle of equal parts.  "
     "[default: as the model asks]",
 )

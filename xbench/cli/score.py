@@ -7,6 +7,7 @@ import click
 
 from xbench.cli.options import given_and_default, json_option, metrics_option, post_option, ties_option
 from xbench.errors import UsageError
+from xbench.terms import MatrixRows, choices
 
 _file = click.Path(path_type=Path, dir_okay=False)
 
@@ -21,7 +22,7 @@ _file = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option(
     "--rows",
-    type=click.Choice(["captions", "videos"]),
+    type=click.Choice(choices(MatrixRows)),
     help="What the rows are, where shape and ids do not tell: a square matrix without ids needs it.",
 )
 @click.option("--transpose", is_flag=True, help="The same as --rows videos: the matrix is V x T.")

@@ -23,8 +23,9 @@ from xbench.engine.table import FeatureTable
 from xbench.errors import DataError
 from xbench.metrics.counts import Counts
 from xbench.metrics.groups import CaptionGroups
-from xbench.metrics.ranking import Tally, V2TRule, v2t_strip_counts
+from xbench.metrics.ranking import Tally, v2t_strip_counts
 from xbench.scorers.base import PairScorer
+from xbench.terms import V2TRule
 
 Ints = NDArray[np.int64]
 OnStrip = Callable[[slice, torch.Tensor], None]

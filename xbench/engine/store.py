@@ -6,7 +6,6 @@ travels with them. A file that does not match its hash is removed and computed a
 
 import hashlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,7 @@ import torch
 
 from xbench.errors import DataError
 from xbench.scorers.base import Features
+from xbench.storage import write_atomically
 
 _LAYOUT = 1  # raised when the files change in a way that old ones must not be read
 _STALE_SECONDS = 24 * 3600
@@ -54,7 +54,7 @@ class Store:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             _remove_stale(self.folder)
-            _write(
+            write_atomically(
                 self.folder / "about.json", json.dumps({"name": name, "identity": dict(identity)}).encode()
             )
         except OSError as error:
@@ -83,7 +83,7 @@ class Store:
         path = self.path(kind, key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write(path, save(tensors, metadata=header))
+            write_atomically(path, save(tensors, metadata=header))
         except OSError as error:
             raise _unwritable(path, error) from error
 
@@ -148,18 +148,6 @@ def _digest(tensors: Mapping[str, torch.Tensor], info: Mapping[str, Any]) -> str
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _remove_stale(folder: Path) -> None:

@@ -13,7 +13,7 @@ from xbench.pipeline.preflight import load
 from xbench.pipeline.record import Clock, Outcome, Rows, Scoring, Seen, make_records
 from xbench.pipeline.request import Request
 from xbench.reports.result import Checkpoint, ScorerRecord
-from xbench.scorers.weights import file_sha256
+from xbench.storage import file_sha256
 
 
 def score_matrix(file: MatrixFile, request: Request) -> list[Outcome]:

@@ -9,11 +9,11 @@ import numpy as np
 from xbench.engine.similarity import Queries, rank, save_matrix
 from xbench.engine.table import FeatureTable
 from xbench.metrics.dsl import dsl_counts
-from xbench.metrics.ranking import V2TRule
 from xbench.pipeline.record import Clock, Rows
 from xbench.pipeline.request import Request
 from xbench.progress import stage
 from xbench.scorers.base import PairScorer
+from xbench.terms import V2TRule
 
 
 def rank_both_ways(

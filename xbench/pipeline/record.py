@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 from xbench.data.protocol import Recognition
 from xbench.data.split import Split
@@ -29,6 +29,7 @@ from xbench.reports.result import (
     scoring_reasons,
 )
 from xbench.reports.scoring import scored
+from xbench.terms import Post
 
 
 class Clock:
@@ -72,7 +73,6 @@ class Scoring:
     device: str = ""
 
 
-Post = Literal["none", "dsl"]
 Rows = dict[Post, tuple[Counts, Counts]]
 """The (t2v, v2t) counts of each way of scoring: raw, and with post-processing."""
 Outcome = tuple[Result, PerQuery]

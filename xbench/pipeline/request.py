@@ -3,11 +3,11 @@
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from xbench.errors import DataError, require_choice
 from xbench.metrics.measures import DEFAULT_MEASURES, Measure
-from xbench.metrics.ties import Ties
+from xbench.terms import FrameRule, Post, Ties, choices
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Request:
     allow_damaged: bool = False
     ties: Ties = Ties.AVERAGE
     measures: tuple[Measure, ...] = DEFAULT_MEASURES
-    post: Literal["none", "dsl"] = "none"
+    post: Post = "none"
     """Post-processing that looks at the whole test set, as a second row beside the raw one."""
-    sampling: Literal["published", "uniform"] | None = None
+    sampling: FrameRule | None = None
     """Which frames are taken; None: as the scorer asks."""
     batch_size: int | None = None
     """Videos per call of the encoder; None: as many as make about 256 frames."""
@@ -48,9 +48,9 @@ class Request:
 
     def __post_init__(self) -> None:
         """Raise UsageError for an unknown value of a setting that has names."""
-        require_choice("The post-processing", self.post, ("none", "dsl"))
+        require_choice("The post-processing", self.post, choices(Post))
         if self.sampling is not None:
-            require_choice("The sampling", self.sampling, ("published", "uniform"))
+            require_choice("The sampling", self.sampling, choices(FrameRule))
 
 
 def require_writable(folder: Path, what: str) -> None:

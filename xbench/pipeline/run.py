@@ -28,7 +28,7 @@ from xbench.reports.result import Checkpoint, ScorerRecord
 from xbench.scorers.base import PairScorer, Scorer, VideoInput
 from xbench.scorers.batches import gpu_memory_errors
 from xbench.scorers.features import PrecomputedFeatures
-from xbench.scorers.weights import file_sha256
+from xbench.storage import file_sha256
 
 
 @gpu_memory_errors()

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from xbench.errors import UsageError, did_you_mean
 from xbench.registry import shipped
+from xbench.terms import V2TRule
 
 Sha256 = Field(pattern="^[0-9a-f]{64}$")
 CUSTOM = "custom"
@@ -67,7 +68,7 @@ class Protocol(_Entry):
     sha256: Hashes | None = None
     windows: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
     """`window_hash` of xbench.data.protocol: the annotated durations, where they limit the frames."""
-    v2t: Literal["group-max", "any-caption"] = "group-max"
+    v2t: V2TRule = "group-max"
     words: int
     frames: int
     hub: Hub | None = None

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from xbench.errors import ModelError
 from xbench.progress import say
-from xbench.registry.cache import cache_dir
 from xbench.registry.checkpoints import Listed
+from xbench.storage import cache_dir
 
 _CHUNK = 1 << 20
 _TIMEOUT = 30.0

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from xbench.metrics.bootstrap import Interval
-from xbench.reports.result import Direction
 from xbench.reports.runs import Saved
+from xbench.terms import Direction
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,11 @@ from xbench.metrics.significance import (
     sign_flip,
     wilcoxon,
 )
-from xbench.metrics.ties import Ranked, Ties, rank_queries
+from xbench.metrics.ties import Ranked, rank_queries
 from xbench.reports.naming import protocol_of
-from xbench.reports.result import DIRECTIONS, Direction
+from xbench.reports.result import DIRECTIONS
 from xbench.reports.runs import Run, aligned, clusters_of, require_same_queries
+from xbench.terms import Direction, Ties
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from xbench.metrics.parse import parse_measure
-from xbench.metrics.ties import Ties
 from xbench.reports.published import Claim, Entry, entries, models, published_model
-from xbench.reports.result import DIRECTIONS, Direction, Result, scoring_reasons
+from xbench.reports.result import DIRECTIONS, Result, scoring_reasons
+from xbench.terms import Direction, Ties
 
 NOTES = {
     ("X-CLIP", "didemo"): (

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from xbench.metrics.bootstrap import Interval
 from xbench.metrics.parse import parse_measure
-from xbench.metrics.ties import Ties
 from xbench.reports.board import Board, Row, Value
 from xbench.reports.naming import protocol_of
 from xbench.reports.places import marked, placed
 from xbench.reports.published import Claim, Entry, entries
-from xbench.reports.result import DIRECTIONS, Direction, Result, scoring_reasons
+from xbench.reports.result import DIRECTIONS, Result, scoring_reasons
 from xbench.reports.runs import Saved
+from xbench.terms import Direction, Ties
 
 _ORDER = ("R@1", "R@5", "R@10", "R@50", "MdR", "MnR", "MRR", "nDCG@10", "RSum")
 

@@ -9,8 +9,9 @@ import yaml
 from xbench.metrics.parse import parse_measure
 from xbench.registry.datasets import protocols
 from xbench.reports.naming import is_own, protocol_of
-from xbench.reports.result import DIRECTIONS, Direction, Metric, Result
+from xbench.reports.result import DIRECTIONS, Metric, Result
 from xbench.reports.text import model_name
+from xbench.terms import Direction
 
 _TASKS = {
     "t2v": {"type": "text-to-video-retrieval", "name": "Text-to-video retrieval"},

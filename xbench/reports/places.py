@@ -8,8 +8,8 @@ from xbench.metrics.measures import Measure
 from xbench.metrics.significance import ALPHA
 from xbench.reports.board import Row
 from xbench.reports.compare import compare
-from xbench.reports.result import Direction
 from xbench.reports.runs import why_not_the_same, with_counts
+from xbench.terms import Direction
 
 
 def placed(rows: Sequence[Row], measure: Measure) -> list[Row]:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from xbench.errors import UsageError, did_you_mean
 from xbench.registry import shipped
-from xbench.reports.result import Direction
+from xbench.terms import Direction
 
 Standing = Literal["primary", "secondary"]
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from xbench.errors import DataError, UsageError
 from xbench.metrics.parse import parse_measure
 from xbench.metrics.significance import holm
-from xbench.metrics.ties import Ties
 from xbench.reports.compare import compare
 from xbench.reports.difference import reasons_against
 from xbench.reports.gates import Gate, Key, Verdict, judge
@@ -15,6 +14,7 @@ from xbench.reports.naming import protocol_of
 from xbench.reports.published import Entry, entries, find_model, published_model
 from xbench.reports.result import DIRECTIONS, Result
 from xbench.reports.runs import Run, Saved, require_same_queries, why_not_the_same, with_counts
+from xbench.terms import Ties
 
 
 def check_against_run(

@@ -7,10 +7,9 @@ from pydantic import model_validator as validates
 
 from xbench.errors import UsageError
 from xbench.metrics.parse import parse_measures
-from xbench.metrics.ties import Ties
+from xbench.terms import Direction, Post, Ties, V2TRule
 
 SCHEMA_VERSION: Final = 1
-Direction = Literal["t2v", "v2t"]
 DIRECTIONS: tuple[Direction, ...] = ("t2v", "v2t")
 
 
@@ -50,7 +49,7 @@ class ProtocolRecord(_Part):
     matched: str | None = None
     """The known protocol whose fingerprint the split has; None when it has none."""
     title: str = ""
-    v2t: Literal["group-max", "any-caption"] = "group-max"
+    v2t: V2TRule = "group-max"
     fingerprint: Fingerprint
     source: str | None = None
     """Where the annotations came from, with the revision, when they came from a hub."""
@@ -149,7 +148,7 @@ class Result(_Part):
     settings: Settings = Settings()
     precision: str = ""
     device: str = ""
-    post_processing: Literal["none", "dsl"] = "none"
+    post_processing: Post = "none"
     versions: dict[str, str] = {}
     git: str | None = None
     """Revision of xbench, with `-dirty` for changed files; None outside a checkout."""

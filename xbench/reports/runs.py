@@ -11,9 +11,10 @@ from xbench.metrics.arrays import Ints
 from xbench.metrics.counts import Counts
 from xbench.reports.naming import unscored
 from xbench.reports.per_query import PerQuery
-from xbench.reports.result import Direction, Result
+from xbench.reports.result import Result
 from xbench.reports.store import load, load_per_query
 from xbench.reports.text import model_name
+from xbench.terms import Direction
 
 _SHOWN = 5
 

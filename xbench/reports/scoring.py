@@ -8,8 +8,8 @@ from xbench.metrics.bootstrap import RESAMPLES
 from xbench.metrics.counts import Counts
 from xbench.metrics.measures import DEFAULT_MEASURES, Measure
 from xbench.metrics.summary import Summary, summarise
-from xbench.metrics.ties import Ties
-from xbench.reports.result import Direction, Metric, TieRecord
+from xbench.reports.result import Metric, TieRecord
+from xbench.terms import Direction, Ties
 
 
 def scored(

@@ -2,9 +2,7 @@
 
 import hashlib
 import json
-import os
 import re
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ from pydantic import ValidationError
 from xbench.errors import DataError
 from xbench.reports.per_query import PerQuery
 from xbench.reports.result import SCHEMA_VERSION, PerQueryFile, Result
+from xbench.storage import write_atomically
 
 _SHOWN_PROBLEMS = 3
 
@@ -85,19 +84,6 @@ def load_per_query(path: Path, result: Result) -> PerQuery:
     if hashlib.sha256(content).hexdigest() != result.per_query.sha256:
         raise DataError(f"{file} is not the file that {path.name} names (another sha256): it was changed")
     return PerQuery.from_bytes(content, str(file))
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file that is never seen half-written: temporary file beside it, fsync, rename."""
-    temporary = path.parent / f".{path.name}.{secrets.token_hex(6)}"
-    try:
-        with temporary.open("xb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _plain(name: str) -> str:

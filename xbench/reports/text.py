@@ -8,7 +8,8 @@ from tabulate import tabulate
 
 from xbench.metrics.parse import parse_measure
 from xbench.reports.naming import protocol_of
-from xbench.reports.result import DIRECTIONS, Direction, Result
+from xbench.reports.result import DIRECTIONS, Result
+from xbench.terms import Direction
 
 WIDTH = 100
 _COLUMNS = 6

@@ -13,9 +13,11 @@ examples. Its constructor gets, by the names of its parameters, what the command
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
+
+from xbench.terms import FrameRule
 
 ENCODER_RULES = 2
 """Part of the identity of every scorer that comes with xbench. Raised whenever their code gives other
@@ -45,7 +47,7 @@ class VideoInput:
     mean: tuple[float, float, float] = (0.48145466, 0.4578275, 0.40821073)
     std: tuple[float, float, float] = (0.26862954, 0.26130258, 0.27577711)
     max_frames: int = 12
-    sampling: Literal["published", "uniform"] = "published"
+    sampling: FrameRule = "published"
     frame_transform: Callable[[Any], torch.Tensor] | None = None
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from xbench.scorers.base import Scorer
 from xbench.scorers.clip.style import Activation
 from xbench.scorers.features import PrecomputedFeatures, Similarity
-from xbench.scorers.precision import Precision
+from xbench.terms import Precision
 
 
 def xclip(

@@ -9,9 +9,9 @@ from xbench.errors import ModelError, UsageError, XbenchError, did_you_mean
 from xbench.registry.checkpoints import Named, checkpoints
 from xbench.registry.fetch import fetched
 from xbench.scorers.arguments import parameters_of
-from xbench.scorers.precision import Precision
 from xbench.scorers.request import ModelRequest
-from xbench.scorers.weights import file_sha256
+from xbench.storage import file_sha256
+from xbench.terms import Precision
 
 
 def resolve_named(

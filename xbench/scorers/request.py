@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xbench.scorers.precision import Precision
+from xbench.terms import Precision
 
 
 @dataclass(frozen=True)

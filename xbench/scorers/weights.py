@@ -1,6 +1,5 @@
 """Weight files as plain tensors: nothing in a file is executed, and a file that is no weights says so."""
 
-import hashlib
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -15,12 +14,6 @@ State = dict[str, torch.Tensor]
 """A state dict: parameter name -> tensor."""
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
-
-
-def file_sha256(path: Path) -> str:
-    """Return the sha256 of a file's bytes in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_weights(path: Path) -> State:

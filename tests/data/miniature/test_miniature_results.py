@@ -68,7 +68,7 @@ def test_the_record_is_of_the_shipped_checkpoint_and_has_learned(benchmark):
 
 
 def load_sha256() -> str:
-    from xbench.scorers.weights import file_sha256
+    from xbench.storage import file_sha256
 
     return file_sha256(checkpoint_path())
 

@@ -11,7 +11,8 @@ from xbench.registry.checkpoints import checkpoints
 from xbench.registry.fetch import fetched
 from xbench.scorers.clip.layout import clip_from_transformers
 from xbench.scorers.clip.style import OPENAI, Style, read_style
-from xbench.scorers.weights import State, file_sha256, is_torchscript, read_weights
+from xbench.scorers.weights import State, is_torchscript, read_weights
+from xbench.storage import file_sha256
 
 _ARCHIVE_EXTRAS = ("input_resolution", "context_length", "vocab_size")
 """Integers that OpenAI's archives hold besides the parameters."""

@@ -11,8 +11,9 @@ from xbench.scorers.clip.sources import ClipWeights, load_clip
 from xbench.scorers.clip.style import OPENAI, Activation, Style
 from xbench.scorers.clip4clip.scorer import Clip4Clip
 from xbench.scorers.clip4clip.sizes import infer_sizes, mean_pooling
-from xbench.scorers.precision import Precision
-from xbench.scorers.weights import file_sha256, read_weights
+from xbench.scorers.weights import read_weights
+from xbench.storage import file_sha256
+from xbench.terms import Precision
 
 _WIDEST = 1024
 """Vision towers up to here (ViT-L) have CLIP's heads of width 64; wider ones, trained by others, do not."""

@@ -15,9 +15,10 @@ from xbench.scorers.clip.inputs import check_vocabulary, checked_mask
 from xbench.scorers.clip.style import OPENAI, Style
 from xbench.scorers.clip4clip.sizes import Sizes
 from xbench.scorers.device import gpu_identity
-from xbench.scorers.precision import TOWERS, Precision, arithmetic, check_precision
+from xbench.scorers.precision import TOWERS, arithmetic, check_precision
 from xbench.scorers.upload import upload
 from xbench.scorers.weights import State
+from xbench.terms import Precision
 
 if TYPE_CHECKING:
     from xbench.scorers.clip4clip.model import Clip4ClipModel

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from xbench.errors import ModelError
-from xbench.scorers.weights import file_sha256
+from xbench.storage import file_sha256
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _KEPT = (".safetensors", ".bin", ".json", ".txt", ".model")

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from xbench.scorers.clip.bpe import ClipTokenizer
 from xbench.scorers.clip.sources import load_clip
-from xbench.scorers.precision import Precision
-from xbench.scorers.weights import file_sha256, read_weights
+from xbench.scorers.weights import read_weights
 from xbench.scorers.xclip.initial import TEMPORAL_LAYERS, initial_state
 from xbench.scorers.xclip.scorer import XClip
+from xbench.storage import file_sha256
+from xbench.terms import Precision
 
 
 def load_xclip(

@@ -12,12 +12,13 @@ from xbench.scorers.batches import Batches
 from xbench.scorers.clip.bpe import ClipTokenizer
 from xbench.scorers.clip.inputs import check_vocabulary, checked_mask
 from xbench.scorers.device import gpu_identity
-from xbench.scorers.precision import TOWERS, Precision, arithmetic, check_precision
+from xbench.scorers.precision import TOWERS, arithmetic, check_precision
 from xbench.scorers.upload import upload
 from xbench.scorers.weights import State
 from xbench.scorers.xclip.aosm import Aosm
 from xbench.scorers.xclip.dispatch import similarity_on
 from xbench.scorers.xclip.sizes import infer_sizes
+from xbench.terms import Precision
 
 if TYPE_CHECKING:
     from xbench.scorers.xclip.model import XClipModel

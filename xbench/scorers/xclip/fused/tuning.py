@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from xbench.progress import say
-from xbench.registry.cache import cache_dir
 from xbench.scorers.batches import lacks_memory
+from xbench.storage import cache_dir
 
 
 @dataclass(frozen=True)
