@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbench.metrics.neighbours import Hubness, downsample, hubness, top_columns
-from xbench.reports.charts import bar_chart
-from xbench.reports.findings import Material
-from xbench.reports.html import tag
-from xbench.reports.runs import Run
+from xbench.reports.compare.pairing import Run
+from xbench.reports.page.charts import bar_chart
+from xbench.reports.page.findings import Material
+from xbench.reports.pages import tag
 
 _PIXELS = 400
 _TOP = 10

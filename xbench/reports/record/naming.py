@@ -3,7 +3,7 @@
 import hashlib
 
 from xbench.registry.datasets import CUSTOM
-from xbench.reports.result import Result
+from xbench.reports.record.schema import Result
 
 _DIGITS = 8
 

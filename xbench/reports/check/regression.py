@@ -7,13 +7,13 @@ from pathlib import Path
 from xbench.errors import DataError, UsageError
 from xbench.metrics.parse import parse_measure
 from xbench.metrics.significance import holm
-from xbench.reports.compare import compare
-from xbench.reports.difference import reasons_against
-from xbench.reports.gates import Gate, Key, Verdict, judge
-from xbench.reports.naming import protocol_of
-from xbench.reports.published import Entry, entries, find_model, published_model
-from xbench.reports.result import DIRECTIONS, Result
-from xbench.reports.runs import Run, Saved, require_same_queries, why_not_the_same, with_counts
+from xbench.reports.check.gates import Gate, Key, Verdict, judge
+from xbench.reports.compare.paired import compare
+from xbench.reports.compare.pairing import Run, Saved, require_same_queries, why_not_the_same, with_counts
+from xbench.reports.published.claims import Entry, entries, find_model, published_model
+from xbench.reports.published.difference import reasons_against
+from xbench.reports.record.naming import protocol_of
+from xbench.reports.record.schema import DIRECTIONS, Result
 from xbench.terms import Ties
 
 

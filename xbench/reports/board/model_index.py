@@ -8,9 +8,9 @@ import yaml
 
 from xbench.metrics.parse import parse_measure
 from xbench.registry.datasets import protocols
-from xbench.reports.naming import is_own, protocol_of
-from xbench.reports.result import DIRECTIONS, Metric, Result
-from xbench.reports.text import model_name
+from xbench.reports.record.naming import is_own, protocol_of
+from xbench.reports.record.schema import DIRECTIONS, Metric, Result
+from xbench.reports.record.text import model_name
 from xbench.terms import Direction
 
 _TASKS = {

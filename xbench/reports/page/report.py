@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from xbench.metrics.parse import parse_measure
-from xbench.reports.charts import bar_chart, grid_chart, line_chart
-from xbench.reports.findings import (
+from xbench.reports.compare.pairing import Run, clusters_of
+from xbench.reports.page.charts import bar_chart, grid_chart, line_chart
+from xbench.reports.page.findings import (
     Material,
     both_directions,
     curves,
@@ -14,13 +15,12 @@ from xbench.reports.findings import (
     require_own_matrix,
     shown_queries,
 )
-from xbench.reports.html import page, tag
-from xbench.reports.naming import protocol_of
-from xbench.reports.report_matrix import matrix_sections
-from xbench.reports.report_queries import query_sections
-from xbench.reports.result import DIRECTIONS, Metric, Result
-from xbench.reports.runs import Run, clusters_of
-from xbench.reports.text import NOT_COMPARABLE, model_name, tie_lines
+from xbench.reports.page.matrix import matrix_sections
+from xbench.reports.page.queries import query_sections
+from xbench.reports.pages import page, tag
+from xbench.reports.record.naming import protocol_of
+from xbench.reports.record.schema import DIRECTIONS, Metric, Result
+from xbench.reports.record.text import NOT_COMPARABLE, model_name, tie_lines
 
 MAX_BYTES = 5_000_000
 _THUMBNAIL_BYTES = 3_000_000

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from xbench.errors import DataError, UsageError
-from xbench.reports.board import Board
-from xbench.reports.leaderboard import Choice, boards
-from xbench.reports.leaderboard_html import render_html
-from xbench.reports.leaderboard_text import render_boards, render_csv
-from xbench.reports.model_index import model_index
-from xbench.reports.runs import Saved
+from xbench.reports.board.boards import Choice, boards
+from xbench.reports.board.html import render_html
+from xbench.reports.board.model_index import model_index
+from xbench.reports.board.rows import Board
+from xbench.reports.board.text import render_boards, render_csv
+from xbench.reports.compare.pairing import Saved
 
 
 def render_leaderboard(

@@ -3,8 +3,8 @@
 from collections.abc import Container, Sequence
 from html import escape
 
-from xbench.reports.findings import Material, Query
-from xbench.reports.html import tag
+from xbench.reports.page.findings import Material, Query
+from xbench.reports.pages import tag
 
 
 def query_sections(

@@ -6,9 +6,9 @@ from dataclasses import replace
 from xbench.errors import DataError, UsageError
 from xbench.metrics.measures import Measure
 from xbench.metrics.significance import ALPHA
-from xbench.reports.board import Row
-from xbench.reports.compare import compare
-from xbench.reports.runs import why_not_the_same, with_counts
+from xbench.reports.board.rows import Row
+from xbench.reports.compare.paired import compare
+from xbench.reports.compare.pairing import why_not_the_same, with_counts
 from xbench.terms import Direction
 
 

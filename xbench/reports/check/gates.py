@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from xbench.errors import UsageError
 from xbench.metrics.measures import Measure
 from xbench.metrics.parse import parse_measure
-from xbench.reports.result import DIRECTIONS
+from xbench.reports.record.schema import DIRECTIONS
 from xbench.terms import Direction
 
 Key = tuple[Direction, Measure]

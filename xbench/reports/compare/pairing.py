@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from xbench.errors import UsageError
 from xbench.metrics.arrays import Ints
 from xbench.metrics.counts import Counts
-from xbench.reports.naming import unscored
-from xbench.reports.per_query import PerQuery
-from xbench.reports.result import Result
-from xbench.reports.store import load, load_per_query
-from xbench.reports.text import model_name
+from xbench.reports.record.files import load, load_per_query
+from xbench.reports.record.naming import unscored
+from xbench.reports.record.per_query import PerQuery
+from xbench.reports.record.schema import Result
+from xbench.reports.record.text import model_name
 from xbench.terms import Direction
 
 _SHOWN = 5

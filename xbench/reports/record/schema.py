@@ -130,7 +130,7 @@ class PerQueryFile(_Part):
 
 
 class Result(_Part):
-    """One run. Saved by xbench.reports.store; `metrics["t2v"]["R@1"].value` is a percentage."""
+    """One run. Saved by xbench.reports.record.files; `metrics["t2v"]["R@1"].value` is a percentage."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
     created: str

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from xbench.metrics.bootstrap import Interval
 from xbench.metrics.parse import parse_measure
-from xbench.reports.board import Board, Row, Value
-from xbench.reports.naming import protocol_of
-from xbench.reports.places import marked, placed
-from xbench.reports.published import Claim, Entry, entries
-from xbench.reports.result import DIRECTIONS, Result, scoring_reasons
-from xbench.reports.runs import Saved
+from xbench.reports.board.places import marked, placed
+from xbench.reports.board.rows import Board, Row, Value
+from xbench.reports.compare.pairing import Saved
+from xbench.reports.published.claims import Claim, Entry, entries
+from xbench.reports.record.naming import protocol_of
+from xbench.reports.record.schema import DIRECTIONS, Result, scoring_reasons
 from xbench.terms import Direction, Ties
 
 _ORDER = ("R@1", "R@5", "R@10", "R@50", "MdR", "MnR", "MRR", "nDCG@10", "RSum")

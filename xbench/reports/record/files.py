@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from xbench.errors import DataError
-from xbench.reports.per_query import PerQuery
-from xbench.reports.result import SCHEMA_VERSION, PerQueryFile, Result
+from xbench.reports.record.per_query import PerQuery
+from xbench.reports.record.schema import SCHEMA_VERSION, PerQueryFile, Result
 from xbench.storage import write_atomically
 
 _SHOWN_PROBLEMS = 3

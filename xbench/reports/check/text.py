@@ -5,10 +5,10 @@ import xml.etree.ElementTree as ET
 
 from tabulate import tabulate
 
-from xbench.reports.compare_text import format_p
+from xbench.reports.check.gates import Gate, Verdict
+from xbench.reports.compare.text import format_p
 from xbench.reports.escape import escape_markdown
-from xbench.reports.gates import Gate, Verdict
-from xbench.reports.text import WIDTH, signed
+from xbench.reports.record.text import WIDTH, signed
 
 _HEADER = ["metric", "baseline", "result", "drop", "allowed"]
 

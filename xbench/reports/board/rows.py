@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from xbench.metrics.bootstrap import Interval
-from xbench.reports.runs import Saved
+from xbench.reports.compare.pairing import Saved
 from xbench.terms import Direction
 
 

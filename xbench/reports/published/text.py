@@ -6,8 +6,8 @@ from tabulate import tabulate
 
 from xbench.metrics.measures import Measure
 from xbench.metrics.parse import parse_measure
-from xbench.reports.difference import Comparison, Difference, Row
-from xbench.reports.text import WIDTH, signed, verdict
+from xbench.reports.published.difference import Comparison, Difference, Row
+from xbench.reports.record.text import WIDTH, signed, verdict
 
 _ABSENT = "not given"
 

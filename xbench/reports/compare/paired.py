@@ -18,9 +18,9 @@ from xbench.metrics.significance import (
     wilcoxon,
 )
 from xbench.metrics.ties import Ranked, rank_queries
-from xbench.reports.naming import protocol_of
-from xbench.reports.result import DIRECTIONS
-from xbench.reports.runs import Run, aligned, clusters_of, require_same_queries
+from xbench.reports.compare.pairing import Run, aligned, clusters_of, require_same_queries
+from xbench.reports.record.naming import protocol_of
+from xbench.reports.record.schema import DIRECTIONS
 from xbench.terms import Direction, Ties
 
 
@@ -81,7 +81,7 @@ class Comparison:
 
     def __str__(self) -> str:
         """Return the table of `xbench compare`."""
-        from xbench.reports.compare_text import render_comparison
+        from xbench.reports.compare.text import render_comparison
 
         return render_comparison(self)
 

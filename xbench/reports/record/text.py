@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from tabulate import tabulate
 
 from xbench.metrics.parse import parse_measure
-from xbench.reports.naming import protocol_of
-from xbench.reports.result import DIRECTIONS, Result
+from xbench.reports.record.naming import protocol_of
+from xbench.reports.record.schema import DIRECTIONS, Result
 from xbench.terms import Direction
 
 WIDTH = 100

@@ -8,9 +8,9 @@ from typing import Any, Literal
 from tabulate import tabulate
 
 from xbench.metrics.significance import ALPHA
-from xbench.reports.compare import Comparison, Contrast, Versus
+from xbench.reports.compare.paired import Comparison, Contrast, Versus
 from xbench.reports.escape import escape_latex, escape_markdown
-from xbench.reports.text import WIDTH, signed
+from xbench.reports.record.text import WIDTH, signed
 
 Format = Literal["text", "md", "latex", "json"]
 _STYLES = {"text": "simple", "md": "pipe", "latex": "latex_booktabs"}

@@ -5,9 +5,9 @@ from html import escape
 
 from xbench.metrics.parse import parse_measure
 from xbench.registry.datasets import protocols
-from xbench.reports.board import Board, Row
-from xbench.reports.html import page, tag
-from xbench.reports.leaderboard_text import LEGEND, board_title
+from xbench.reports.board.rows import Board, Row
+from xbench.reports.board.text import LEGEND, board_title
+from xbench.reports.pages import page, tag
 
 _INTRODUCTION = (
     "Made by xbench on {date}. Shaded rows were measured; the others are claims of their sources. Recalls in"

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from xbench.metrics.parse import parse_measure
-from xbench.reports.published import Claim, Entry, entries, models, published_model
-from xbench.reports.result import DIRECTIONS, Result, scoring_reasons
+from xbench.reports.published.claims import Claim, Entry, entries, models, published_model
+from xbench.reports.record.schema import DIRECTIONS, Result, scoring_reasons
 from xbench.terms import Direction, Ties
 
 NOTES = {

@@ -10,9 +10,9 @@ from typing import Literal
 from tabulate import tabulate
 
 from xbench.metrics.parse import parse_measure
-from xbench.reports.board import Board, Row
+from xbench.reports.board.rows import Board, Row
 from xbench.reports.escape import escape_cell, escape_latex, escape_markdown, escape_terminal
-from xbench.reports.text import WIDTH
+from xbench.reports.record.text import WIDTH
 
 Format = Literal["text", "md", "latex"]
 MARKS = {"best": "*", "even": "~", "": ""}

@@ -8,7 +8,7 @@ from xbench.metrics.bootstrap import RESAMPLES
 from xbench.metrics.counts import Counts
 from xbench.metrics.measures import DEFAULT_MEASURES, Measure
 from xbench.metrics.summary import Summary, summarise
-from xbench.reports.result import Metric, TieRecord
+from xbench.reports.record.schema import Metric, TieRecord
 from xbench.terms import Direction, Ties
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from xbench.errors import DataError
-from xbench.reports.runs import Saved, load_saved
+from xbench.reports.compare.pairing import Saved, load_saved
 
 
 def collect(paths: Sequence[Path]) -> tuple[list[Saved], list[str]]:
