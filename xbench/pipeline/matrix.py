@@ -12,7 +12,7 @@ from xbench.pipeline.matrix_file import MatrixFile, read_matrix
 from xbench.pipeline.preflight import load
 from xbench.pipeline.record import Clock, Outcome, Rows, Scoring, Seen, make_records
 from xbench.pipeline.request import Request
-from xbench.reports.result import Checkpoint, ScorerRecord
+from xbench.reports.record.schema import Checkpoint, ScorerRecord
 from xbench.storage import file_sha256
 
 
