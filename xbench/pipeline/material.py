@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from xbench.data.folder import VideoFolder, resolve
 from xbench.data.loading import load_split
 from xbench.data.split import Split
+from xbench.data.video_files import VideoFolder, resolve
 from xbench.errors import DataError, XbenchError
 from xbench.pipeline.sources import miniature_sources
 from xbench.registry.folders import default_folders

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from xbench.data.protocol import Recognition
+from xbench.data.recognition import Recognition
 from xbench.data.split import Split
 from xbench.errors import DataError
 from xbench.metrics.dsl import dsl_counts

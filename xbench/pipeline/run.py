@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from xbench.data.protocol import Recognition
+from xbench.data.recognition import Recognition
 from xbench.data.split import Split
 from xbench.engine.encoding import Encoded
 from xbench.engine.similarity import Queries, distinct

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from xbench.data.building import build_split
-from xbench.data.files import field, read_csv, read_json_lines
+from xbench.data.reading import build_split, field, read_csv, read_json_lines
 from xbench.data.split import Split
 from xbench.errors import DataError
 from xbench.registry.datasets import Protocol

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xbench.data.miniature.backdrop import BACKDROPS, HEIGHT, WIDTH, backdrop
-from xbench.data.miniature.benchmarks import MANNERS, clips
-from xbench.data.miniature.colour import PALETTE, yuv
-from xbench.data.miniature.drawing import SHAPES, frame
-from xbench.data.miniature.scene import Act, Actor, Scene
+from xbench.miniature.backdrop import BACKDROPS, HEIGHT, WIDTH, backdrop
+from xbench.miniature.benchmarks import MANNERS, clips
+from xbench.miniature.colour import PALETTE, yuv
+from xbench.miniature.drawing import SHAPES, frame
+from xbench.miniature.scene import Act, Actor, Scene
 
 FRAMES = "8c9804aa6f1e9c2f"
 

@@ -12,10 +12,10 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from xbench.data.miniature.benchmarks import MANNERS, clips
-from xbench.data.miniature.encoding import write_clip
-from xbench.data.miniature.layouts import annotation_files, file_names
 from xbench.errors import DataError, UsageError, did_you_mean
+from xbench.miniature.benchmarks import MANNERS, clips
+from xbench.miniature.encoding import write_clip
+from xbench.miniature.layouts import annotation_files, file_names
 from xbench.progress import stage
 
 RENDERING = "1"

@@ -1,12 +1,23 @@
-"""What was loaded: which protocol it is by its fingerprint, or in what it differs from the closest."""
+"""What was loaded: which protocol it is by its fingerprint, or in what it differs from the closest.
+
+Which videos a protocol has, and a short digest of each one's captions, stand in members.npz (made by
+tools/make_members.py; captions cannot be read back from it): to say in what loaded data differs. Whether data
+*is* a protocol is decided by its sha256 alone. A protocol whose ids are not public has no members there.
+"""
 
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
 
-from xbench.data.members import digests, members
+import numpy as np
+from numpy.typing import NDArray
+
 from xbench.data.split import Fingerprint, Split
 from xbench.registry.datasets import CUSTOM, Protocol, benchmark
+
+MEMBERS = Path(__file__).with_name("members.npz")
 
 
 @dataclass(frozen=True)
@@ -171,3 +182,41 @@ def _list(ids: Sequence[str], most: int = 10) -> str:
 
 def _shown(ids: Iterable[str]) -> Iterable[str]:
     return (repr(id_) if id_ != id_.strip() else id_ for id_ in ids)
+
+
+def digests(split: Split) -> dict[str, int]:
+    """Return 32 bits of sha256 for each video: its captions, white space normalised, sorted."""
+    texts: dict[str, list[str]] = {video.id: [] for video in split.videos}
+    for caption in split.captions:
+        texts[split.videos[caption.video].id].append(" ".join(caption.text.split()))
+    return {video: _digest(captions) for video, captions in texts.items()}
+
+
+def members(protocol: Protocol) -> dict[str, int] | None:
+    """Return the digest of each video of a published protocol, None if they are not known."""
+    stored = _stored()
+    if protocol.sha256 is None or protocol.id not in stored:
+        return None
+    ids = stored[protocol.sha256.ids].tobytes().decode().split("\n")
+    return dict(zip(ids, stored[protocol.id].tolist(), strict=True))
+
+
+def pack(splits: Iterable[tuple[Protocol, Split]]) -> dict[str, NDArray[np.generic]]:
+    """Return the arrays of members.npz: ids (UTF-8 lines) by their sha256, uint32 digests by protocol id."""
+    arrays: dict[str, NDArray[np.generic]] = {}
+    for protocol, split in splits:
+        assert protocol.sha256 is not None
+        by_id = dict(sorted(digests(split).items()))
+        arrays[protocol.sha256.ids] = np.frombuffer("\n".join(by_id).encode(), dtype=np.uint8)
+        arrays[protocol.id] = np.array(list(by_id.values()), dtype=np.uint32)
+    return arrays
+
+
+def _digest(captions: list[str]) -> int:
+    return int.from_bytes(hashlib.sha256("\n".join(sorted(captions)).encode()).digest()[:4], "big")
+
+
+@cache
+def _stored() -> dict[str, NDArray[np.generic]]:
+    with np.load(MEMBERS, allow_pickle=False) as stored:
+        return dict(stored)

@@ -11,16 +11,16 @@ import pytest
 from click.testing import CliRunner
 
 from xbench.cli import main
-from xbench.data.folder import VideoFolder, resolve
 from xbench.data.loading import load_split
-from xbench.data.miniature import benchmarks, prepare, render, rendering
-from xbench.data.miniature.benchmarks import MANNERS, Clip, clips
-from xbench.data.miniature.drawing import frame
-from xbench.data.miniature.encoding import FPS, write_clip
-from xbench.data.miniature.layouts import annotation_files, file_names
-from xbench.data.miniature.rendering import MiniaturePaths, is_whole
 from xbench.data.split import Split
+from xbench.data.video_files import VideoFolder, resolve
 from xbench.errors import DataError, UsageError
+from xbench.miniature import benchmarks, prepare, render, rendering
+from xbench.miniature.benchmarks import MANNERS, Clip, clips
+from xbench.miniature.drawing import frame
+from xbench.miniature.encoding import FPS, write_clip
+from xbench.miniature.layouts import annotation_files, file_names
+from xbench.miniature.rendering import MiniaturePaths, is_whole
 from xbench.registry.datasets import benchmark as find_benchmark
 
 ALL = pytest.mark.parametrize("benchmark", MANNERS)

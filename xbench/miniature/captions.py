@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from xbench.data.miniature.dice import Dice
-from xbench.data.miniature.scene import Act, Scene, place, rests
+from xbench.miniature.dice import Dice
+from xbench.miniature.scene import Act, Scene, place, rests
 
 NAMES = {"ball": ("ball", "circle"), "box": ("box", "square")}
 SIZES = {"small": ("small", "little"), "big": ("big", "large"), "": ("",)}

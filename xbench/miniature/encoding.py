@@ -3,10 +3,10 @@
 from fractions import Fraction
 from pathlib import Path
 
-from xbench.data.miniature.backdrop import HEIGHT, WIDTH
-from xbench.data.miniature.drawing import frame
-from xbench.data.miniature.scene import Scene
 from xbench.errors import DataError
+from xbench.miniature.backdrop import HEIGHT, WIDTH
+from xbench.miniature.drawing import frame
+from xbench.miniature.scene import Scene
 
 FPS = 8
 

@@ -5,8 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from xbench.data.building import build_split
-from xbench.data.files import field, kind, read_json_list, read_json_object
+from xbench.data.reading import build_split, field, kind, read_json_list, read_json_object
 from xbench.data.split import Split
 from xbench.errors import DataError
 from xbench.registry.datasets import Protocol

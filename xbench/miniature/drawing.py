@@ -10,9 +10,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from xbench.data.miniature.backdrop import HEIGHT, WIDTH, backdrop
-from xbench.data.miniature.colour import OUTLINE, PALETTE, yuv
-from xbench.data.miniature.scene import Look, Scene, look
+from xbench.miniature.backdrop import HEIGHT, WIDTH, backdrop
+from xbench.miniature.colour import OUTLINE, PALETTE, yuv
+from xbench.miniature.scene import Look, Scene, look
 
 Plane = NDArray[np.uint8]
 Field = NDArray[np.float64]

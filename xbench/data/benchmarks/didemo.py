@@ -7,8 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from xbench.data.building import build_split
-from xbench.data.files import field, read_ids, read_json_list
+from xbench.data.reading import build_split, field, read_ids, read_json_list
 from xbench.data.split import Split
 from xbench.errors import DataError
 from xbench.registry.datasets import Protocol

@@ -5,9 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from xbench.data.building import build_split
-from xbench.data.files import kind, read_ids, read_json_object
-from xbench.data.pickles import read_pickled_dict
+from xbench.data.reading import build_split, kind, read_ids, read_json_object, read_pickled_dict
 from xbench.data.split import Split
 from xbench.errors import DataError
 from xbench.registry.datasets import Protocol

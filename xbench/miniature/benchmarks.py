@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from xbench.data.miniature.captions import Voice, caption, paragraph
-from xbench.data.miniature.dice import Dice
-from xbench.data.miniature.grammar import Style, gallery
-from xbench.data.miniature.scene import Scene
+from xbench.miniature.captions import Voice, caption, paragraph
+from xbench.miniature.dice import Dice
+from xbench.miniature.grammar import Style, gallery
+from xbench.miniature.scene import Scene
 
 GROUPS, SINGLES = 15, 60
 

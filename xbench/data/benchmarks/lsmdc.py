@@ -5,8 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from xbench.data.building import build_split
-from xbench.data.files import read_lines, require_unique
+from xbench.data.reading import build_split, read_lines, require_unique
 from xbench.data.split import Split
 from xbench.errors import DataError
 from xbench.registry.datasets import Protocol

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from xbench.data.miniature.backdrop import BACKDROPS
-from xbench.data.miniature.colour import PALETTE
-from xbench.data.miniature.dice import Dice
-from xbench.data.miniature.drawing import SHAPES
-from xbench.data.miniature.scene import MOVES, OPPOSITE, Act, Actor, Kind, Scene
+from xbench.miniature.backdrop import BACKDROPS
+from xbench.miniature.colour import PALETTE
+from xbench.miniature.dice import Dice
+from xbench.miniature.drawing import SHAPES
+from xbench.miniature.scene import MOVES, OPPOSITE, Act, Actor, Kind, Scene
 
 Step = tuple[int, Kind]
 """Which actor does what; a turn's colour is settled with the cast."""

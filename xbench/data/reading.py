@@ -1,14 +1,21 @@
-"""Reading annotation files. An error names the file, the place in it, and what was expected there."""
+"""Reading annotation files: text, JSON, CSV, pickles, and the split that their pairs make.
+
+An error names the file, the place in it, and what was expected there.
+"""
 
 import csv
 import io
 import json
-from collections import Counter
-from collections.abc import Iterable, Sequence
+import math
+import pickle
+from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from xbench.data.split import Caption, Split, Video
 from xbench.errors import DataError, did_you_mean
+from xbench.registry.datasets import Protocol, benchmark
 
 
 def read_bytes(path: Path) -> bytes:
@@ -183,3 +190,106 @@ def _what_is_there(path: Path) -> str:
         return f" There is no folder {path.parent} either."
     names = [entry.name for entry in path.parent.iterdir()]
     return f" The folder is there.{did_you_mean(path.name, names[:50])}" if names else " The folder is empty."
+
+
+_ADMITTED: dict[tuple[str, str], type] = {
+    ("collections", "OrderedDict"): OrderedDict,
+    ("collections", "defaultdict"): defaultdict,
+    # What defaultdict(list) calls for a new key; `__builtin__` in pickles of Python 2.
+    ("builtins", "list"): list,
+    ("__builtin__", "list"): list,
+}
+
+
+class _Refused(pickle.UnpicklingError):
+    pass
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _ADMITTED:
+            raise _Refused(f"it asks for {module}.{name}")
+        return _ADMITTED[module, name]
+
+
+def read_pickle(path: Path) -> Any:
+    """Unpickle containers, strings, numbers, OrderedDict and defaultdict(list).
+
+    A pickle that names anything else, which could run code, is a DataError that names the file; so is a
+    damaged one.
+    """
+    content = read_bytes(path)
+    try:
+        return _Unpickler(io.BytesIO(content), encoding="utf-8").load()
+    except _Refused as error:
+        raise DataError(
+            f"{path}: refused, since {error}. Captions need only containers, strings and numbers; "
+            "anything else in a pickle can run code. Get the file from its official source."
+        ) from None
+    # A damaged pickle can fail in any operation that its bytes happen to spell.
+    except Exception as error:
+        raise DataError(
+            f"{path}: not a pickle, or a damaged one ({type(error).__name__}: {error})."
+        ) from None
+
+
+def read_pickled_dict(path: Path) -> dict[str, Any]:
+    """Unpickle a file whose content must be a dictionary with string keys."""
+    content = read_pickle(path)
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: expected a dictionary of video ids, found {type(content).__name__}.")
+    for key in content:
+        if not isinstance(key, str):
+            raise DataError(f"{path}: expected video ids as keys, found the key {key!r}.")
+    return content
+
+
+def build_split(
+    protocol: Protocol,
+    pairs: Sequence[tuple[str, str]],
+    source: Path | str,
+    durations: Mapping[str, float] | None = None,
+) -> Split:
+    """Build the split of a protocol from its pairs in protocol order; videos stand as they first appear.
+
+    source: the file that holds the captions, for messages. durations: annotated seconds of each video, for
+    benchmarks whose window is the annotated duration.
+    """
+    require_text(pairs, source)
+    index: dict[str, int] = {}
+    captions = tuple(Caption(text, index.setdefault(video, len(index))) for video, text in pairs)
+    windows = _windows(protocol, list(index), durations or {})
+    videos = tuple(Video(video, window) for video, window in zip(index, windows, strict=True))
+    return Split(protocol.benchmark, protocol.id, videos, captions, protocol.v2t)
+
+
+def require_text(pairs: Sequence[tuple[str, str]], source: Path | str) -> None:
+    """Raise unless there are pairs and each id and caption is a non-empty string that UTF-8 can hold."""
+    if not pairs:
+        raise DataError(f"{source}: no caption of the wanted videos is in it; is it the right file?")
+    for video, text in pairs:
+        if not isinstance(video, str) or not video:
+            raise DataError(f"{source}: expected a video id, found {video!r}.")
+        if not isinstance(text, str):
+            raise DataError(f"{source}: video {video!r}: expected a caption, found {text!r}.")
+        if not text.strip():
+            raise DataError(f"{source}: video {video!r} has an empty caption.")
+        if not (_is_unicode(text) and _is_unicode(video)):
+            raise DataError(f"{source}: video {video!r}: its id or caption holds half a Unicode character.")
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _windows(
+    protocol: Protocol, videos: Sequence[str], durations: Mapping[str, float]
+) -> list[tuple[float, float] | None]:
+    rule = benchmark(protocol.benchmark).window
+    if rule != "annotated-duration":
+        return [rule] * len(videos)
+    return [(0.0, float(math.ceil(durations[video]))) if video in durations else None for video in videos]

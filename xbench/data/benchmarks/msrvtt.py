@@ -7,9 +7,15 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from xbench.data.building import build_split
-from xbench.data.files import field, read_csv, read_ids, read_json_object, require_unique
-from xbench.data.pickles import read_pickled_dict
+from xbench.data.reading import (
+    build_split,
+    field,
+    read_csv,
+    read_ids,
+    read_json_object,
+    read_pickled_dict,
+    require_unique,
+)
 from xbench.data.split import Split
 from xbench.errors import DataError
 from xbench.registry.datasets import Protocol

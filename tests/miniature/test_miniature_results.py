@@ -8,14 +8,14 @@ import pytest
 from click.testing import CliRunner
 
 from xbench.cli import main
-from xbench.data.miniature import MANNERS, checkpoint_path, prepare, vocabulary_path
+from xbench.miniature import MANNERS, checkpoint_path, prepare, vocabulary_path
 from xbench.pipeline.request import Request
 from xbench.pipeline.run import run
 from xbench.scorers.clip.bpe import ClipTokenizer
 from xbench.scorers.xclip.load import load_xclip
 from xbench.scorers.xclip.scorer import XClip
 
-RECORDS = Path(__file__).resolve().parents[3] / "results" / "miniature"
+RECORDS = Path(__file__).resolve().parents[2] / "results" / "miniature"
 ALL = pytest.mark.parametrize("benchmark", MANNERS)
 
 if not RECORDS.is_dir():

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xbench.data.miniature.benchmarks import MANNERS, Clip, clips
-from xbench.data.miniature.dice import Dice
-from xbench.data.miniature.scene import OPPOSITE, Act, Actor, Scene, look
+from xbench.miniature.benchmarks import MANNERS, Clip, clips
+from xbench.miniature.dice import Dice
+from xbench.miniature.scene import OPPOSITE, Act, Actor, Scene, look
 
 ALL = pytest.mark.parametrize("benchmark", MANNERS)
 

@@ -5,7 +5,7 @@ import json
 import pickle
 from collections.abc import Callable, Sequence
 
-from xbench.data.miniature.benchmarks import Clip
+from xbench.miniature.benchmarks import Clip
 
 Files = dict[str, bytes]
 """File name -> content."""

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-TOOLS = Path(__file__).resolve().parents[3] / "tools"
+TOOLS = Path(__file__).resolve().parents[2] / "tools"
 if not TOOLS.is_dir():
     pytest.skip("tools/ is not part of this installation", allow_module_level=True)
 sys.path.insert(0, str(TOOLS))
@@ -18,9 +18,9 @@ from miniature.measuring import first_places, pairs_won  # noqa: E402
 from miniature.pool import bunches, to_pixels  # noqa: E402
 from miniature.vocabulary import corpus, learn_merges, write_vocabulary  # noqa: E402
 
-from xbench.data.miniature import vocabulary_path  # noqa: E402
-from xbench.data.miniature.benchmarks import MANNERS, clips  # noqa: E402
-from xbench.data.miniature.drawing import frame  # noqa: E402
+from xbench.miniature import vocabulary_path  # noqa: E402
+from xbench.miniature.benchmarks import MANNERS, clips  # noqa: E402
+from xbench.miniature.drawing import frame  # noqa: E402
 from xbench.scorers.clip.bpe import ClipTokenizer  # noqa: E402
 from xbench.scorers.xclip.load import load_xclip  # noqa: E402
 
@@ -34,7 +34,7 @@ def test_no_training_scene_means_the_same_as_a_test_scene():
 
 def test_training_texts_are_told_in_the_manner_of_a_benchmark():
     example = next(bunch[0] for bunch in bunches(seed=1) if bunch[0].manner is MANNERS["lsmdc"])
-    from xbench.data.miniature.dice import Dice
+    from xbench.miniature.dice import Dice
 
     assert example.text(Dice("any")).endswith(".")
     assert len(example.times) == example.scene.seconds

@@ -4,8 +4,8 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from xbench.data.miniature import checkpoint_path, vocabulary_path
-from xbench.data.miniature.benchmarks import MANNERS, clips
+from xbench.miniature import checkpoint_path, vocabulary_path
+from xbench.miniature.benchmarks import MANNERS, clips
 from xbench.scorers.clip.bpe import ClipTokenizer
 from xbench.scorers.xclip.load import load_xclip
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from xbench.data.folder import VideoFolder, resolve
 from xbench.data.split import Caption, Split, Video
+from xbench.data.video_files import VideoFolder, resolve
 from xbench.errors import DataError
 
 

@@ -11,9 +11,8 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from xbench.data.adapters.activitynet import bare, duration_of
-from xbench.data.building import build_split
-from xbench.data.files import field, kind, read_json_lines, read_json_list, read_text
+from xbench.data.benchmarks.activitynet import bare, duration_of
+from xbench.data.reading import build_split, field, kind, read_json_lines, read_json_list, read_text
 from xbench.data.split import Split
 from xbench.errors import DataError
 from xbench.registry.datasets import Hub, Protocol, benchmark

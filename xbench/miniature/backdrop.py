@@ -6,8 +6,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from xbench.data.miniature.colour import yuv
-from xbench.data.miniature.dice import Dice
+from xbench.miniature.colour import yuv
+from xbench.miniature.dice import Dice
 
 WIDTH, HEIGHT = 128, 96
 """Pixels of a clip; the actors stay in the central square."""

@@ -6,8 +6,8 @@ harness works; they are not comparable with anything published.
 
 from pathlib import Path
 
-from xbench.data.miniature.benchmarks import MANNERS
-from xbench.data.miniature.rendering import MiniaturePaths, prepare, render
+from xbench.miniature.benchmarks import MANNERS
+from xbench.miniature.rendering import MiniaturePaths, prepare, render
 
 __all__ = ["MANNERS", "MiniaturePaths", "checkpoint_path", "prepare", "render", "vocabulary_path"]
 
