@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "xbench"
-STAGES = {"data", "video", "scorers", "engine", "metrics", "reports"}
+STAGES = {"data", "miniature", "video", "scorers", "engine", "metrics", "reports"}
 GROUND = {"errors", "interruption", "progress", "storage", "terms", "version"}
 LEAVES = GROUND | {"registry"}
 ALLOWED = {
     "data": LEAVES,
+    "miniature": LEAVES | {"data"},
     "video": LEAVES,
     "scorers": LEAVES,
     "metrics": LEAVES,
