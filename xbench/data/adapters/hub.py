@@ -5,7 +5,6 @@ ActivityNet also `sentences` and `duration`.
 """
 
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -17,6 +16,7 @@ from xbench.data.files import field, kind, read_json_lines, read_json_list, read
 from xbench.data.split import Split
 from xbench.errors import DataError
 from xbench.registry.datasets import Hub, Protocol, benchmark
+from xbench.storage import scratch
 
 PREFIX = "hf:"
 SUFFIXES = (".json", ".parquet")
@@ -121,9 +121,9 @@ def _read_parquet(path: Path) -> list[Row]:
     from datasets import load_dataset
 
     try:
-        with tempfile.TemporaryDirectory(prefix="xbench-") as cache:
+        with scratch() as cache:
             dataset = load_dataset(
-                "parquet", data_files=str(path), split="train", streaming=True, cache_dir=cache
+                "parquet", data_files=str(path), split="train", streaming=True, cache_dir=str(cache)
             )
             columns = [name for name in _COLUMNS if name in (dataset.column_names or [])]
             return list(dataset.select_columns(columns))
