@@ -16,21 +16,21 @@ from xbench.cli.leaderboard import command
 from xbench.errors import DataError, UsageError
 from xbench.metrics.counts import Counts
 from xbench.registry.datasets import protocols
-from xbench.reports.board import Board, Row
-from xbench.reports.collect import collect
-from xbench.reports.compare import compare
+from xbench.reports.board.boards import Choice, boards
+from xbench.reports.board.collect import collect
+from xbench.reports.board.model_index import model_index
+from xbench.reports.board.rows import Board, Row
+from xbench.reports.board.text import render_boards, render_csv
+from xbench.reports.check.regression import check_against_run
+from xbench.reports.compare.paired import compare
+from xbench.reports.compare.pairing import Saved, load_saved, with_counts
 from xbench.reports.escape import escape_cell, escape_latex, escape_markdown, escape_terminal
-from xbench.reports.leaderboard import Choice, boards
-from xbench.reports.leaderboard_text import render_boards, render_csv
-from xbench.reports.model_index import model_index
-from xbench.reports.naming import protocol_of
-from xbench.reports.per_query import PerQuery
-from xbench.reports.published import entries
-from xbench.reports.regression import check_against_run
-from xbench.reports.result import Metric, ProtocolRecord, Result, ScorerRecord, Videos
-from xbench.reports.runs import Saved, load_saved, with_counts
-from xbench.reports.store import save
-from xbench.reports.text import render
+from xbench.reports.published.claims import entries
+from xbench.reports.record.files import save
+from xbench.reports.record.naming import protocol_of
+from xbench.reports.record.per_query import PerQuery
+from xbench.reports.record.schema import Metric, ProtocolRecord, Result, ScorerRecord, Videos
+from xbench.reports.record.text import render
 
 NASTY = ["<script>alert(1)</script>", "=cmd()", "@SUM(A1)", "a|b`c*d_e", "\\input{x}", "+1", "\x1b[2J"]
 

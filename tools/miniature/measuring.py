@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from xbench.data.miniature import MANNERS
-from xbench.data.miniature.benchmarks import clips
 from xbench.data.split import Split
+from xbench.miniature import MANNERS
+from xbench.miniature.benchmarks import clips
 from xbench.pipeline.plan import plan_runs
 from xbench.pipeline.run import run
 from xbench.scorers.clip.bpe import ClipTokenizer

@@ -11,7 +11,7 @@ from xbench.api.result import Result
 from xbench.api.running import TiesName
 from xbench.data.loading import choose_protocol
 from xbench.data.loading import load_split as _load_split
-from xbench.data.protocol import Recognition
+from xbench.data.recognition import Recognition
 from xbench.data.split import Caption, Split, Video
 from xbench.errors import DataError, UsageError
 from xbench.metrics.measures import Measure

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
-from xbench.data.folder import Resolved
 from xbench.data.split import Split
+from xbench.data.video_files import Resolved
 from xbench.errors import DataError
 from xbench.pipeline.features import VideoJob
 from xbench.video.decode import UnreadableVideo, probe

@@ -10,7 +10,7 @@ from xbench.metrics.ranking import t2v_counts, v2t_counts
 from xbench.pipeline.matrix_file import read_matrix
 from xbench.pipeline.plan import MatrixPlan, Plan
 from xbench.pipeline.record import Clock, CountsByPost, Evaluated, Scoring, Seen, make_records
-from xbench.reports.result import Checkpoint, ScorerRecord
+from xbench.reports.record.schema import Checkpoint, ScorerRecord
 from xbench.storage import file_sha256
 
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from xbench.data.folder import Resolved, VideoFolder, resolve
 from xbench.data.loading import choose_protocol, load_split
-from xbench.data.protocol import Recognition, recognise
+from xbench.data.recognition import Recognition, recognise
 from xbench.data.split import Split
+from xbench.data.video_files import Resolved, VideoFolder, resolve
 from xbench.errors import DataError, UsageError
 from xbench.metrics.dsl import require_one_to_one
 from xbench.metrics.measures import Measure
@@ -22,7 +22,7 @@ from xbench.pipeline.matrix_file import MatrixFile
 from xbench.progress import say
 from xbench.registry.datasets import Protocol, benchmark, benchmarks
 from xbench.registry.folders import default_folders
-from xbench.reports.result import Checkpoint
+from xbench.reports.record.schema import Checkpoint
 from xbench.scorers import catalog
 from xbench.scorers.base import Scorer
 from xbench.scorers.catalog import Model, ModelRequest, require_scorer
@@ -58,7 +58,7 @@ def planned(request: ModelRequest, *, miniature: bool = False) -> PlannedModel:
 
     miniature: with the small checkpoint that ships with xbench, unless the model names its own weights.
     """
-    from xbench.data.miniature import checkpoint_path, vocabulary_path
+    from xbench.miniature import checkpoint_path, vocabulary_path
 
     if miniature and request.name == "xclip" and request.checkpoint is None:
         request = replace(request, checkpoint=checkpoint_path(), bpe=request.bpe or vocabulary_path())
@@ -213,7 +213,7 @@ def miniature_folders(name: str, cache: Path) -> tuple[Path, Path]:
 
     Raises UsageError for a benchmark that has none.
     """
-    from xbench.data.miniature import prepare
+    from xbench.miniature import prepare
 
     if name not in _miniatures():
         raise UsageError(f"There is no miniature of {name}. There are those of {', '.join(_miniatures())}.")
@@ -249,7 +249,7 @@ def _all(*, miniature: bool) -> list[str]:
 
 
 def _miniatures() -> list[str]:
-    from xbench.data.miniature import MANNERS
+    from xbench.miniature import MANNERS
 
     return list(MANNERS)
 

@@ -17,8 +17,8 @@ from xbench.metrics.counts import Counts
 from xbench.pipeline.gallery import Fault
 from xbench.pipeline.plan import Plan
 from xbench.registry.datasets import protocols
-from xbench.reports.per_query import PerQuery
-from xbench.reports.result import (
+from xbench.reports.record.per_query import PerQuery
+from xbench.reports.record.schema import (
     Checkpoint,
     DamagedVideo,
     Fingerprint,
@@ -30,7 +30,7 @@ from xbench.reports.result import (
     Videos,
     scoring_reasons,
 )
-from xbench.reports.scoring import scored
+from xbench.reports.record.scoring import scored
 from xbench.terms import Post
 
 _LIBRARIES = ("torch", "transformers", "numpy", "av", "pillow", "ftfy", "regex", "safetensors")

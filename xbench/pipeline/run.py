@@ -21,7 +21,7 @@ from xbench.pipeline.precomputed import match_features, rank_features
 from xbench.pipeline.ranking import rank_both_ways
 from xbench.pipeline.record import Clock, CountsByPost, Evaluated, Scoring, Seen, make_records
 from xbench.progress import stage
-from xbench.reports.result import Checkpoint, ScorerRecord
+from xbench.reports.record.schema import Checkpoint, ScorerRecord
 from xbench.scorers.base import PairScorer, Scorer, VideoInput
 from xbench.scorers.batches import gpu_memory_errors
 from xbench.scorers.catalog import Model
