@@ -131,7 +131,7 @@ def _amount(option: str, value: Any) -> int:
     """Bytes. `nan` and `inf`, which pass a comparison or a missing bound, are none."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not math.isfinite(value) or value < 1:
-        raise UsageError(f"{option} {value}: expected a finite amount above 0.")
+        raise UsageError(f"{option}: expected a finite amount above 0.")
     return int(value)
 
 
