@@ -58,7 +58,7 @@ ties_option: Callable[[F], F] = option(
     help="How equal scores are ranked; reference counts as the published code does (NOT COMPARABLE).",
 )
 metrics_option: Callable[[F], F] = option(
-    "metrics", metavar="LIST", help="Any of R@K, MdR, MnR, MRR, nDCG@K, RSum."
+    "metrics", metavar="LIST", help="E.g. R@1,R@50,MdR,MnR,MRR,nDCG@10,RSum."
 )
 post_option: Callable[[F], F] = option(
     "post",

@@ -142,7 +142,7 @@ def _mapping(option: str, value: Any) -> dict[str, Any]:
 
 
 def _measures(option: str, value: Any) -> Any:
-    from xbench.metrics.parse import parse_measures
+    from xbench.metrics.measures import parse_measures
 
     if isinstance(value, Sequence) and not isinstance(value, str):
         value = ",".join(str(measure) for measure in value)

@@ -222,10 +222,10 @@ def miniature_folders(name: str, cache: Path) -> tuple[Path, Path]:
 
 
 def require_writable(folder: Path, what: str) -> None:
-    """Raise DataError now if `what` could not be written to a folder at the end; makes the folder."""
+    """Raise DataError now if `what` could not be written to a folder, which need not be there, at the end."""
+    there = next((each for each in (folder, *folder.absolute().parents) if each.exists()), folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
         raise DataError(f"{what} cannot be written to {folder}: {error.strerror or error}.") from error
@@ -357,7 +357,7 @@ def _scored(values: Mapping[str, Any], split: Split, recognition: Recognition) -
 
 
 def _require_file(path: Path, what: str) -> None:
-    """Raise DataError now if a file could not be written at the end; makes its folder."""
+    """Raise DataError now if a file could not be written at the end."""
     if path.is_dir():
         raise DataError(f"{what} cannot be written to {path}: it is a folder; name a file.")
     require_writable(path.parent, what)
