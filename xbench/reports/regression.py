@@ -11,7 +11,7 @@ from xbench.reports.compare import compare
 from xbench.reports.difference import reasons_against
 from xbench.reports.gates import Gate, Key, Verdict, judge
 from xbench.reports.naming import protocol_of
-from xbench.reports.published import Entry, entries, find_model, published_model
+from xbench.reports.published import Entry, entries, find_model, published_model_of
 from xbench.reports.result import DIRECTIONS, Result
 from xbench.reports.runs import Run, Saved, require_same_queries, why_not_the_same, with_counts
 from xbench.terms import Ties
@@ -133,7 +133,7 @@ def _values(result: Result) -> dict[Key, float | None]:
 def _claim(result: Result, choice: str) -> Entry:
     """The published claim to check against, of the same thing as the result but for what `choice` names."""
     model, _, backbone = choice.partition("/")
-    own = published_model(result.scorer.name, result.scorer.setting("variant"))
+    own = published_model_of(result.scorer)
     wanted = find_model(model) if model else own
     wanted_backbone = backbone or result.scorer.setting("backbone")
     of_model = [entry for entry in entries(result.benchmark) if entry.claim.model == wanted]
