@@ -8,11 +8,11 @@ from click.testing import CliRunner
 from record_examples import per_query, result
 
 from xbench.cli.diff import command
-from xbench.reports.difference import Comparison, diff
-from xbench.reports.difference_text import render_difference
-from xbench.reports.published import entries
-from xbench.reports.result import Metric, ProtocolRecord, Result, ScorerRecord, scoring_reasons
-from xbench.reports.store import save
+from xbench.reports.published.claims import entries
+from xbench.reports.published.difference import Comparison, diff
+from xbench.reports.published.text import render_difference
+from xbench.reports.record.files import save
+from xbench.reports.record.schema import Metric, ProtocolRecord, Result, ScorerRecord, scoring_reasons
 from xbench.terms import Ties
 
 VALUES = {"R@1": Metric(value=49.25, low=46.2, high=52.3), "R@10": Metric(value=70.0, low=69.0, high=71.0)}

@@ -2,7 +2,7 @@
 
 from record_examples import per_query, result
 
-from xbench.reports.result import (
+from xbench.reports.record.schema import (
     Metric,
     ProtocolRecord,
     Result,
@@ -11,7 +11,7 @@ from xbench.reports.result import (
     Videos,
     scoring_reasons,
 )
-from xbench.reports.text import render, render_many, signed
+from xbench.reports.record.text import render, render_many, signed
 from xbench.terms import Ties
 
 

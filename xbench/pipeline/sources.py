@@ -25,7 +25,7 @@ def find_sources(
 
 def miniature_sources(name: str, cache: Path) -> tuple[Path, Path]:
     """Return the folders of a rendered miniature, rendering it into the cache the first time."""
-    from xbench.data.miniature import prepare
+    from xbench.miniature import prepare
 
     paths = prepare(name, cache)
     return paths.annotations, paths.videos
@@ -33,7 +33,7 @@ def miniature_sources(name: str, cache: Path) -> tuple[Path, Path]:
 
 def miniature_weights() -> Path:
     """Return the folder of the small weights and vocabulary that ship beside the miniature."""
-    from xbench.data.miniature import checkpoint_path
+    from xbench.miniature import checkpoint_path
 
     return checkpoint_path().parent
 
