@@ -1,11 +1,9 @@
 """run(): annotations + videos -> split -> features -> similarity -> ranks -> metrics -> result."""
 
 import json
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from xbench.data.recognition import Recognition
@@ -29,6 +27,7 @@ from xbench.scorers.base import UNKNOWN, PairScorer, Scorer, ScorerInfo, VideoIn
 from xbench.scorers.batches import gpu_memory_errors
 from xbench.scorers.features import PrecomputedFeatures
 from xbench.scorers.weights import WeightFile
+from xbench.storage import scratch
 
 
 @gpu_memory_errors()
@@ -97,8 +96,8 @@ def _store(scorer: Scorer, request: Request) -> Iterator[Store]:
     if request.cache is not None and scorer.identity is not None:
         yield Store(request.cache, scorer.name, scorer.identity)
         return
-    with tempfile.TemporaryDirectory(prefix="xbench-") as folder:
-        yield Store(Path(folder), scorer.name, scorer.identity or {})
+    with scratch() as folder:
+        yield Store(folder, scorer.name, scorer.identity or {})
 
 
 def _open(split: Split, wants: VideoInput, store: Store, request: Request) -> Gallery:
