@@ -11,8 +11,9 @@ from record_examples import HASHES, per_query, result
 
 from xbench.cli.compare import command
 from xbench.errors import DataError, UsageError
-from xbench.metrics.measures import MeanRank, Recall
-from xbench.metrics.parse import parse_measures
+from xbench.metrics.measures import parse_measures
+from xbench.metrics.measures.mean_rank import MeanRank
+from xbench.metrics.measures.recall import Recall
 from xbench.metrics.significance import mcnemar, wilcoxon
 from xbench.reports.compare.paired import Comparison, compare
 from xbench.reports.compare.pairing import Run, aligned, load_run

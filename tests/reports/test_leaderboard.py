@@ -71,6 +71,15 @@ def test_rows_are_sorted_and_what_prints_alike_shares_a_place(tmp_path: Path) ->
     assert [row.mark for row in found[:2]] == ["best", "best"]
 
 
+def test_a_board_ranks_by_the_first_recall_whatever_its_k(tmp_path: Path) -> None:
+    few = {"t2v": {"MdR": Metric(value=1), "R@100": Metric(value=80), "R@20": Metric(value=40)}}
+    many = {"t2v": {"MdR": Metric(value=2), "R@100": Metric(value=70), "R@20": Metric(value=60)}}
+    saved = [measured(tmp_path, "few", metrics=few), measured(tmp_path, "many", metrics=many)]
+    (board,) = boards(saved, Choice(directions=["t2v"]))
+    assert board.metrics == ("R@20", "R@100", "MdR")
+    assert [row.model for row in board.rows] == ["many", "few"]
+
+
 def test_what_is_not_significantly_worse_than_the_best_is_marked_by_a_paired_test(tmp_path: Path) -> None:
     base = per_query(300, seed=4)
     found = rows([

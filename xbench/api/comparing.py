@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from xbench.api.result import Result
-from xbench.metrics.parse import parse_measures
+from xbench.metrics.measures import parse_measures
 from xbench.reports.compare.paired import Comparison
 from xbench.reports.compare.paired import compare as _compare
 from xbench.reports.compare.pairing import Run

@@ -51,7 +51,7 @@ def show_model(name: str) -> None:
 def fetch_weights(name: str) -> None:
     """Fetch what checkpoints.yaml lists under NAME into the cache, check its sha256, and print its path."""
     from xbench.registry.checkpoints import checkpoints
-    from xbench.registry.fetch import fetched
+    from xbench.registry.download import fetched
     from xbench.scorers.named import place
 
     known = checkpoints()

@@ -9,7 +9,7 @@ from typing import Any
 from tabulate import tabulate
 
 from xbench.registry.checkpoints import Listed, Named, Reproduces, checkpoints, user_file
-from xbench.registry.fetch import place_of
+from xbench.registry.download import place_of
 from xbench.reports.published.claims import entries
 from xbench.scorers.arguments import parameters_of
 from xbench.scorers.catalog import MODELS

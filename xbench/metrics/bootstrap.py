@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbench.metrics.arrays import Ints
-from xbench.metrics.measures import Measure, MedianRank
+from xbench.metrics.measures import Measure
+from xbench.metrics.measures.median_rank import MedianRank
 from xbench.metrics.medians import MedianTable
 from xbench.metrics.ties import Ranked
 

@@ -1,7 +1,6 @@
 """run(): annotations + videos -> split -> features -> similarity -> ranks -> metrics -> result."""
 
 import json
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -28,7 +27,7 @@ from xbench.reports.record.schema import Checkpoint, ScorerRecord
 from xbench.scorers.base import PairScorer, Scorer, VideoInput
 from xbench.scorers.batches import gpu_memory_errors
 from xbench.scorers.features import PrecomputedFeatures
-from xbench.storage import file_sha256
+from xbench.storage import file_sha256, scratch
 
 
 @gpu_memory_errors()
@@ -97,8 +96,8 @@ def _store(scorer: Scorer, request: Request) -> Iterator[Store]:
     if request.cache is not None and scorer.identity is not None:
         yield Store(request.cache, scorer.name, scorer.identity)
         return
-    with tempfile.TemporaryDirectory(prefix="xbench-") as folder:
-        yield Store(Path(folder), scorer.name, scorer.identity or {})
+    with scratch() as folder:
+        yield Store(folder, scorer.name, scorer.identity or {})
 
 
 def _open(split: Split, wants: VideoInput, store: Store, request: Request) -> Gallery:

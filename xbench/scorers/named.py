@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from xbench.errors import ModelError, UsageError, XbenchError, did_you_mean
 from xbench.registry.checkpoints import Named, checkpoints
-from xbench.registry.fetch import fetched
+from xbench.registry.download import fetched
 from xbench.scorers.arguments import parameters_of
 from xbench.scorers.request import ModelRequest
 from xbench.storage import file_sha256

@@ -5,7 +5,6 @@ are annotated also `sentences` and `duration`.
 """
 
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -24,6 +23,7 @@ from xbench.data.reading import (
 from xbench.data.split import Split
 from xbench.errors import DataError
 from xbench.registry.datasets import Hub, Protocol, benchmark
+from xbench.storage import scratch
 
 PREFIX = "hf:"
 SUFFIXES = (".json", ".parquet")
@@ -128,9 +128,9 @@ def _read_parquet(path: Path) -> list[HubRow]:
     from datasets import load_dataset
 
     try:
-        with tempfile.TemporaryDirectory(prefix="xbench-") as cache:
+        with scratch() as cache:
             dataset = load_dataset(
-                "parquet", data_files=str(path), split="train", streaming=True, cache_dir=cache
+                "parquet", data_files=str(path), split="train", streaming=True, cache_dir=str(cache)
             )
             columns = [name for name in _COLUMNS if name in (dataset.column_names or [])]
             return list(dataset.select_columns(columns))

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from xbench.metrics.bootstrap import Interval
-from xbench.metrics.parse import parse_measure
+from xbench.metrics.measures import in_order, parse_measure
 from xbench.reports.board.places import marked, placed
 from xbench.reports.board.rows import Board, Row, Value
 from xbench.reports.compare.pairing import Saved
@@ -12,8 +12,6 @@ from xbench.reports.published.claims import Claim, Entry, entries
 from xbench.reports.record.naming import protocol_of
 from xbench.reports.record.schema import DIRECTIONS, Result, scoring_reasons
 from xbench.terms import Direction, Ties
-
-_ORDER = ("R@1", "R@5", "R@10", "R@50", "MdR", "MnR", "MRR", "nDCG@10", "RSum")
 
 
 @dataclass(frozen=True)
@@ -114,9 +112,7 @@ def _claimed(entry: Entry, side: Direction) -> Row:
 
 def _board(key: tuple[str, str, Direction, bool], rows: Sequence[Row]) -> Board:
     benchmark, protocol, side, processed = key
-    present = {name for row in rows for name in row.values}
-    known = [name for name in _ORDER if name in present]
-    metrics = (*known, *sorted(present - set(known)))
+    metrics = tuple(in_order({name for row in rows for name in row.values}))
     first = parse_measure(metrics[0])
     return Board(
         benchmark, protocol, side, processed, metrics, tuple(marked(placed(rows, first), first, side))

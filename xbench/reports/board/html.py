@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-from xbench.metrics.parse import parse_measure
+from xbench.metrics.measures import in_order, parse_measure
 from xbench.registry.datasets import protocols
 from xbench.reports.board.rows import Board, Row
 from xbench.reports.board.text import LEGEND, board_title
@@ -11,7 +11,7 @@ from xbench.reports.pages import page, tag
 
 _INTRODUCTION = (
     "Made by xbench on {date}. Shaded rows were measured; the others are claims of their sources. Recalls in"
-    " percent; MdR and MnR are ranks."
+    " percent{ranks}."
 )
 _BADGES = {
     "best": ("best", "the best of its board"),
@@ -23,7 +23,7 @@ def render_html(boards: Sequence[Board], date: str) -> str:
     """Return the page. date: the day it is made, for its heading."""
     body = [
         tag("h1", "Video-text retrieval"),
-        tag("p", escape(_INTRODUCTION.format(date=date)), class_="soft"),
+        tag("p", escape(_INTRODUCTION.format(date=date, ranks=_ranks(boards))), class_="soft"),
         _controls(boards),
         *(_section(board) for board in boards),
         tag("p", escape(_legend()), class_="soft"),
@@ -31,6 +31,11 @@ def render_html(boards: Sequence[Board], date: str) -> str:
     return page(
         "Video-text retrieval", body, styles=["page.css", "leaderboard.css"], scripts=["leaderboard.js"]
     )
+
+
+def _ranks(boards: Sequence[Board]) -> str:
+    names = {name for board in boards for name in board.metrics if parse_measure(name).is_rank}
+    return f"; {' and '.join(in_order(names))} are ranks" if names else ""
 
 
 def _legend() -> str:

@@ -1,12 +1,11 @@
 """Results as the `model-index` of a Hugging Face model card."""
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import yaml
 
-from xbench.metrics.parse import parse_measure
+from xbench.metrics.measures import parse_measure
 from xbench.registry.datasets import protocols
 from xbench.reports.record.naming import is_own, protocol_of
 from xbench.reports.record.schema import DIRECTIONS, Metric, Result
@@ -17,7 +16,6 @@ _TASKS = {
     "t2v": {"type": "text-to-video-retrieval", "name": "Text-to-video retrieval"},
     "v2t": {"type": "video-to-text-retrieval", "name": "Video-to-text retrieval"},
 }
-_TYPES = {"MdR": "median_rank", "MnR": "mean_rank", "MRR": "mrr", "RSum": "recall_sum"}
 
 
 def model_index(results: Sequence[Result], directions: Sequence[Direction] = DIRECTIONS) -> str:
@@ -55,16 +53,9 @@ def _split(result: Result) -> dict[str, str]:
 
 
 def _metric(name: str, metric: Metric) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "type": _TYPES.get(name) or re.sub(r"^(r|ndcg)@", _spelt_out, name.lower()),
-        "name": name,
-        "value": round(metric.value, parse_measure(name).digits + 2),
-    }
+    measure = parse_measure(name)
+    digits = measure.digits + 2
+    found: dict[str, Any] = {"type": measure.hub_type, "name": name, "value": round(metric.value, digits)}
     if metric.low is not None and metric.high is not None:
-        digits = parse_measure(name).digits + 2
         found["args"] = {"confidence_interval_95": [round(metric.low, digits), round(metric.high, digits)]}
     return found
-
-
-def _spelt_out(prefix: re.Match[str]) -> str:
-    return {"r": "recall_at_", "ndcg": "ndcg_at_"}[prefix[1]]

@@ -9,7 +9,7 @@ from typing import Literal
 
 from tabulate import tabulate
 
-from xbench.metrics.parse import parse_measure
+from xbench.metrics.measures import parse_measure
 from xbench.reports.board.rows import Board, Row
 from xbench.reports.escape import escape_cell, escape_latex, escape_markdown, escape_terminal
 from xbench.reports.record.text import WIDTH

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from xbench.errors import UsageError
-from xbench.metrics.measures import Measure
-from xbench.metrics.parse import parse_measure
+from xbench.metrics.measures import Measure, parse_measure
 from xbench.reports.record.schema import DIRECTIONS
 from xbench.terms import Direction
 

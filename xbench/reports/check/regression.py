@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from xbench.errors import DataError, UsageError
-from xbench.metrics.parse import parse_measure
+from xbench.metrics.measures import parse_measure
 from xbench.metrics.significance import holm
 from xbench.reports.check.gates import Gate, Key, Verdict, judge
 from xbench.reports.compare.paired import compare

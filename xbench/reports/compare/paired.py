@@ -7,8 +7,7 @@ import numpy as np
 
 from xbench.metrics.arrays import Ints
 from xbench.metrics.bootstrap import percentile_interval, resample
-from xbench.metrics.measures import Floats, MeanRank, Measure, Recall
-from xbench.metrics.parse import parse_measure
+from xbench.metrics.measures import Floats, Measure, parse_measure
 from xbench.metrics.significance import (
     holm,
     mcnemar,
@@ -144,7 +143,7 @@ def _contrast(
     wins = int(np.count_nonzero(gain < 0)), int(np.count_nonzero(gain > 0))
     interval = percentile_interval(sample)
     test, p = _test(measure, gain, wins, clusters)
-    if isinstance(measure, Recall) and clusters is None:
+    if measure.is_share and clusters is None:
         share = resolvable_share(sum(wins), len(gain))
         resolvable = None if share is None else measure.scale * share
     else:
@@ -167,10 +166,10 @@ def _contrast(
 
 def _test(measure: Measure, gain: Floats, wins: tuple[int, int], clusters: Ints | None) -> tuple[str, float]:
     """Choose the test: dependent captions by video; else counts for recalls, signed ranks for the rest."""
-    subject = " of ranks" if isinstance(measure, MeanRank) else ""
+    subject = " of ranks" if measure.is_rank else ""
     if clusters is not None:
         return f"sign flip by video{subject}", sign_flip(gain, clusters)
-    if isinstance(measure, Recall):
+    if measure.is_share:
         return "McNemar, exact", mcnemar(*wins)
     return f"Wilcoxon signed-rank{subject}", wilcoxon(gain)
 

@@ -11,7 +11,7 @@ from xbench.metrics.arrays import Ints
 from xbench.metrics.bootstrap import intervals
 from xbench.metrics.counts import Counts
 from xbench.metrics.dsl import DualSoftmax, dsl_counts
-from xbench.metrics.measures import Recall
+from xbench.metrics.measures.recall import Recall
 from xbench.metrics.neighbours import top_columns
 from xbench.metrics.ranking import chunks, t2v_counts
 from xbench.metrics.ties import rank_queries

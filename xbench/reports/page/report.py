@@ -4,7 +4,7 @@ import base64
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from xbench.metrics.parse import parse_measure
+from xbench.metrics.measures import parse_measure
 from xbench.reports.compare.pairing import Run, clusters_of
 from xbench.reports.page.charts import bar_chart, grid_chart, line_chart
 from xbench.reports.page.findings import (

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from xbench.metrics.parse import parse_measure
+from xbench.metrics.measures import parse_measure
 from xbench.reports.published.claims import Claim, Entry, entries, models, published_model
 from xbench.reports.record.schema import DIRECTIONS, Result, scoring_reasons
 from xbench.terms import Direction, Ties

@@ -4,8 +4,7 @@ import textwrap
 
 from tabulate import tabulate
 
-from xbench.metrics.measures import Measure
-from xbench.metrics.parse import parse_measure
+from xbench.metrics.measures import Measure, parse_measure
 from xbench.reports.published.difference import Comparison, Difference, Row
 from xbench.reports.record.text import WIDTH, signed, verdict
 

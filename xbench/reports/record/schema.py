@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, SerializerFunction
 from pydantic import model_validator as validates
 
 from xbench.errors import UsageError
-from xbench.metrics.parse import parse_measures
+from xbench.metrics.measures import parse_measures
 from xbench.terms import Direction, Post, Ties, V2TRule
 
 SCHEMA_VERSION: Final = 1

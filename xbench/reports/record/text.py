@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from xbench.metrics.parse import parse_measure
+from xbench.metrics.measures import parse_measure
 from xbench.reports.record.naming import protocol_of
 from xbench.reports.record.schema import DIRECTIONS, Result
 from xbench.terms import Direction

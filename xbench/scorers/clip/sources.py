@@ -8,7 +8,7 @@ import torch
 
 from xbench.errors import ModelError
 from xbench.registry.checkpoints import checkpoints
-from xbench.registry.fetch import fetched
+from xbench.registry.download import fetched
 from xbench.scorers.clip.layout import clip_from_transformers
 from xbench.scorers.clip.style import OPENAI, Style, read_style
 from xbench.scorers.weights import State, is_torchscript, read_weights

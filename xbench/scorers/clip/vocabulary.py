@@ -5,7 +5,7 @@ from pathlib import Path
 
 from xbench.errors import ModelError
 from xbench.registry.checkpoints import checkpoints
-from xbench.registry.fetch import fetched
+from xbench.registry.download import fetched
 from xbench.scorers.clip.bpe import ClipTokenizer
 
 FILE = "bpe_simple_vocab_16e6.txt.gz"
