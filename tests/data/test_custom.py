@@ -91,7 +91,5 @@ def test_wrong_rows_are_told_with_their_line(tmp_path: Path, name: str, content:
 
 
 def test_a_folder_is_no_custom_annotation(msrvtt: Path) -> None:
-    with pytest.raises(
-        DataError, match=r"is a folder; custom annotations are a \.csv, \.tsv or"
-    ):
+    with pytest.raises(DataError, match=r"is a folder; custom annotations are a \.csv, \.tsv or"):
         load_split("msrvtt", msrvtt, "custom")
