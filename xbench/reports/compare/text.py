@@ -9,7 +9,7 @@ from tabulate import tabulate
 
 from xbench.metrics.significance import ALPHA
 from xbench.reports.compare.paired import Comparison, Contrast, Versus
-from xbench.reports.escape import escape_latex, escape_markdown
+from xbench.shown import for_latex, for_markdown
 from xbench.reports.record.text import WIDTH, signed
 
 Format = Literal["text", "md", "latex", "json"]
@@ -81,7 +81,7 @@ def _legend(comparison: Comparison) -> list[str]:
 def _paragraph(line: str, style: Format) -> str:
     if style == "text":
         return textwrap.fill(line, WIDTH, subsequent_indent="  ")
-    return escape_latex(line) if style == "latex" else escape_markdown(line)
+    return for_latex(line) if style == "latex" else for_markdown(line)
 
 
 def _as_dict(comparison: Comparison) -> dict[str, Any]:
