@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM that are not lost: libraries have places, imports among them, that swallow an exception."""
+"""Ctrl-C and SIGTERM that are not lost: libraries have places, imports among them, that swallow them."""
 
 import signal
 import threading

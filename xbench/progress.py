@@ -19,7 +19,8 @@ def stage(title: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
         print(f"{title} ({total} {unit})", file=sys.stderr, flush=True)
         yield lambda count: stop_if_asked()
         return
-    with _bar(total=total, desc=for_terminal(title), unit=f" {unit}", file=plain(sys.stderr), dynamic_ncols=True) as bar:
+    look = {"desc": for_terminal(title), "unit": f" {unit}", "dynamic_ncols": True}
+    with _bar(total=total, file=plain(sys.stderr), **look) as bar:
 
         def advance(count: int) -> None:
             stop_if_asked()

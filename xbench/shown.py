@@ -1,7 +1,8 @@
 """Text that is only text, wherever it is shown: terminal, spreadsheet, Markdown, LaTeX, HTML, XML.
 
-What stands in a file (a caption, a name, a path) may move the cursor, hide or reorder what is read, be a formula
-or markup. Each function makes it harmless for one medium; characters that cannot be seen are shown as `\\u202e`.
+What stands in a file (a caption, a name, a path) may move the cursor, hide or reorder what is read, be a
+formula or markup. Each function makes it harmless for one medium; characters that cannot be seen are shown as
+`\\u202e`.
 """
 
 import re
@@ -24,8 +25,7 @@ _LATEX = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
 }
-_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?%?")
-_BEFORE_A_FORMULA = "\t\r"
+_BEFORE_A_FORMULA = ("\t", "\r")
 """Some spreadsheets take what follows these for a cell of its own."""
 
 
@@ -54,9 +54,7 @@ def for_cell(text: str) -> str:
     """
     seen = _UNSEEN.sub(" ", text).lstrip()
     sign = unicodedata.normalize("NFKC", seen[:1]).replace("\N{MINUS SIGN}", "-")
-    if _NUMBER.fullmatch(text):
-        return text
-    return f"'{text}" if sign in ("=", "+", "-", "@") or text[:1] in tuple(_BEFORE_A_FORMULA) else text
+    return f"'{text}" if sign in ("=", "+", "-", "@") or text.startswith(_BEFORE_A_FORMULA) else text
 
 
 def for_markdown(text: str) -> str:
@@ -71,7 +69,7 @@ def for_latex(text: str) -> str:
 
 
 def for_html(text: str) -> str:
-    """Return text for an element or a quoted attribute. Templates that escape by themselves need `visible`."""
+    """Return text for an element or a quoted attribute. Templates that escape need only `visible`."""
     return escape(visible(text, keep="\n\t"))
 
 

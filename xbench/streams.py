@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TextIO
 
 from xbench.errors import DataError
@@ -21,7 +22,7 @@ class _Stream(io.TextIOBase):
     def __init__(self, inner: TextIO, on_fault: Callable[[OSError], None]) -> None:
         self.inner = inner
         self._on_fault = on_fault
-        self._alive = True
+        self._fault: OSError | None = None
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
@@ -41,22 +42,24 @@ class _Stream(io.TextIOBase):
         return self.inner.fileno()
 
     def write(self, text: str) -> int:
-        shown = visible(text, keep="\n\t")
-        self._try(lambda: self.inner.write(shown.encode(self.encoding, self.errors).decode(self.encoding)))
+        shown = visible(text, keep="\n\t").encode(self.encoding, self.errors).decode(self.encoding)
+        if shown:
+            self._try(lambda: self.inner.write(shown))
         return len(text)
 
     def flush(self) -> None:
         self._try(self.inner.flush)
 
     def _try(self, step: Callable[[], object]) -> None:
-        if not self._alive or self.inner.closed:
-            return
-        try:
-            step()
-        except OSError as error:
-            self._alive = False
-            _divert(self.inner)
-            self._on_fault(error)
+        """A stream that has failed once fails from then on: click asks streams what they are by writing."""
+        if self._fault is None and not self.inner.closed:
+            try:
+                step()
+            except OSError as error:
+                self._fault = error
+                _divert(self.inner)
+        if self._fault is not None:
+            self._on_fault(self._fault)
 
 
 @contextmanager
@@ -96,7 +99,7 @@ def _open_closed() -> None:
     os.close(descriptor)
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115  (open to the end)
 
 
 def _divert(stream: TextIO) -> None:

@@ -110,10 +110,11 @@ def _end(error: BaseException) -> int:
         return UsageError.exit_code
     if isinstance(error, KeyboardInterrupt | click.Abort):
         click.echo("Stopped. Unless --no-cache was given, the same command goes on from here.", err=True)
-        return 128 + (error.args[0] if isinstance(error, Terminated) else signal.SIGINT)
+        asked = error.__cause__ if isinstance(error, click.Abort) else error
+        return 128 + (asked.args[0] if isinstance(asked, Terminated) else signal.SIGINT)
     named = _named(error)
     if named is not None:
-        click.echo(f"Error: {named}", err=True)
+        click.echo(f"Error: {named}", err=True, color=True)
         return named.exit_code
     traceback.print_exception(error)
     click.echo("This is a fault of xbench: please report it with the lines above.", err=True)
@@ -127,7 +128,7 @@ def _named(error: BaseException) -> XbenchError | None:
     if isinstance(error, OSError):
         return DataError(explain(error))
     if isinstance(error, MemoryError):
-        return DataError("The memory is not enough. Give fewer --workers or less --memory, or look for a damaged file.")
+        return DataError("The memory is not enough. Give fewer --workers and less --memory.")
     if isinstance(error, ValueError) and ("null byte" in str(error) or "null character" in str(error)):
         return UsageError("A path with a zero byte in it can be no path. Name another one.")
     return None

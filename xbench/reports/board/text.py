@@ -11,8 +11,8 @@ from tabulate import tabulate
 
 from xbench.metrics.measures import parse_measure
 from xbench.reports.board.rows import Board, Row
-from xbench.shown import for_cell, for_latex, for_markdown, for_terminal
 from xbench.reports.record.text import WIDTH
+from xbench.shown import for_cell, for_latex, for_markdown, for_terminal
 
 Format = Literal["text", "md", "latex"]
 MARKS = {"best": "*", "even": "~", "": ""}

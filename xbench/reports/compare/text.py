@@ -9,8 +9,8 @@ from tabulate import tabulate
 
 from xbench.metrics.significance import ALPHA
 from xbench.reports.compare.paired import Comparison, Contrast, Versus
-from xbench.shown import for_latex, for_markdown
 from xbench.reports.record.text import WIDTH, signed
+from xbench.shown import for_latex, for_markdown
 
 Format = Literal["text", "md", "latex", "json"]
 _STYLES = {"text": "simple", "md": "pipe", "latex": "latex_booktabs"}
