@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from record_examples import per_query, result
 
 from xbench.cli.diff import command
-from xbench.reports.published.claims import entries
+from xbench.reports.published.claims import published_rows
 from xbench.reports.published.difference import Comparison, diff
 from xbench.reports.published.text import render_difference
 from xbench.reports.record.files import save
@@ -134,7 +134,7 @@ def test_what_makes_a_result_not_comparable_stands_at_every_claim() -> None:
 def test_post_processing_that_the_claim_has_too_is_no_reason_against_it() -> None:
     why = scoring_reasons(Ties.AVERAGE, "dsl")
     record = run_on("msrvtt", "msrvtt/1ka", post_processing="dsl", not_comparable_because=why)
-    processed = {entry.claim.model for entry in entries("msrvtt") if entry.claim.post_processing == "dsl"}
+    processed = {entry.claim.model for entry in published_rows("msrvtt") if entry.claim.post_processing == "dsl"}
     assert processed
     for model in processed:
         for each in diff(record, model).comparisons:
@@ -161,7 +161,7 @@ def test_every_published_model_can_be_compared_with() -> None:
             ("activitynet", "activitynet/val1-paragraph"),
         )
     }
-    for entry in entries():
+    for entry in published_rows():
         shown = render_difference(diff(records[entry.claim.benchmark], entry.claim.model))
         assert entry.claim.model in shown
         assert max(len(line) for line in shown.splitlines()) <= 100

@@ -24,8 +24,8 @@ from xbench.reports.board.text import render_boards, render_csv
 from xbench.reports.check.regression import check_against_run
 from xbench.reports.compare.paired import compare
 from xbench.reports.compare.pairing import Saved, load_saved, with_counts
-from xbench.reports.escape import escape_cell, escape_latex, escape_markdown, escape_terminal
-from xbench.reports.published.claims import entries
+from xbench.reports.printing import escape_cell, escape_latex, escape_markdown, escape_terminal
+from xbench.reports.published.claims import published_rows
 from xbench.reports.record.files import save
 from xbench.reports.record.naming import protocol_of
 from xbench.reports.record.per_query import PerQuery
@@ -144,7 +144,7 @@ def test_post_processed_results_never_share_a_board_with_raw_ones(tmp_path: Path
 def test_every_published_claim_stands_on_one_board_per_direction(tmp_path: Path) -> None:
     found = boards([], include_published=True)
     shown = sum(len(board.rows) for board in found)
-    assert shown == sum(len({value.direction for value in entry.values}) for entry in entries())
+    assert shown == sum(len({value.direction for value in entry.values}) for entry in published_rows())
     for board in found:
         assert all(row.source for row in board.rows)
 

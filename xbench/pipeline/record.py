@@ -18,10 +18,10 @@ from xbench.registry.datasets import protocols
 from xbench.reports.record.per_query import PerQuery
 from xbench.reports.record.schema import (
     Checkpoint,
-    DamagedVideo,
+    Damage,
     Fingerprint,
     ProtocolRecord,
-    Result,
+    Record,
     ScorerRecord,
     Settings,
     VideoNote,
@@ -75,7 +75,7 @@ class Scoring:
 
 Rows = dict[Post, tuple[Counts, Counts]]
 """The (t2v, v2t) counts of each way of scoring: raw, and with post-processing."""
-Outcome = tuple[Result, PerQuery]
+Outcome = tuple[Record, PerQuery]
 """A record and the per-query counts that belong to it."""
 
 
@@ -99,7 +99,7 @@ def _record(  # noqa: PLR0917  (every one is a field of the record)
 ) -> Outcome:
     t2v, v2t = counts
     reasons = _reasons(request, seen, post)
-    result = Result(
+    result = Record(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         benchmark=request.benchmark,
         miniature=request.miniature,
@@ -153,7 +153,7 @@ def _videos(seen: Seen) -> Videos:
         scored=len(seen.scored.videos),
         missing=list(seen.missing),
         damaged=[
-            DamagedVideo(id=fault.id, wanted=fault.wanted, got=fault.got, cause=fault.cause)
+            Damage(id=fault.id, wanted=fault.wanted, got=fault.got, cause=fault.cause)
             for fault in seen.faults
         ],
         notes=[

@@ -7,8 +7,7 @@ from tabulate import tabulate
 
 from xbench.reports.check.gates import Gate, Verdict
 from xbench.reports.compare.text import format_p
-from xbench.reports.escape import escape_markdown
-from xbench.reports.record.text import WIDTH, signed
+from xbench.reports.printing import WIDTH, escape_markdown, signed
 
 _HEADER = ["metric", "baseline", "result", "drop", "allowed"]
 
