@@ -13,11 +13,11 @@ from xbench.metrics.measures import parse_measure
 from xbench.registry import shipped
 from xbench.reports.published.claims import (
     Claim,
-    PublishedRow,
     Published,
-    published_rows,
+    PublishedRow,
     find_model,
     published_model,
+    published_rows,
     published_values,
 )
 

@@ -9,7 +9,7 @@ from xbench.metrics.significance import holm
 from xbench.reports.check.gates import Gate, Key, Verdict, judge
 from xbench.reports.compare.paired import compare
 from xbench.reports.compare.pairing import require_same_queries, why_not_the_same
-from xbench.reports.published.claims import PublishedRow, find_model, published_model, published_rows
+from xbench.reports.published.claims import PublishedRow, find_model, published_model_of, published_rows
 from xbench.reports.published.difference import reasons_against
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.naming import protocol_of
@@ -130,7 +130,7 @@ def _values(record: Record) -> dict[Key, float | None]:
 def _claim(record: Record, choice: str) -> PublishedRow:
     """The published claim to check against, of the same thing as the result but for what `choice` names."""
     model, _, backbone = choice.partition("/")
-    own = published_model(record.scorer.name, record.scorer.setting("variant"))
+    own = published_model_of(record.scorer)
     wanted = find_model(model) if model else own
     wanted_backbone = backbone or record.scorer.setting("backbone")
     of_model = [entry for entry in published_rows(record.benchmark) if entry.claim.model == wanted]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xbench.metrics.measures import parse_measure
-from xbench.reports.published.claims import Claim, PublishedRow, models, published_model, published_rows
+from xbench.reports.published.claims import Claim, PublishedRow, models, published_model_of, published_rows
 from xbench.reports.record.schema import DIRECTIONS, Record, scoring_reasons
 from xbench.terms import Direction, Ties
 
@@ -82,7 +82,7 @@ class Difference:
 
 def diff(record: Record, model: str | None = None) -> Difference:
     """Set a result beside the published numbers of its model, or of `model`."""
-    name = model or published_model(record.scorer.name, record.scorer.setting("variant"))
+    name = model or published_model_of(record.scorer)
     of_benchmark = published_rows(benchmark=record.benchmark)
     own = [entry for entry in of_benchmark if entry.claim.model == name]
     comparisons = sorted((_compare(record, entry) for entry in own), key=_order(record))

@@ -5,7 +5,7 @@ Within a schema version a reader takes fields that it does not know, unless the 
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
@@ -48,12 +48,11 @@ def upgrade(raw: Mapping[str, Any], name: str) -> Raw:
 
 def _require_understood(names: Any, name: str) -> None:
     known = set(field_names(Record))
-    unknown = names if not isinstance(names, list) else [each for each in names if each not in known]
-    if unknown:
-        listed = unknown if not isinstance(unknown, list) else ", ".join(map(str, unknown))
+    listed = names if isinstance(names, list) else [names]
+    if unknown := [str(each) for each in listed if str(each) not in known]:
         raise DataError(
-            f"{name} was made with {listed}, which changes what its numbers mean and is not known here:"
-            " use a newer xbench"
+            f"{name} was made with {', '.join(unknown)}, which changes what its numbers mean and is not known"
+            " here: use a newer xbench"
         )
 
 
@@ -61,8 +60,9 @@ def field_names(part: type[BaseModel], prefix: str = "") -> Iterator[str]:
     """Yield the names of all fields of a record's part, those of its parts as `ties.policy`."""
     for name, field in part.model_fields.items():
         yield prefix + name
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from field_names(field.annotation, f"{prefix}{name}.")
+        for kind in (field.annotation, *get_args(field.annotation)):  # a part, or a part that may be absent
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                yield from field_names(kind, f"{prefix}{name}.")
 
 
 def _from_1(raw: Raw) -> Raw:
