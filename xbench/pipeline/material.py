@@ -14,7 +14,7 @@ from xbench.data.loading import load_split
 from xbench.data.split import Split
 from xbench.data.video_files import VideoFolder, resolve
 from xbench.errors import DataError, XbenchError
-from xbench.pipeline.sources import miniature_sources
+from xbench.pipeline.plan import miniature_folders
 from xbench.registry.folders import default_folders
 from xbench.reports.page.findings import Material, shown_queries
 from xbench.reports.record.files import Measurement
@@ -53,7 +53,7 @@ def find_places(
     default = default_folders(record.benchmark) or (None, None)
     if record.miniature and not (annotations and videos):
         recorded_cache = _recorded(record, "cache_dir")
-        default = miniature_sources(record.benchmark, recorded_cache or cache_dir())
+        default = miniature_folders(record.benchmark, recorded_cache or cache_dir())
     return Places(
         _place(annotations, _recorded(record, "annotations") or default[0]),
         _place(videos, _recorded(record, "videos") or default[1]),
