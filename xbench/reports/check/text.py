@@ -6,8 +6,7 @@ import xml.etree.ElementTree as ET
 from tabulate import tabulate
 
 from xbench.reports.check.gates import Gate, Verdict
-from xbench.reports.compare.text import format_p
-from xbench.reports.record.text import WIDTH, signed
+from xbench.reports.printing import WIDTH, format_p, signed
 from xbench.shown import for_markdown, for_xml
 
 _HEADER = ["metric", "baseline", "result", "drop", "allowed"]
