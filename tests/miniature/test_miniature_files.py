@@ -16,10 +16,9 @@ from xbench.data.split import Split
 from xbench.data.video_files import VideoFolder, resolve
 from xbench.errors import DataError, UsageError
 from xbench.miniature import benchmarks, prepare, render, rendering
-from xbench.miniature.benchmarks import MANNERS, Clip, clips
+from xbench.miniature.benchmarks import MANNERS, Clip, annotation_files, clips, file_names
 from xbench.miniature.drawing import frame
 from xbench.miniature.encoding import FPS, write_clip
-from xbench.miniature.layouts import annotation_files, file_names
 from xbench.miniature.rendering import MiniaturePaths, is_whole
 from xbench.registry.datasets import benchmark as find_benchmark
 from xbench.storage import scratch

@@ -8,7 +8,7 @@ import pytest
 
 from xbench.errors import ModelError, UsageError
 from xbench.registry.checkpoints import checkpoints, user_file
-from xbench.reports.published.claims import entries
+from xbench.reports.published.claims import published_rows
 from xbench.scorers.catalog import ModelRequest, resolve
 
 MINE = """\
@@ -69,7 +69,7 @@ def test_every_row_that_a_shipped_entry_should_reproduce_is_published():
     rows = [entry.reproduces for entry in checkpoints().checkpoints.values() if entry.reproduces]
     assert rows
     for row in rows:
-        assert entries(benchmark=row.benchmark, model=row.model, backbone=row.backbone)
+        assert published_rows(benchmark=row.benchmark, model=row.model, backbone=row.backbone)
 
 
 def test_a_users_file_is_layered_over_the_shipped_one():

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xbench.errors import DataError, UsageError, did_you_mean
-from xbench.miniature.benchmarks import MANNERS, clips
+from xbench.miniature.benchmarks import MANNERS, annotation_files, clips, file_names
 from xbench.miniature.encoding import write_clip
-from xbench.miniature.layouts import annotation_files, file_names
 from xbench.progress import stage
 from xbench.storage import file_sha256, scratch
 
