@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbench.metrics.bootstrap import intervals
-from xbench.metrics.measures import MeanRank, Measure, MedianRank, Recall
+from xbench.metrics.measures import Measure, parse_measures
 from xbench.metrics.ties import Ranked
 
 Floats = NDArray[np.float64]
@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=1000)
     parser.add_argument("--resamples", type=int, default=2000)
     options = parser.parse_args()
-    measures = (MeanRank(), Recall(1), Recall(10), MedianRank())
+    measures = parse_measures("MnR,R@1,R@10,MdR")
     print("measure  units x captions  held  held, not rough  rough  shape")
     for measure in measures:
         for shape in SHAPES:

@@ -36,7 +36,7 @@ def test_the_wheel_brings_the_registries_and_the_published_numbers(site: Path) -
         "from xbench.registry import shipped\n"
         "from xbench.registry.datasets import benchmarks\n"
         "from xbench.registry.checkpoints import checkpoints\n"
-        "from xbench.reports.published import entries\n"
+        "from xbench.reports.published.claims import entries\n"
         "names = ['datasets.yaml', 'checkpoints.yaml', 'results/published.csv']\n"
         "checkpoints()\n"
         "print(json.dumps([xbench.__file__, [str(shipped(n)) for n in names], len(benchmarks()),"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pairs import pairs
 
 from xbench.data.loading import load_split
-from xbench.data.protocol import recognise
+from xbench.data.recognition import recognise
 from xbench.errors import DataError, UsageError
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), min_size=1, max_size=20).filter(

@@ -7,7 +7,7 @@ import pytest
 
 from xbench.errors import ModelError, UsageError
 from xbench.registry.checkpoints import checkpoints, user_file
-from xbench.reports.published import entries
+from xbench.reports.published.claims import entries
 from xbench.scorers.catalog import ModelRequest, check_request, resolve
 
 MINE = """\

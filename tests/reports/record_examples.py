@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from xbench.metrics.ranking import t2v_counts, v2t_counts
-from xbench.reports.per_query import PerQuery
-from xbench.reports.result import Fingerprint, ProtocolRecord, Result, ScorerRecord, Videos
-from xbench.reports.scoring import scored
+from xbench.reports.record.per_query import PerQuery
+from xbench.reports.record.schema import Fingerprint, ProtocolRecord, Result, ScorerRecord, Videos
+from xbench.reports.record.scoring import scored
 from xbench.terms import Ties
 
 HASHES = dict.fromkeys(("ids", "pairs", "pairs_sorted", "pairs_ws_normalised_sorted"), "0" * 64)

@@ -11,15 +11,16 @@ from record_examples import HASHES, per_query, result
 
 from xbench.cli.compare import command
 from xbench.errors import DataError, UsageError
-from xbench.metrics.measures import MeanRank, Recall
-from xbench.metrics.parse import parse_measures
+from xbench.metrics.measures import parse_measures
+from xbench.metrics.measures.mean_rank import MeanRank
+from xbench.metrics.measures.recall import Recall
 from xbench.metrics.significance import mcnemar, wilcoxon
-from xbench.reports.compare import Comparison, compare
-from xbench.reports.compare_text import render_comparison
-from xbench.reports.per_query import PerQuery
-from xbench.reports.result import Fingerprint, Result, Videos
-from xbench.reports.runs import Run, aligned, load_run
-from xbench.reports.store import save
+from xbench.reports.compare.paired import Comparison, compare
+from xbench.reports.compare.pairing import Run, aligned, load_run
+from xbench.reports.compare.text import render_comparison
+from xbench.reports.record.files import save
+from xbench.reports.record.per_query import PerQuery
+from xbench.reports.record.schema import Fingerprint, Result, Videos
 
 
 def run(counts: PerQuery, name: str = "a.json", **changes: Any) -> Run:

@@ -8,11 +8,11 @@ from click.testing import CliRunner
 from record_examples import per_query, result
 
 from xbench.cli.diff import command
-from xbench.reports.difference import Comparison, diff
-from xbench.reports.difference_text import render_difference
-from xbench.reports.published import entries
-from xbench.reports.result import Metric, ProtocolRecord, Result, ScorerRecord, scoring_reasons
-from xbench.reports.store import save
+from xbench.reports.published.claims import entries
+from xbench.reports.published.difference import Comparison, diff
+from xbench.reports.published.text import render_difference
+from xbench.reports.record.files import save
+from xbench.reports.record.schema import Metric, ProtocolRecord, Result, ScorerRecord, scoring_reasons
 from xbench.terms import Ties
 
 VALUES = {"R@1": Metric(value=49.25, low=46.2, high=52.3), "R@10": Metric(value=70.0, low=69.0, high=71.0)}
@@ -174,3 +174,9 @@ def test_the_command_prints_the_diff_of_a_saved_result(tmp_path: Path) -> None:
     assert "X-CLIP ViT-B/32 on msrvtt/1ka, fine-tuned" in shown.output
     other = CliRunner().invoke(command, [str(path), "--model", "clip4clip-meanP"])
     assert "CLIP4Clip-meanP ViT-B/32 on msrvtt/1ka" in other.output
+
+
+def test_a_claim_inside_a_rough_interval_is_said_to_be_no_more() -> None:
+    rough = {"R@1": Metric(value=49.2, low=40.0, high=60.0, rough=True)}
+    record = run_on("msrvtt", "msrvtt/1ka").model_copy(update={"metrics": {"t2v": rough}})
+    assert "inside the rough interval" in render_difference(diff(record))

@@ -16,21 +16,21 @@ from xbench.cli.leaderboard import command
 from xbench.errors import DataError, UsageError
 from xbench.metrics.counts import Counts
 from xbench.registry.datasets import protocols
-from xbench.reports.board import Board, Row
-from xbench.reports.collect import collect
-from xbench.reports.compare import compare
+from xbench.reports.board.boards import Choice, boards
+from xbench.reports.board.collect import collect
+from xbench.reports.board.model_index import model_index
+from xbench.reports.board.rows import Board, Row
+from xbench.reports.board.text import render_boards, render_csv
+from xbench.reports.check.regression import check_against_run
+from xbench.reports.compare.paired import compare
+from xbench.reports.compare.pairing import Saved, load_saved, with_counts
 from xbench.reports.escape import escape_cell, escape_latex, escape_markdown, escape_terminal
-from xbench.reports.leaderboard import Choice, boards
-from xbench.reports.leaderboard_text import render_boards, render_csv
-from xbench.reports.model_index import model_index
-from xbench.reports.naming import protocol_of
-from xbench.reports.per_query import PerQuery
-from xbench.reports.published import entries
-from xbench.reports.regression import check_against_run
-from xbench.reports.result import Metric, ProtocolRecord, Result, ScorerRecord, Videos
-from xbench.reports.runs import Saved, load_saved, with_counts
-from xbench.reports.store import save
-from xbench.reports.text import render
+from xbench.reports.published.claims import entries
+from xbench.reports.record.files import save
+from xbench.reports.record.naming import protocol_of
+from xbench.reports.record.per_query import PerQuery
+from xbench.reports.record.schema import Metric, ProtocolRecord, Result, ScorerRecord, Videos
+from xbench.reports.record.text import render
 
 NASTY = ["<script>alert(1)</script>", "=cmd()", "@SUM(A1)", "a|b`c*d_e", "\\input{x}", "+1", "\x1b[2J"]
 
@@ -69,6 +69,15 @@ def test_rows_are_sorted_and_what_prints_alike_shares_a_place(tmp_path: Path) ->
         ("5", "a"),
     ]
     assert [row.mark for row in found[:2]] == ["best", "best"]
+
+
+def test_a_board_ranks_by_the_first_recall_whatever_its_k(tmp_path: Path) -> None:
+    few = {"t2v": {"MdR": Metric(value=1), "R@100": Metric(value=80), "R@20": Metric(value=40)}}
+    many = {"t2v": {"MdR": Metric(value=2), "R@100": Metric(value=70), "R@20": Metric(value=60)}}
+    saved = [measured(tmp_path, "few", metrics=few), measured(tmp_path, "many", metrics=many)]
+    (board,) = boards(saved, Choice(directions=["t2v"]))
+    assert board.metrics == ("R@20", "R@100", "MdR")
+    assert [row.model for row in board.rows] == ["many", "few"]
 
 
 def test_what_is_not_significantly_worse_than_the_best_is_marked_by_a_paired_test(tmp_path: Path) -> None:

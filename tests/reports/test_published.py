@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xbench.errors import UsageError
-from xbench.metrics.parse import parse_measure
+from xbench.metrics.measures import parse_measure
 from xbench.registry import shipped
-from xbench.reports.published import (
+from xbench.reports.published.claims import (
     Claim,
     Entry,
     Published,

@@ -16,12 +16,12 @@ from record_examples import per_query, result
 from xbench.cli.check import command
 from xbench.errors import DataError, RegressionError, UsageError
 from xbench.metrics.counts import Counts
-from xbench.reports.gates import parse_limits
-from xbench.reports.per_query import PerQuery
-from xbench.reports.regression import check_against_run
-from xbench.reports.result import DamagedVideo, Metric, ScorerRecord, Videos, scoring_reasons
-from xbench.reports.runs import load_saved
-from xbench.reports.store import save
+from xbench.reports.check.gates import parse_limits
+from xbench.reports.check.regression import check_against_run
+from xbench.reports.compare.pairing import load_saved
+from xbench.reports.record.files import save
+from xbench.reports.record.per_query import PerQuery
+from xbench.reports.record.schema import DamagedVideo, Metric, ScorerRecord, Videos, scoring_reasons
 from xbench.terms import Ties
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -11,7 +11,8 @@ from record_examples import result
 from xbench.errors import DataError
 from xbench.metrics.dsl import dsl_counts
 from xbench.metrics.ranking import t2v_counts, v2t_counts
-from xbench.reports.findings import (
+from xbench.reports.compare.pairing import Run
+from xbench.reports.page.findings import (
     Material,
     both_directions,
     curves,
@@ -19,9 +20,8 @@ from xbench.reports.findings import (
     require_own_matrix,
     shown_queries,
 )
-from xbench.reports.per_query import PerQuery
-from xbench.reports.report_page import MAX_BYTES, render_report
-from xbench.reports.runs import Run
+from xbench.reports.page.report import MAX_BYTES, render_report
+from xbench.reports.record.per_query import PerQuery
 
 NASTY = "<script>document.title='owned'</script> & \"quoted\" 'caption'"
 

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from record_examples import per_query, result
 
 from xbench.errors import DataError
-from xbench.reports.per_query import PerQuery
-from xbench.reports.result import Metric, TieRecord, scoring_reasons
-from xbench.reports.store import load, load_per_query, save, to_json
+from xbench.reports.record.files import load, load_per_query, save, to_json
+from xbench.reports.record.per_query import PerQuery
+from xbench.reports.record.schema import Metric, TieRecord, scoring_reasons
 from xbench.terms import Ties
 
 

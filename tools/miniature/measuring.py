@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from xbench.data.miniature import MANNERS, prepare
-from xbench.data.miniature.benchmarks import clips
 from xbench.data.split import Split
+from xbench.miniature import MANNERS, prepare
+from xbench.miniature.benchmarks import clips
 from xbench.pipeline.preflight import load
 from xbench.pipeline.request import Request
 from xbench.pipeline.run import run

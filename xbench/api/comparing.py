@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from xbench.api.result import Result
-from xbench.metrics.parse import parse_measures
-from xbench.reports.compare import Comparison
-from xbench.reports.compare import compare as _compare
-from xbench.reports.runs import Run
+from xbench.metrics.measures import parse_measures
+from xbench.reports.compare.paired import Comparison
+from xbench.reports.compare.paired import compare as _compare
+from xbench.reports.compare.pairing import Run
 
 
 def compare(first: Result, *others: Result, metrics: str | None = None) -> Comparison:

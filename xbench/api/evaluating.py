@@ -11,10 +11,10 @@ from xbench.api.result import Result, ties_named
 from xbench.api.running import TiesName
 from xbench.data.loading import choose_protocol
 from xbench.data.loading import load_split as _load_split
-from xbench.data.protocol import Recognition, recognise
+from xbench.data.recognition import Recognition, recognise
 from xbench.data.split import Caption, Split, Video
 from xbench.errors import DataError, UsageError, require_choice
-from xbench.metrics.parse import parse_measures
+from xbench.metrics.measures import parse_measures
 from xbench.pipeline.matrix import record_matrix
 from xbench.pipeline.request import Request
 from xbench.pipeline.sources import find_sources

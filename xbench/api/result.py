@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xbench.errors import require_choice
-from xbench.reports import store
-from xbench.reports.difference import Difference
-from xbench.reports.difference import diff as _diff
-from xbench.reports.per_query import PerQuery
-from xbench.reports.result import Metric
-from xbench.reports.result import Result as Record
-from xbench.reports.text import render
+from xbench.reports.published.difference import Difference
+from xbench.reports.published.difference import diff as _diff
+from xbench.reports.record import files
+from xbench.reports.record.per_query import PerQuery
+from xbench.reports.record.schema import Metric
+from xbench.reports.record.schema import Result as Record
+from xbench.reports.record.text import render
 from xbench.terms import Direction, Ties
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ def ties_named(name: str) -> Ties:
 class Result:
     """What an evaluation gives. Printed, it is the table of the command line; in a notebook, an HTML table.
 
-    record: everything that can change the numbers, typed (see `xbench.reports.result`). per_query: the counts
-    of every query, from which comparisons and other tie policies follow.
+    record: everything that can change the numbers, typed (see `xbench.reports.record.schema`). per_query: the
+    counts of every query, from which comparisons and other tie policies follow.
     """
 
     record: Record
@@ -59,12 +59,12 @@ class Result:
 
         Raises DataError when the record or its counts are missing, damaged or not each other's.
         """
-        record = store.load(Path(path))
-        return cls(record, store.load_per_query(Path(path), record), Path(path))
+        record = files.load(Path(path))
+        return cls(record, files.load_per_query(Path(path), record), Path(path))
 
     def save(self, folder: str | Path) -> "Result":
         """Write the record and its counts into a folder, atomically; return the result with its path."""
-        path, record = store.save(self.record, self.per_query, Path(folder))
+        path, record = files.save(self.record, self.per_query, Path(folder))
         return Result(record, self.per_query, path)
 
     def diff(self, model: str | None = None) -> Difference:

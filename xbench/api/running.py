@@ -8,7 +8,7 @@ from typing import Any, Literal
 from xbench.api.result import Result, ties_named
 from xbench.data.loading import choose_protocol
 from xbench.errors import UsageError
-from xbench.metrics.parse import parse_measures
+from xbench.metrics.measures import parse_measures
 from xbench.pipeline.request import Request
 from xbench.pipeline.run import checkpoint_record
 from xbench.pipeline.run import run as _run

@@ -42,11 +42,11 @@ def command(
     against published numbers. Improvement never fails. With $GITHUB_STEP_SUMMARY set, the table is appended
     there.
     """
-    from xbench.reports.gates import Verdict, parse_limits
-    from xbench.reports.regression import check_against_published, check_against_run
-    from xbench.reports.regression_text import conclusion, render_junit, render_markdown, render_verdict
-    from xbench.reports.runs import load_saved
-    from xbench.reports.store import load
+    from xbench.reports.check.gates import Verdict, parse_limits
+    from xbench.reports.check.regression import check_against_published, check_against_run
+    from xbench.reports.check.text import conclusion, render_junit, render_markdown, render_verdict
+    from xbench.reports.compare.pairing import load_saved
+    from xbench.reports.record.files import load
     from xbench.storage import write_atomically
 
     asked = parse_limits(limits)

@@ -25,10 +25,10 @@ def command(results: tuple[Path, ...], metrics: str | None, style: str) -> None:
     interval, a p-value, which run wins how many queries, and how large a difference this benchmark can
     resolve at all. Needs nothing but the saved files.
     """
-    from xbench.metrics.parse import parse_measures
-    from xbench.reports.compare import compare
-    from xbench.reports.compare_text import render_comparison
-    from xbench.reports.runs import load_run
+    from xbench.metrics.measures import parse_measures
+    from xbench.reports.compare.paired import compare
+    from xbench.reports.compare.pairing import load_run
+    from xbench.reports.compare.text import render_comparison
 
     if len(results) < 2:
         raise UsageError("compare needs two results or more: xbench compare A.json B.json")

@@ -8,7 +8,7 @@ from typing import Any
 from xbench.cli.options import key_values, per_benchmark
 from xbench.data.loading import choose_protocol
 from xbench.errors import UsageError
-from xbench.metrics.parse import parse_measures
+from xbench.metrics.measures import parse_measures
 from xbench.pipeline.request import Request
 from xbench.pipeline.sources import find_sources, miniature_sources, with_miniature_weights
 from xbench.registry.datasets import Protocol, benchmark, benchmarks

@@ -41,10 +41,10 @@ def command(
     is what was measured and is not significantly worse. HTML is one file that sorts and filters offline.
     """
     from xbench.registry.datasets import benchmark, protocol
-    from xbench.reports.collect import collect
-    from xbench.reports.formats import render_leaderboard
-    from xbench.reports.leaderboard import Choice
-    from xbench.reports.result import DIRECTIONS
+    from xbench.reports.board.boards import Choice
+    from xbench.reports.board.collect import collect
+    from xbench.reports.board.formats import render_leaderboard
+    from xbench.reports.record.schema import DIRECTIONS
     from xbench.storage import write_atomically
 
     for name in datasets:

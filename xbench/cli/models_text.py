@@ -10,7 +10,7 @@ from tabulate import tabulate
 
 from xbench.registry.checkpoints import Listed, Named, Reproduces, checkpoints, user_file
 from xbench.registry.fetch import place_of
-from xbench.reports.published import entries
+from xbench.reports.published.claims import entries
 from xbench.scorers.arguments import parameters_of
 from xbench.scorers.catalog import MODELS
 from xbench.scorers.finding import plugins

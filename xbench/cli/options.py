@@ -38,7 +38,7 @@ metrics_option: Callable[[F], F] = click.option(
     "--metrics",
     default=DEFAULT_METRICS,
     metavar="LIST",
-    help="Any of R@K, MdR, MnR, MRR, nDCG@K, RSum.",
+    help="E.g. R@1,R@50,MdR,MnR,MRR,nDCG@10,RSum.",
 )
 post_option: Callable[[F], F] = click.option(
     "--post",

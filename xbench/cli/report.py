@@ -38,8 +38,8 @@ def command(
     """
     from xbench.pipeline.material import find_material_sources, gather
     from xbench.progress import say
-    from xbench.reports.report_page import render_report
-    from xbench.reports.runs import load_run
+    from xbench.reports.compare.pairing import load_run
+    from xbench.reports.page.report import render_report
     from xbench.storage import write_atomically
 
     run = load_run(result)

@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 
 from xbench.pipeline.record import Outcome
-from xbench.reports.difference import diff
-from xbench.reports.difference_text import render_difference
-from xbench.reports.result import Result
-from xbench.reports.store import save, to_json
-from xbench.reports.text import render, render_many
+from xbench.reports.published.difference import diff
+from xbench.reports.published.text import render_difference
+from xbench.reports.record.files import save, to_json
+from xbench.reports.record.schema import Result
+from xbench.reports.record.text import render, render_many
 
 
 def save_outcome(outcome: Outcome, folder: Path) -> Result:

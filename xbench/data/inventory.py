@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from xbench.data.fetch import wanted_files
-from xbench.data.folder import EXTENSIONS, VideoFolder
+from xbench.data.video_files import EXTENSIONS, VideoFolder
 from xbench.registry.datasets import Benchmark, benchmarks
 from xbench.registry.folders import default_folders
 

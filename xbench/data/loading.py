@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from xbench.data.adapters import activitynet, custom, didemo, hub, lsmdc, msrvtt, msvd
+from xbench.data.benchmarks import activitynet, custom, didemo, hub, lsmdc, msrvtt, msvd
 from xbench.data.split import Split
 from xbench.errors import DataError, UsageError, did_you_mean
 from xbench.registry.datasets import CUSTOM, Protocol, custom_protocol

@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbench.metrics.arrays import Ints
-from xbench.metrics.measures import MeanRank, Measure, MedianRank
+from xbench.metrics.measures import Measure
+from xbench.metrics.measures.mean_rank import MeanRank
+from xbench.metrics.measures.median_rank import MedianRank
 from xbench.metrics.medians import MedianTable
 from xbench.metrics.studentized import UnitSums, log_t_limits
 from xbench.metrics.ties import Ranked
@@ -62,7 +64,9 @@ def intervals(
     units = _units([ranked], None if clusters is None else clusters[ranked.queries])
     table = _RunTable(ranked, measures, units)
     samples = np.empty((len(measures), resamples))
-    errors = {measure: np.empty(resamples) for measure in measures if type(measure) is MeanRank}
+    errors: dict[Measure, Floats] = {
+        measure: np.empty(resamples) for measure in measures if type(measure) is MeanRank
+    }
     for part, drawn in _parts(units, resamples, seed):
         samples[:, part] = table.measure(drawn)
         for measure, of_measure in errors.items():

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from xbench.data.folder import VideoFolder
+from xbench.data.video_files import VideoFolder
 from xbench.errors import DataError, UsageError
 
 _ENDING = ".mp4"

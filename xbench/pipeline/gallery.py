@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
-from xbench.data.folder import Resolved, VideoFolder, resolve
 from xbench.data.split import Split
+from xbench.data.video_files import Resolved, VideoFolder, resolve
 from xbench.errors import DataError
 from xbench.pipeline.features import VideoJob
 from xbench.pipeline.request import Request

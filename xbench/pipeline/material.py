@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from xbench.data.folder import VideoFolder, resolve
 from xbench.data.loading import load_split
 from xbench.data.split import Split
+from xbench.data.video_files import VideoFolder, resolve
 from xbench.errors import DataError, XbenchError
 from xbench.pipeline.sources import miniature_sources
 from xbench.registry.folders import default_folders
-from xbench.reports.findings import Material, shown_queries
-from xbench.reports.per_query import keys_of_captions, keys_of_videos
-from xbench.reports.result import Result
-from xbench.reports.runs import Run
+from xbench.reports.compare.pairing import Run
+from xbench.reports.page.findings import Material, shown_queries
+from xbench.reports.record.per_query import keys_of_captions, keys_of_videos
+from xbench.reports.record.schema import Result
 from xbench.storage import cache_dir
 from xbench.video.decode import DamagedVideo, UnreadableVideo, read_clip
 from xbench.video.sampling import Sampling

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from xbench.data.protocol import Recognition
+from xbench.data.recognition import Recognition
 from xbench.data.split import Split
 from xbench.errors import DataError
 from xbench.metrics.dsl import dsl_counts
@@ -12,7 +12,7 @@ from xbench.pipeline.matrix_file import MatrixFile, read_matrix
 from xbench.pipeline.preflight import load
 from xbench.pipeline.record import Clock, Outcome, Rows, Scoring, Seen, make_records
 from xbench.pipeline.request import Request
-from xbench.reports.result import Checkpoint, ScorerRecord
+from xbench.reports.record.schema import Checkpoint, ScorerRecord
 from xbench.storage import file_sha256
 
 

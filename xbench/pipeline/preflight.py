@@ -1,7 +1,7 @@
 """What comes before encoding: annotations read, files found, everything that would stop a run later."""
 
 from xbench.data.loading import load_split
-from xbench.data.protocol import Recognition, recognise
+from xbench.data.recognition import Recognition, recognise
 from xbench.data.split import Split
 from xbench.metrics.dsl import require_one_to_one
 from xbench.pipeline.gallery import Gallery, find_videos, open_gallery, refuse_faulty, refuse_missing

@@ -8,15 +8,15 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from xbench.data.protocol import Recognition
+from xbench.data.recognition import Recognition
 from xbench.data.split import Split
 from xbench.metrics.counts import Counts
 from xbench.pipeline.environment import git_revision, versions
 from xbench.pipeline.gallery import Fault
 from xbench.pipeline.request import Request
 from xbench.registry.datasets import protocols
-from xbench.reports.per_query import PerQuery
-from xbench.reports.result import (
+from xbench.reports.record.per_query import PerQuery
+from xbench.reports.record.schema import (
     Checkpoint,
     DamagedVideo,
     Fingerprint,
@@ -28,7 +28,7 @@ from xbench.reports.result import (
     Videos,
     scoring_reasons,
 )
-from xbench.reports.scoring import scored
+from xbench.reports.record.scoring import scored
 from xbench.terms import Post
 
 

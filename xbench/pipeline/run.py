@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from xbench.data.protocol import Recognition
+from xbench.data.recognition import Recognition
 from xbench.data.split import Split
 from xbench.engine.encoding import Encoded
 from xbench.engine.similarity import Queries, distinct
@@ -24,7 +24,7 @@ from xbench.pipeline.ranking import rank_both_ways
 from xbench.pipeline.record import Clock, Outcome, Rows, Scoring, Seen, make_records
 from xbench.pipeline.request import Request
 from xbench.progress import stage
-from xbench.reports.result import Checkpoint, ScorerRecord
+from xbench.reports.record.schema import Checkpoint, ScorerRecord
 from xbench.scorers.base import PairScorer, Scorer, VideoInput
 from xbench.scorers.batches import gpu_memory_errors
 from xbench.scorers.features import PrecomputedFeatures

@@ -27,7 +27,7 @@ def find_sources(
 
 def miniature_sources(name: str, cache: Path) -> tuple[Path, Path]:
     """Return the folders of a rendered miniature, rendering it into the cache the first time."""
-    from xbench.data.miniature import prepare
+    from xbench.miniature import prepare
 
     paths = prepare(name, cache)
     return paths.annotations, paths.videos
@@ -35,7 +35,7 @@ def miniature_sources(name: str, cache: Path) -> tuple[Path, Path]:
 
 def with_miniature_weights(model: ModelRequest) -> ModelRequest:
     """Return the model with the small checkpoint that ships with xbench, unless it names its own weights."""
-    from xbench.data.miniature import checkpoint_path, vocabulary_path
+    from xbench.miniature import checkpoint_path, vocabulary_path
 
     if model.name != "xclip" or model.checkpoint is not None:
         return model

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 from xbench.data.durations import Range, expected_seconds
-from xbench.data.folder import VideoFolder, resolve
 from xbench.data.loading import choose_protocol, load_split
-from xbench.data.protocol import Recognition, recognise
+from xbench.data.recognition import Recognition, recognise
 from xbench.data.split import Split, Video
+from xbench.data.video_files import VideoFolder, resolve
 from xbench.progress import stage
 from xbench.registry.datasets import CUSTOM, protocol
 from xbench.video.choice import choose

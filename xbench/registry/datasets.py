@@ -67,7 +67,7 @@ class Protocol(_Entry):
     captions: int
     sha256: Hashes | None = None
     windows: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
-    """`window_hash` of xbench.data.protocol: the annotated durations, where they limit the frames."""
+    """`window_hash` of xbench.data.recognition: the annotated durations, where they limit the frames."""
     v2t: V2TRule = "group-max"
     words: int
     frames: int

@@ -1,0 +1,193 @@
+"""A result beside the published numbers of its model: value, claim, difference, and what forbids it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from xbench.metrics.measures import parse_measure
+from xbench.reports.published.claims import Claim, Entry, entries, models, published_model
+from xbench.reports.record.schema import DIRECTIONS, Result, scoring_reasons
+from xbench.terms import Direction, Ties
+
+NOTES = {
+    ("X-CLIP", "didemo"): (
+        "The released loader of X-CLIP drops every DiDeMo video whose id ends in .mp4: it scores 825 of the"
+        " 1004. The paper does not say which of the two it scored, so didemo/paragraph is an assumption."
+    ),
+}
+LABEL_NOTES = {
+    ("X-CLIP", "ViT-B/16", "msvd"): "v2t 90.4",
+    ("X-CLIP", "ViT-B/16", "didemo"): "v2t 76.8",
+}
+"""Values that the paperswithcode archive labels R@10 and the paper's own table R@5."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One number: the result's value and interval, the claim, value minus claim.
+
+    claimed is None where the source gives no value. inside: whether the claim lies in the 95% interval, None
+    without an interval.
+    """
+
+    direction: Direction
+    metric: str
+    value: float
+    low: float | None
+    high: float | None
+    claimed: float | None
+    standing: str = ""
+    rough: bool = False
+    """Whether the interval rests on too few queries to be believed."""
+    contradicted_by: tuple[str, ...] = ()
+
+    @property
+    def difference(self) -> float | None:
+        """Value minus claim."""
+        return None if self.claimed is None else self.value - self.claimed
+
+    @property
+    def inside(self) -> bool | None:
+        """Whether the claim lies in the result's interval."""
+        if self.claimed is None or self.low is None or self.high is None:
+            return None
+        return self.low <= self.claimed <= self.high
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A result beside one claim. reasons: why the two cannot be compared; caveats: what nobody can check."""
+
+    claim: Claim
+    rows: tuple[Row, ...]
+    reasons: tuple[str, ...]
+    caveats: tuple[str, ...]
+    sources: tuple[str, ...]
+
+    @property
+    def comparable(self) -> bool:
+        """Whether nothing speaks against the comparison."""
+        return not self.reasons
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A result beside all claims of one model on its benchmark, the comparable ones first."""
+
+    result: Result
+    model: str | None
+    """The published model's name; None when papers print nothing of this scorer."""
+    comparisons: tuple[Comparison, ...]
+    notes: tuple[str, ...]
+    others: tuple[str, ...]
+    """Models that do have claims on this benchmark."""
+
+
+def diff(result: Result, model: str | None = None) -> Difference:
+    """Set a result beside the published numbers of its model, or of `model`."""
+    name = model or published_model(result.scorer.name, result.scorer.setting("variant"))
+    of_benchmark = entries(benchmark=result.benchmark)
+    own = [entry for entry in of_benchmark if entry.claim.model == name]
+    comparisons = sorted((_compare(result, entry) for entry in own), key=_order(result))
+    return Difference(
+        result,
+        name,
+        tuple(comparisons),
+        tuple(_notes(own)),
+        tuple(m for m in models(of_benchmark) if m != name),
+    )
+
+
+def _order(result: Result) -> Any:
+    backbone = result.scorer.setting("backbone")
+    return lambda each: (len(each.reasons), each.claim.backbone != backbone, each.claim.backbone)
+
+
+def _compare(result: Result, entry: Entry) -> Comparison:
+    rows = [_row(result, entry, side, name) for side in DIRECTIONS for name in result.metrics.get(side, {})]
+    return Comparison(
+        entry.claim,
+        tuple(rows),
+        tuple(reasons_against(result, entry.claim) + _doubts(result, entry.claim)),
+        tuple(_caveats(entry.claim)),
+        tuple(entry.sources),
+    )
+
+
+def _row(result: Result, entry: Entry, side: Direction, name: str) -> Row:
+    metric, claimed = result.metrics[side][name], entry.value(side, name)
+    printed = parse_measure(name)
+    return Row(
+        side,
+        name,
+        metric.value,
+        metric.low,
+        metric.high,
+        claimed=None if claimed is None else claimed.value,
+        standing="" if claimed is None else claimed.standing,
+        rough=metric.rough,
+        contradicted_by=tuple(
+            f"{printed.format(other.value)} ({other.standing}: {other.source})"
+            for other in entry.contradictions(side, name)
+        ),
+    )
+
+
+def reasons_against(result: Result, claim: Claim, backbone: str | None = None) -> list[str]:
+    """Return why a claim is of something else than the result.
+
+    backbone: the one to look for, where it is not that of the result.
+    """
+    reasons = []
+    own = "its miniature" if result.miniature else result.protocol.matched or "no known protocol"
+    if claim.protocol != own:
+        reasons.append(f"the claim is for {claim.protocol}, the result for {own}")
+    backbone = backbone or result.scorer.setting("backbone")
+    if claim.backbone != backbone:
+        reasons.append(
+            f"the claim is for {claim.backbone}, the result for {backbone or 'an unknown backbone'}"
+        )
+    if claim.post_processing != result.post_processing:
+        reasons.append(
+            f"post-processing: {claim.post_processing} for the claim, {result.post_processing} for the result"
+        )
+    if result.scorer.name.endswith("zeroshot") != (claim.setting == "zero-shot"):
+        own_setting = "zero-shot" if result.scorer.name.endswith("zeroshot") else "fine-tuned"
+        reasons.append(f"the claim is {claim.setting}, the result {own_setting}")
+    variant = result.scorer.setting("variant")
+    if claim.model == "X-CLIP" and variant not in (None, "seqTransf"):
+        reasons.append(f"the claim is for seqTransf, the result for {variant}")
+    return reasons
+
+
+def _doubts(result: Result, claim: Claim) -> list[str]:
+    """Why the result stands beside no claim at all; post-processing is no doubt if the claim has the same."""
+    shared = scoring_reasons(Ties.AVERAGE, result.post_processing)
+    excused = shared if claim.post_processing == result.post_processing else []
+    return [reason for reason in result.not_comparable_because if reason not in excused]
+
+
+def _caveats(claim: Claim) -> list[str]:
+    caveats = []
+    if claim.protocol_basis != "stated":
+        basis = (
+            "assumed: the source does not say it"
+            if claim.protocol_basis == "assumed"
+            else "read from the code"
+        )
+        caveats.append(f"protocol {claim.protocol} is {basis}")
+    if claim.train_split:
+        caveats.append(f"trained on the {claim.train_split} split; a checkpoint does not tell what it saw")
+    return caveats
+
+
+def _notes(own: list[Entry]) -> list[str]:
+    claims = [entry.claim for entry in own]
+    notes = [text for (model, benchmark), text in NOTES.items()
+             if any((claim.model, claim.benchmark) == (model, benchmark) for claim in claims)]  # fmt: skip
+    for claim in claims:
+        if label := LABEL_NOTES.get((claim.model, claim.backbone, claim.benchmark)):
+            notes.append(
+                f"The paperswithcode archive labels {claim.backbone} {label} as R@10; the paper's own table"
+                " gives it as R@5, as here."
+            )
+    return notes
