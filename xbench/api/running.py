@@ -10,12 +10,11 @@ from xbench.data.loading import choose_protocol
 from xbench.errors import UsageError
 from xbench.metrics.measures import parse_measures
 from xbench.pipeline.request import Request
-from xbench.pipeline.run import checkpoint_record
 from xbench.pipeline.run import run as _run
-from xbench.pipeline.sources import find_sources, miniature_sources, with_miniature_weights
+from xbench.pipeline.sources import find_sources, miniature_sources, miniature_weights
 from xbench.registry.datasets import Protocol
-from xbench.scorers.base import Scorer
-from xbench.scorers.catalog import ModelRequest, build, require_scorer, resolve
+from xbench.scorers.base import Scorer, info_of
+from xbench.scorers.catalog import ModelRequest, ResolvedModel, require_scorer, resolve
 from xbench.storage import cache_dir as default_cache_dir
 from xbench.terms import DEFAULT_METRICS, FrameRule, Post, Precision
 
@@ -82,10 +81,11 @@ def run(
     passed, defaulted = _recorded(run, options)
     chosen = choose_protocol(dataset, protocol)
     folder = Path(cache_dir) if cache_dir is not None else default_cache_dir()
+    wanted = _resolved(options, chosen) if isinstance(model, str) else None
     if miniature:
         sources = miniature_sources(chosen.benchmark, folder)
     else:
-        needs_videos = model != "features"
+        needs_videos = wanted is None or wanted.info.needs_videos
         sources = find_sources(chosen.benchmark, _path(annotations), _path(videos), needs_videos=needs_videos)
     request = Request(
         benchmark=chosen.benchmark,
@@ -108,16 +108,14 @@ def run(
         passed=passed,
         defaulted=defaulted,
     )
-    if not isinstance(model, str):
+    if wanted is None:
         _refuse_model_options(passed)
-        require_scorer(model, type(model).__name__)
-        return Result(*_run(model, request)[-1])
-    wanted = _model_request(options, chosen)
-    scorer = build(wanted)
-    return Result(*_run(scorer, request, checkpoint_record(wanted.checkpoint))[-1])
+        scorer = require_scorer(model, type(model).__name__)
+        return Result(*_run(scorer, request, info_of(scorer))[-1])
+    return Result(*_run(wanted.build(), request, wanted.info)[-1])
 
 
-def _model_request(options: Mapping[str, Any], protocol: Protocol) -> ModelRequest:
+def _resolved(options: Mapping[str, Any], protocol: Protocol) -> ResolvedModel:
     request = ModelRequest(
         name=options["model"],
         checkpoint=_path(options["checkpoint"]),
@@ -130,8 +128,9 @@ def _model_request(options: Mapping[str, Any], protocol: Protocol) -> ModelReque
         device=options["device"],
         words=protocol.words,
         frames=protocol.frames,
+        miniature=miniature_weights() if options["miniature"] else None,
     )
-    return resolve(with_miniature_weights(request) if options["miniature"] else request)
+    return resolve(request)
 
 
 def _refuse_model_options(passed: Mapping[str, Any]) -> None:

@@ -10,9 +10,9 @@ from xbench.data.loading import choose_protocol
 from xbench.errors import UsageError
 from xbench.metrics.measures import parse_measures
 from xbench.pipeline.request import Request
-from xbench.pipeline.sources import find_sources, miniature_sources, with_miniature_weights
+from xbench.pipeline.sources import find_sources, miniature_sources, miniature_weights
 from xbench.registry.datasets import Protocol, benchmark, benchmarks
-from xbench.scorers.catalog import ModelRequest, resolve
+from xbench.scorers.catalog import ModelRequest, ResolvedModel, resolve
 from xbench.storage import cache_dir
 from xbench.terms import Ties
 
@@ -33,7 +33,7 @@ class Job:
     """One benchmark and the model that is to score it."""
 
     request: Request
-    model: ModelRequest
+    model: ResolvedModel
 
 
 def make_jobs(options: Mapping[str, Any], given: dict[str, Any], default: dict[str, Any]) -> list[Job]:
@@ -60,7 +60,7 @@ def make_jobs(options: Mapping[str, Any], given: dict[str, Any], default: dict[s
     else:
         sources = {
             name: find_sources(
-                name, annotations.get(name), videos.get(name), needs_videos=models[name].needs_videos
+                name, annotations.get(name), videos.get(name), needs_videos=models[name].info.needs_videos
             )
             for name in names
         }
@@ -138,8 +138,8 @@ def _request(
     )
 
 
-def _model(options: Mapping[str, Any], protocol: Protocol, files: Mapping[str, Path | None]) -> ModelRequest:
-    model = ModelRequest(
+def _model(options: Mapping[str, Any], protocol: Protocol, files: Mapping[str, Path | None]) -> ResolvedModel:
+    request = ModelRequest(
         name=options["model"],
         checkpoint=files["checkpoint"],
         text_features=files["text_features"],
@@ -151,5 +151,6 @@ def _model(options: Mapping[str, Any], protocol: Protocol, files: Mapping[str, P
         words=protocol.words,
         frames=protocol.frames,
         args=key_values("--model-args", options["model_args"]),
+        miniature=miniature_weights() if options["miniature"] else None,
     )
-    return resolve(with_miniature_weights(model) if options["miniature"] else model)
+    return resolve(request)

@@ -10,8 +10,8 @@ from xbench.cli.show import save_outcome, show_differences, show_json, show_tabl
 from xbench.pipeline.precomputed import match_features
 from xbench.pipeline.preflight import check, load, preflight
 from xbench.pipeline.request import require_writable
-from xbench.pipeline.run import checkpoint_record, run
-from xbench.scorers.catalog import Model, ModelRequest, build, check_request
+from xbench.pipeline.run import run
+from xbench.scorers.catalog import Model, ResolvedModel
 from xbench.scorers.features import PrecomputedFeatures
 
 
@@ -23,7 +23,7 @@ def perform(jobs: Sequence[Job], output: Path, *, as_json: bool) -> None:
     results = []
     for job in jobs:
         scorer = built.get(job.model)
-        outcomes = run(scorer, job.request, checkpoint_record(job.model.checkpoint))
+        outcomes = run(scorer, job.request, job.model.info)
         results += [save_outcome(outcome, output) for outcome in outcomes]
     if as_json:
         show_json(results)
@@ -56,18 +56,17 @@ def dry_run(jobs: Sequence[Job]) -> None:
 def _preflight(jobs: Sequence[Job]) -> None:
     """What is missing for the last benchmark should be known before the first is encoded."""
     for job in jobs:
-        check_request(job.model)
-        preflight(job.request, needs_videos=job.model.needs_videos)
+        preflight(job.request, needs_videos=job.model.info.needs_videos)
 
 
 class _Models:
     """Builds a model once when several benchmarks share it; holds one at a time."""
 
     def __init__(self) -> None:
-        self._built: tuple[ModelRequest, Model] | None = None
+        self._built: tuple[ResolvedModel, Model] | None = None
 
-    def get(self, request: ModelRequest) -> Model:
-        if self._built is None or self._built[0] != request:
+    def get(self, model: ResolvedModel) -> Model:
+        if self._built is None or self._built[0] != model:
             self._built = None  # free the last one before the next is loaded
-            self._built = request, build(request)
+            self._built = model, model.build()
         return self._built[1]

@@ -1,11 +1,9 @@
 """run(): annotations + videos -> split -> features -> similarity -> ranks -> metrics -> result."""
 
 import json
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from xbench.data.recognition import Recognition
@@ -25,17 +23,18 @@ from xbench.pipeline.record import Clock, Outcome, Rows, Scoring, Seen, make_rec
 from xbench.pipeline.request import Request
 from xbench.progress import stage
 from xbench.reports.record.schema import Checkpoint, ScorerRecord
-from xbench.scorers.base import PairScorer, Scorer, VideoInput
+from xbench.scorers.base import UNKNOWN, PairScorer, Scorer, ScorerInfo, VideoInput
 from xbench.scorers.batches import gpu_memory_errors
 from xbench.scorers.features import PrecomputedFeatures
-from xbench.storage import file_sha256
+from xbench.scorers.weights import WeightFile
+from xbench.storage import scratch
 
 
 @gpu_memory_errors()
-def run(
-    scorer: Scorer | PrecomputedFeatures, request: Request, checkpoint: Checkpoint | None = None
-) -> list[Outcome]:
+def run(scorer: Scorer | PrecomputedFeatures, request: Request, info: ScorerInfo = UNKNOWN) -> list[Outcome]:
     """Evaluate a scorer on one benchmark: the raw outcome first, then the post-processed one, not yet saved.
+
+    info: what the record tells of the scorer beside its settings.
 
     Raises DataError when videos are missing, unreadable or damaged and that was not allowed, and when a score
     is not finite; what was encoded by then is kept in the cache. Raises UsageError when the post-processing
@@ -49,12 +48,12 @@ def run(
     if isinstance(scorer, PrecomputedFeatures):
         scored, captions, videos, missing = match_features(scorer, split, request)
         rows = rank_features(scorer, scored, (captions, videos), request=request, clock=clock)
-        seen, described = Seen(split, recognition, scored, missing), _describe(scorer, checkpoint)
+        seen, described = Seen(split, recognition, scored, missing), _describe(scorer, info)
     else:
         wants = _wants(scorer, request)
-        _describe(scorer, checkpoint)  # what no record can hold is told before hours of encoding
+        _describe(scorer, info)  # what no record can hold is told before hours of encoding
         seen, rows = _encode_and_rank(scorer, wants, split, recognition, request=request, clock=clock)
-        described = _describe(scorer, checkpoint, sampling=wants.sampling)  # scoring decides what computes
+        described = _describe(scorer, info, sampling=wants.sampling)  # scoring decides what computes
     return make_records(request, seen, described, rows, clock.seconds)
 
 
@@ -97,8 +96,8 @@ def _store(scorer: Scorer, request: Request) -> Iterator[Store]:
     if request.cache is not None and scorer.identity is not None:
         yield Store(request.cache, scorer.name, scorer.identity)
         return
-    with tempfile.TemporaryDirectory(prefix="xbench-") as folder:
-        yield Store(Path(folder), scorer.name, scorer.identity or {})
+    with scratch() as folder:
+        yield Store(folder, scorer.name, scorer.identity or {})
 
 
 def _open(split: Split, wants: VideoInput, store: Store, request: Request) -> Gallery:
@@ -145,12 +144,18 @@ def _score(
     return rank_both_ways(scorer, text_features, videos, queries, split.v2t, request=request, clock=clock)
 
 
-def _describe(scorer: PairScorer, checkpoint: Checkpoint | None, **more: Any) -> Scoring:
+def _describe(scorer: PairScorer, info: ScorerInfo, **more: Any) -> Scoring:
     settings = _plain(scorer, "settings", {**scorer.settings, **more})
     identity = None if scorer.identity is None else _plain(scorer, "identity", scorer.identity)
     return Scoring(
-        ScorerRecord(name=scorer.name, settings=settings, identity=identity),
-        checkpoint,
+        ScorerRecord(
+            name=scorer.name,
+            settings=settings,
+            identity=identity,
+            published=info.published_as(settings),
+            zero_shot=info.zero_shot,
+        ),
+        _checkpoint(scorer),
         precision=str(settings.get("precision", "")),
         device=str(settings.get("device", "")),
     )
@@ -165,8 +170,7 @@ def _plain(scorer: PairScorer, what: str, values: Mapping[str, Any]) -> dict[str
     return plain
 
 
-def checkpoint_record(checkpoint: Path | None) -> Checkpoint | None:
+def _checkpoint(scorer: PairScorer) -> Checkpoint | None:
     """Name the weights in a record; None for a scorer that was not made from one file."""
-    if checkpoint is None or not checkpoint.is_file():
-        return None
-    return Checkpoint(file=checkpoint.name, sha256=file_sha256(checkpoint))
+    file = getattr(scorer, "file", None)
+    return Checkpoint(file=file.path.name, sha256=file.sha256) if isinstance(file, WeightFile) else None

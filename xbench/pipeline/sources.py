@@ -1,12 +1,10 @@
 """Where a run's annotations, videos and checkpoint come from when they are not all named."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from xbench.errors import UsageError
 from xbench.registry.datasets import benchmark
 from xbench.registry.folders import default_folders
-from xbench.scorers.catalog import ModelRequest
 
 
 def find_sources(
@@ -33,13 +31,11 @@ def miniature_sources(name: str, cache: Path) -> tuple[Path, Path]:
     return paths.annotations, paths.videos
 
 
-def with_miniature_weights(model: ModelRequest) -> ModelRequest:
-    """Return the model with the small checkpoint that ships with xbench, unless it names its own weights."""
-    from xbench.miniature import checkpoint_path, vocabulary_path
+def miniature_weights() -> Path:
+    """Return the folder of the small weights and vocabulary that ship beside the miniature."""
+    from xbench.miniature import checkpoint_path
 
-    if model.name != "xclip" or model.checkpoint is not None:
-        return model
-    return replace(model, checkpoint=checkpoint_path(), bpe=model.bpe or vocabulary_path())
+    return checkpoint_path().parent
 
 
 def _where(what: str, name: str) -> str:

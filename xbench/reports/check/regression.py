@@ -10,7 +10,7 @@ from xbench.metrics.significance import holm
 from xbench.reports.check.gates import Gate, Key, Verdict, judge
 from xbench.reports.compare.paired import compare
 from xbench.reports.compare.pairing import Run, Saved, require_same_queries, why_not_the_same, with_counts
-from xbench.reports.published.claims import Entry, entries, find_model, published_model
+from xbench.reports.published.claims import Entry, entries, find_model, published_model_of
 from xbench.reports.published.difference import reasons_against
 from xbench.reports.record.naming import protocol_of
 from xbench.reports.record.schema import DIRECTIONS, Result
@@ -133,7 +133,7 @@ def _values(result: Result) -> dict[Key, float | None]:
 def _claim(result: Result, choice: str) -> Entry:
     """The published claim to check against, of the same thing as the result but for what `choice` names."""
     model, _, backbone = choice.partition("/")
-    own = published_model(result.scorer.name, result.scorer.setting("variant"))
+    own = published_model_of(result.scorer)
     wanted = find_model(model) if model else own
     wanted_backbone = backbone or result.scorer.setting("backbone")
     of_model = [entry for entry in entries(result.benchmark) if entry.claim.model == wanted]

@@ -8,6 +8,7 @@ from typing import Literal
 
 from xbench.errors import UsageError, did_you_mean
 from xbench.registry import shipped
+from xbench.reports.record.schema import ScorerRecord
 from xbench.terms import Direction
 
 Standing = Literal["primary", "secondary"]
@@ -109,12 +110,19 @@ def models(values: Sequence[Entry]) -> list[str]:
 
 
 def published_model(scorer: str, variant: str | None = None) -> str | None:
-    """Return the name under which papers print what a scorer computes; None when they do not."""
-    if scorer in ("xclip", "xclip-zeroshot"):
-        return "X-CLIP"
-    if scorer == "clip4clip" and variant:
-        return f"CLIP4Clip-{variant}"
-    return None
+    """Return the name under which papers print what a scorer computes; None when they do not.
+
+    For records that do not say it themselves: a scorer's name is that of the papers but for case and
+    punctuation, followed by its variant where papers tell several apart.
+    """
+    known = {_letters(value.claim.model): value.claim.model for value in published_values()}
+    name = _letters(scorer.removesuffix("-zeroshot"))
+    return known.get(name) or (known.get(name + _letters(variant)) if variant else None)
+
+
+def published_model_of(scorer: ScorerRecord) -> str | None:
+    """Return the name under which papers print what the scorer of a record computes, if they do."""
+    return scorer.published or published_model(scorer.name, scorer.setting("variant"))
 
 
 def find_model(name: str) -> str:
@@ -149,3 +157,7 @@ def _value(row: dict[str, str]) -> Published:
         row["source"],
         row["source_url"],
     )
+
+
+def _letters(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xbench.metrics.measures import parse_measure
-from xbench.reports.published.claims import Claim, Entry, entries, models, published_model
+from xbench.reports.published.claims import Claim, Entry, entries, models, published_model_of
 from xbench.reports.record.schema import DIRECTIONS, Result, scoring_reasons
 from xbench.terms import Direction, Ties
 
@@ -84,7 +84,7 @@ class Difference:
 
 def diff(result: Result, model: str | None = None) -> Difference:
     """Set a result beside the published numbers of its model, or of `model`."""
-    name = model or published_model(result.scorer.name, result.scorer.setting("variant"))
+    name = model or published_model_of(result.scorer)
     of_benchmark = entries(benchmark=result.benchmark)
     own = [entry for entry in of_benchmark if entry.claim.model == name]
     comparisons = sorted((_compare(result, entry) for entry in own), key=_order(result))

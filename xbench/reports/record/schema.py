@@ -94,6 +94,10 @@ class ScorerRecord(_Part):
     name: str
     settings: dict[str, JsonValue] = {}
     identity: dict[str, JsonValue] | None = None
+    published: str | None = None
+    """The name under which papers print what it computes; older records do not tell."""
+    zero_shot: bool | None = None
+    """Whether its weights have seen none of the benchmark; None where nothing tells."""
 
     def setting(self, name: str) -> str | None:
         """Return a setting that is text, such as `backbone`; None without it."""

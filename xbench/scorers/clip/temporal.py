@@ -1,4 +1,4 @@
-"""From frame features to one video feature: the three temporal encoders of X-CLIP.
+"""From frame features to one video feature: the three temporal encoders of CLIP4Clip and X-CLIP.
 
 Each maps frame features [B, F, D] and a mask [B, F] to [B, F, D] (`modules/modeling_xclip.py`, points 3, 5, 6
 and 8 of the published model); the pooling after it is the same for all.
@@ -12,8 +12,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from xbench.scorers.clip.layout import with_prefix, without_prefix
 from xbench.scorers.clip.towers import AttentionBlocks
+from xbench.scorers.clip.variants import POSITIONS, RetrievalSizes
 from xbench.scorers.weights import State
-from xbench.scorers.xclip.sizes import POSITIONS, XClipSizes
 
 _EPS = 1e-12
 _MASKED = -1e6
@@ -33,7 +33,7 @@ class MeanPooling(nn.Module):
 class TemporalTransformer(nn.Module):
     """`seqTransf`: frame positions and CLIP-like blocks, padded frames masked; residual around it."""
 
-    def __init__(self, sizes: XClipSizes, state: Mapping[str, torch.Tensor]) -> None:
+    def __init__(self, sizes: RetrievalSizes, state: Mapping[str, torch.Tensor]) -> None:
         super().__init__()
         self.positions = nn.Parameter(state[POSITIONS])
         self.blocks = AttentionBlocks(
@@ -56,7 +56,7 @@ class TemporalTransformer(nn.Module):
 class TemporalLstm(nn.Module):
     """`seqLSTM`: one layer over the valid frames; residual around it. The frame positions are not used."""
 
-    def __init__(self, sizes: XClipSizes, state: Mapping[str, torch.Tensor]) -> None:
+    def __init__(self, sizes: RetrievalSizes, state: Mapping[str, torch.Tensor]) -> None:
         super().__init__()
         # Published checkpoints carry it, so it is kept for saving.
         self.register_buffer("positions", state[POSITIONS])
@@ -78,7 +78,7 @@ class TemporalLstm(nn.Module):
 Temporal = MeanPooling | TemporalTransformer | TemporalLstm
 
 
-def build_temporal(sizes: XClipSizes, state: Mapping[str, torch.Tensor]) -> Temporal:
+def build_temporal(sizes: RetrievalSizes, state: Mapping[str, torch.Tensor]) -> Temporal:
     """Return the temporal encoder of a checkpoint, filled from its state dict."""
     if sizes.variant == "seqTransf":
         return TemporalTransformer(sizes, state)

@@ -2,9 +2,14 @@
 
 import re
 import threading
+import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from xbench.registry import download
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
@@ -50,27 +55,49 @@ def status(code: int) -> Answer:
     return lambda handler: handler.send_error(code)
 
 
-def silent(released: threading.Event) -> Answer:
-    """Nothing at all, until the test is over."""
-
-    def answer(_: BaseHTTPRequestHandler) -> None:
-        released.wait(20)
-
-    return answer
-
-
-def dripping(content: bytes, released: threading.Event) -> Answer:
-    """A byte now and then, so that no single read times out."""
+def raw(*parts: bytes) -> Answer:
+    """Bytes as they are, whether they are HTTP or not."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(200)
-        handler.end_headers()
-        for byte in content:
-            if released.wait(0.05):
-                return
-            handler.wfile.write(bytes([byte]))
+        for part in parts:
+            handler.wfile.write(part)
 
     return answer
+
+
+def endless(start: bytes, again: bytes, released: threading.Event, pause: float = 0.0) -> Answer:
+    """A start, then the same bytes again and again, as fast as they are taken or with pauses."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(start)
+        with suppress(OSError):
+            while not released.wait(pause):
+                handler.wfile.write(again)
+
+    return answer
+
+
+def silent(released: threading.Event) -> Answer:
+    """Nothing at all, until the test is over."""
+    return endless(b"", b"", released, pause=20)
+
+
+@contextmanager
+def as_host(host: str, server: Server) -> Iterator[None]:
+    """Within, the downloader asks the server whatever it would ask of https://HOST."""
+
+    class Opener:
+        def __init__(self, opener: urllib.request.OpenerDirector) -> None:
+            self.opener = opener
+
+        def open(self, request: urllib.request.Request, timeout: float) -> object:
+            request.full_url = request.full_url.replace(f"https://{host}", server.address)
+            return self.opener.open(request, timeout=timeout)
+
+    real = download._opener
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(download, "_opener", lambda watch: Opener(real(watch)))
+        yield
 
 
 @contextmanager
