@@ -1,4 +1,4 @@
-"""Limits of the mean rank: standard errors as spelt out, coverage under heavy tails, rough where it must be."""
+"""Limits of the mean rank: standard errors as spelt out, coverage under heavy tails, rough where due."""
 
 import numpy as np
 import pytest

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from xbench.metrics.arrays import Ints
 from xbench.metrics.measures import Measure
-from xbench.metrics.measures.mean_rank import MeanRank
 from xbench.metrics.measures.median_rank import MedianRank
 from xbench.metrics.medians import MedianTable
 from xbench.metrics.studentized import UnitSums, log_t_limits
@@ -65,7 +64,7 @@ def intervals(
     table = _RunTable(ranked, measures, units)
     samples = np.empty((len(measures), resamples))
     errors: dict[Measure, Floats] = {
-        measure: np.empty(resamples) for measure in measures if type(measure) is MeanRank
+        measure: np.empty(resamples) for measure in measures if measure.is_rank and measure.is_mean
     }
     for part, drawn in _parts(units, resamples, seed):
         samples[:, part] = table.measure(drawn)
@@ -83,7 +82,7 @@ def _interval(measure: Measure, sums: UnitSums, samples: Floats, errors: Floats 
     if errors is not None:
         return Interval(*log_t_limits(sums, samples, errors, LEVEL), rough=units < _ENOUGH)
     found = percentile_interval(samples)
-    if isinstance(measure, MedianRank):
+    if not measure.is_mean:
         return replace(found, rough=units < _ENOUGH_FOR_MEDIAN)
     return replace(found, rough=units < _ENOUGH or sums.effective < _ENOUGH_EFFECTIVE)
 

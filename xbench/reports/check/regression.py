@@ -95,13 +95,13 @@ def _has_counts(saved: Saved) -> bool:
 
 
 def _p_values(baseline: Run, run: Run, gates: Sequence[Gate]) -> dict[Key, float]:
-    """The p-value of each metric that both runs have, after Holm."""
+    """The one-sided p-value of each metric that both runs have, after Holm: is the run worse?"""
     known = [(gate.direction, gate.measure) for gate in gates if gate.drop is not None]
     if not known:
         return {}
     measures = list(dict.fromkeys(measure for _, measure in known))
     (versus,) = compare([baseline, run], measures, run.result.ties.policy).versus
-    raw = {(each.direction, each.measure): each.p for each in versus.contrasts}
+    raw = {(each.direction, each.measure): each.p_worse for each in versus.contrasts}
     return dict(zip(known, holm([raw[key] for key in known]), strict=True))
 
 
