@@ -135,6 +135,15 @@ class Protocol(_Entry):
         return self
 
 
+class Remark(_Entry):
+    """What a reader of a model's published numbers on this benchmark must know."""
+
+    model: str
+    backbone: str | None = None
+    """None: of every backbone."""
+    text: str
+
+
 class Source(_Entry):
     """A file in a public repository at a pinned commit."""
 
@@ -180,6 +189,7 @@ class Benchmark(_Entry):
     licence: str = ""
     fetch: dict[str, AnnotationFile] = {}
     """Annotation files by name that may be downloaded."""
+    remarks: tuple[Remark, ...] = ()
     protocols: Mapping[str, Protocol]
     """By full id, in the order of the file."""
 

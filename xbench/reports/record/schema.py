@@ -40,6 +40,8 @@ class Fingerprint(_Part):
     pairs: str
     pairs_sorted: str
     pairs_ws_normalised_sorted: str
+    windows: str | None = None
+    """Of the seconds of each video that are scored; None if all are scored whole, or in older records."""
 
 
 class ProtocolRecord(_Part):

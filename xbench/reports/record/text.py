@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tabulate import tabulate
 
 from xbench.metrics.measures import parse_measure
-from xbench.reports.record.naming import protocol_of
+from xbench.reports.record.naming import is_of_own_benchmark, protocol_of
 from xbench.reports.record.schema import DIRECTIONS, Result
 from xbench.terms import Direction
 
@@ -140,6 +140,8 @@ def _interval(result: Result, side: Direction, name: str) -> str:
 
 def verdict(result: Result) -> list[str]:
     """Say whether a result can stand beside published numbers, and if not, why."""
+    if result.comparable and is_of_own_benchmark(result):
+        return [_fill(f"The full protocol {result.protocol.matched}; no published row.")]
     if result.comparable:
         return [_fill(f"Comparable with published numbers of {result.protocol.matched}.")]
     return [f"{NOT_COMPARABLE}, because:", *_reasons(result)]
