@@ -20,7 +20,7 @@ from tabulate import tabulate
 import xbench
 from benchmarks.rounding import InTf32
 from xbench.data.loading import choose_protocol
-from xbench.pipeline.sources import miniature_weights
+from xbench.miniature import checkpoint_path
 from xbench.registry.datasets import benchmarks
 from xbench.scorers.base import Scorer
 from xbench.scorers.catalog import ModelRequest, resolve
@@ -90,7 +90,7 @@ def _scorer(name: str, precision: Precision, device: str) -> Scorer:
         device=device,
         words=chosen.words,
         frames=chosen.frames,
-        miniature=miniature_weights(),
+        miniature=checkpoint_path().parent,
     )
     scorer = resolve(request).build()
     assert isinstance(scorer, Scorer)
