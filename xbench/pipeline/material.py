@@ -16,6 +16,7 @@ from xbench.data.video_files import VideoFolder, resolve
 from xbench.errors import DataError, XbenchError
 from xbench.pipeline.options import split_by_benchmark
 from xbench.pipeline.plan import miniature_folders
+from xbench.registry.datasets import is_known
 from xbench.registry.folders import default_folders
 from xbench.reports.compare.pairing import Run
 from xbench.reports.page.findings import Material, shown_queries
@@ -51,7 +52,8 @@ def find_material_sources(
     result: Result, annotations: Path | None, videos: Path | None, similarity: Path | None
 ) -> Sources:
     """Return the paths given, else those that the run was given, else those below $XBENCH_DATA."""
-    default = default_folders(result.benchmark) or (None, None)
+    known = is_known(result.benchmark, result.settings.passed.get("dataset"))
+    default = (default_folders(result.benchmark) if known else None) or (None, None)
     if result.miniature and not (annotations and videos):
         recorded_cache = _recorded(result, "cache_dir")
         default = miniature_folders(result.benchmark, recorded_cache or cache_dir())

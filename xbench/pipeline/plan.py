@@ -141,7 +141,8 @@ def by_benchmark(given: Mapping[str, Any]) -> list[dict[str, Any]]:
     Options that are paths of one benchmark are lists of `[BENCHMARK=]PATH`. `all` names every benchmark; with
     `miniature` those that have one. Raises UsageError for an option that fits one benchmark only.
     """
-    names = _named(given["dataset"], miniature=bool(given.get("miniature")))
+    said = _named(given["dataset"], miniature=bool(given.get("miniature")))
+    names = list(said)
     for option in ("protocol", "save_similarity"):
         if len(names) > 1 and given.get(option) is not None:
             raise UsageError(
@@ -151,7 +152,7 @@ def by_benchmark(given: Mapping[str, Any]) -> list[dict[str, Any]]:
     paths = {name: options.split_by_benchmark(options.flag(name), given[name], names) for name in apart}
     shared = {name: value for name, value in given.items() if not options.RUN[name].per_benchmark}
     return [
-        shared | {"dataset": name} | {option: found.get(name) for option, found in paths.items()}
+        shared | {"dataset": said[name]} | {option: found.get(name) for option, found in paths.items()}
         for name in names
     ]
 
@@ -200,12 +201,13 @@ def require_writable(folder: Path, what: str) -> None:
         raise DataError(f"{what} cannot be written to {folder}: {error.strerror or error}.") from error
 
 
-def _named(names: Iterable[str], *, miniature: bool) -> list[str]:
-    """The benchmarks named, each once."""
-    chosen: list[str] = []
+def _named(names: Iterable[str], *, miniature: bool) -> dict[str, str]:
+    """The ids of the benchmarks named, each with what it was named by: its id, or the user's file of it."""
+    chosen: dict[str, str] = {}
     for name in names:
-        chosen += [benchmark(name).id] if name != "all" else _all(miniature=miniature)
-    return list(dict.fromkeys(chosen))
+        ids = _all(miniature=miniature) if name == "all" else [benchmark(name).id]
+        chosen |= {one: one if name == "all" else name for one in ids}
+    return chosen
 
 
 def _all(*, miniature: bool) -> list[str]:

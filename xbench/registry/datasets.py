@@ -128,6 +128,12 @@ class Protocol(_Entry):
     validation: bool = False
     """A validation set: runs, but never stands beside test rows."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _reads_its_file(cls, value: Any) -> Any:
+        read = value.get("read") if isinstance(value, dict) else None
+        return {"files": [read["file"]]} | value if isinstance(read, dict) and "file" in read else value
+
     @model_validator(mode="after")
     def _is_either_runnable_or_recognised_only(self) -> Self:
         if self.recognised_only == (self.read is not None):
@@ -239,9 +245,7 @@ class OwnProtocol(Protocol):
     def _fill_in(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        read = value.get("read")
-        files = [read["file"]] if isinstance(read, dict) and "file" in read else []
-        return {"title": value.get("id"), "files": files} | value
+        return {"title": value.get("id")} | value
 
     @model_validator(mode="after")
     def _fingerprint_is_whole(self) -> Self:
@@ -360,6 +364,14 @@ def benchmark(name: str | Path) -> Benchmark:
             "the path of its YAML file."
         )
     return every[str(name)]
+
+
+def is_known(name: str, file: object = None) -> bool:
+    """Whether a benchmark is known here; `file`, which may have named it, is read if it is there."""
+    if name in known_benchmarks():
+        return True
+    path = str(file).lower().endswith(_SUFFIXES) and Path(str(file)).expanduser()
+    return bool(path and path.is_file() and _from_file(path).id == name)
 
 
 def find(name: str) -> tuple[Benchmark, Protocol | None]:
