@@ -263,7 +263,7 @@ def test_a_sixth_shipped_benchmark_needs_no_room(
         assert call("datasets", "verify", "cooking").exit_code == 0
         refused = call("run", "--dataset", "cooking", "--miniature", "--dry-run")
         assert refused.exit_code == 2
-        assert "There is no miniature of cooking" in refused.stderr
+        assert "There is no miniature of 'cooking'" in refused.stderr
         every = [each["dataset"] for each in by_benchmark({"dataset": ["all"], "miniature": True})]
         assert every == [name for name in benchmarks() if name != "cooking"]
         assert "left out: cooking" in capsys.readouterr().err

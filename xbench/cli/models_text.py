@@ -10,11 +10,11 @@ from tabulate import tabulate
 
 from xbench.registry.checkpoints import Listed, Named, Reproduces, checkpoints, user_file
 from xbench.registry.download import place_of
-from xbench.reports.published.claims import entries
+from xbench.registry.scorers import SHIPPED
+from xbench.reports.published.claims import published_rows
 from xbench.scorers.arguments import parameters_of
 from xbench.scorers.catalog import find, is_shipped
 from xbench.scorers.finding import plugins
-from xbench.scorers.shipped import SHIPPED
 
 _WIDTH = 100
 _FLAGS = ("checkpoint", "clip", "bpe", "precision", "device", "text_features", "video_features")
@@ -102,7 +102,7 @@ def describe_listed(name: str, entry: Listed) -> str:
 
 def _published(row: Reproduces) -> Iterable[str]:
     """The values of a published row, direction by direction; one line that says so when there is none."""
-    found = entries(benchmark=row.benchmark, model=row.model, backbone=row.backbone)
+    found = published_rows(benchmark=row.benchmark, model=row.model, backbone=row.backbone)
     what = f"{row.model} on {row.benchmark}{f' with {row.backbone}' if row.backbone else ''}"
     if not found:
         yield f"{what}: results/published.csv has no such row"

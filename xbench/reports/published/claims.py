@@ -52,7 +52,7 @@ class Published:
 
 
 @dataclass(frozen=True)
-class Entry:
+class PublishedRow:
     """A claim with all values that sources give for it."""
 
     claim: Claim
@@ -88,9 +88,9 @@ def published_values() -> tuple[Published, ...]:
         return tuple(_value(row) for row in csv.DictReader(stream))
 
 
-def entries(
+def published_rows(
     benchmark: str | None = None, model: str | None = None, backbone: str | None = None
-) -> list[Entry]:
+) -> list[PublishedRow]:
     """Return the claims, each with its values; of one benchmark, model or backbone if given."""
     grouped: dict[Claim, list[Published]] = {}
     for value in published_values():
@@ -101,10 +101,10 @@ def entries(
             and backbone in (None, claim.backbone)
         ):
             grouped.setdefault(claim, []).append(value)
-    return [Entry(claim, tuple(values)) for claim, values in grouped.items()]
+    return [PublishedRow(claim, tuple(values)) for claim, values in grouped.items()]
 
 
-def models(values: Sequence[Entry]) -> list[str]:
+def models(values: Sequence[PublishedRow]) -> list[str]:
     """Return the models that have claims among `values`, sorted."""
     return sorted({entry.claim.model for entry in values})
 

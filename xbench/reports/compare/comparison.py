@@ -1,31 +1,89 @@
-"""A comparison of runs as text, Markdown, LaTeX or JSON."""
+"""A comparison of runs as values that print themselves: as text, Markdown, LaTeX or JSON."""
 
 import json
-import textwrap
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from tabulate import tabulate
 
+from xbench.metrics.measures import Measure
 from xbench.metrics.significance import ALPHA
-from xbench.reports.compare.paired import Comparison, Contrast, Versus
-from xbench.reports.escape import escape_latex, escape_markdown
-from xbench.reports.record.text import WIDTH, signed
+from xbench.reports.printing import escape_latex, escape_markdown, fill, format_p, signed
+from xbench.terms import Direction
 
 Format = Literal["text", "md", "latex", "json"]
 _STYLES = {"text": "simple", "md": "pipe", "latex": "latex_booktabs"}
 _HEADER = ["", "", "first", "second", "diff", "95% interval", "p", "p Holm", "wins", "resolves"]
 
 
-def render_comparison(comparison: Comparison, style: Format = "text") -> str:
-    """Return the comparison in a format. `*` marks differences that are significant after Holm."""
-    if style == "json":
-        return json.dumps(_as_dict(comparison), indent=2)
-    blocks = [_paragraph(line, style) for line in _head(comparison)]
-    for versus in comparison.versus:
-        blocks += [_paragraph(f"second: {versus.other}", style), _table(versus, style)]
-    blocks += [_paragraph(line, style) for line in [*_legend(comparison), *comparison.notes]]
-    return ("\n" if style == "text" else "\n\n").join(blocks)
+@dataclass(frozen=True)
+class Contrast:
+    """One measure of one direction: `first` the baseline, `second` the other run.
+
+    difference: second minus first, with its 95% interval over paired resamples. p: of `test`, two-sided.
+    p_holm: adjusted over all contrasts of the comparison. wins_first, wins_second: queries that each run
+    ranks better by this measure. resolvable: the smallest difference that this set finds with 80% probability
+    at the level 0.05; None where nothing varies.
+    """
+
+    direction: Direction
+    measure: Measure
+    first: float
+    second: float
+    low: float
+    high: float
+    test: str
+    p: float
+    p_holm: float
+    wins_first: int
+    wins_second: int
+    resolvable: float | None
+
+    @property
+    def difference(self) -> float:
+        """Second minus first."""
+        return self.second - self.first
+
+    @property
+    def worsening(self) -> float:
+        """How much worse the second run is: positive for a lower recall and for a higher rank."""
+        return -self.difference if self.measure.higher_is_better else self.difference
+
+
+@dataclass(frozen=True)
+class Versus:
+    """The baseline against one other run."""
+
+    other: str
+    contrasts: tuple[Contrast, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All runs against the first."""
+
+    baseline: str
+    protocol: str
+    captions: int
+    videos: int
+    clustered: bool
+    """Whether captions were taken together by video in text-to-video."""
+    versus: tuple[Versus, ...]
+    notes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Return the table of `xbench compare`."""
+        return self.render()
+
+    def render(self, style: Format = "text") -> str:
+        """Return the comparison in a format. `*` marks differences that are significant after Holm."""
+        if style == "json":
+            return json.dumps(_as_dict(self), indent=2)
+        blocks = [_paragraph(line, style) for line in _head(self)]
+        for versus in self.versus:
+            blocks += [_paragraph(f"second: {versus.other}", style), _table(versus, style)]
+        blocks += [_paragraph(line, style) for line in [*_legend(self), *self.notes]]
+        return ("\n" if style == "text" else "\n\n").join(blocks)
 
 
 def _head(comparison: Comparison) -> list[str]:
@@ -57,11 +115,6 @@ def _cells(contrast: Contrast) -> list[str]:
     ]
 
 
-def format_p(value: float) -> str:
-    """Print a p-value with three decimals and no leading zero."""
-    return "<.001" if value < 0.001 else f"{value:.3f}".removeprefix("0")
-
-
 def _legend(comparison: Comparison) -> list[str]:
     contrasts = [contrast for versus in comparison.versus for contrast in versus.contrasts]
     tests = {f"{c.direction} {c.measure}": c.test for c in contrasts}
@@ -79,9 +132,7 @@ def _legend(comparison: Comparison) -> list[str]:
 
 
 def _paragraph(line: str, style: Format) -> str:
-    if style == "text":
-        return textwrap.fill(line, WIDTH, subsequent_indent="  ")
-    return escape_latex(line) if style == "latex" else escape_markdown(line)
+    return {"text": fill, "latex": escape_latex, "md": escape_markdown}[style](line)
 
 
 def _as_dict(comparison: Comparison) -> dict[str, Any]:
