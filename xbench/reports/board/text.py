@@ -11,7 +11,8 @@ from tabulate import tabulate
 
 from xbench.metrics.measures import parse_measure
 from xbench.reports.board.rows import Board, BoardRow
-from xbench.reports.printing import WIDTH, escape_cell, escape_latex, escape_markdown, escape_terminal
+from xbench.reports.printing import WIDTH
+from xbench.shown import for_cell, for_latex, for_markdown, for_terminal
 
 Format = Literal["text", "md", "latex"]
 MARKS = {"best": "*", "even": "~", "": ""}
@@ -30,9 +31,9 @@ class _Style:
 
 
 _STYLES = {
-    "text": _Style("simple", escape_terminal, "{}"),
-    "md": _Style("pipe", escape_markdown, "## {}"),
-    "latex": _Style("latex_raw", escape_latex, "\\subsection*{{{}}}"),
+    "text": _Style("simple", for_terminal, "{}"),
+    "md": _Style("pipe", for_markdown, "## {}"),
+    "latex": _Style("latex_raw", for_latex, "\\subsection*{{{}}}"),
 }
 
 
@@ -54,7 +55,7 @@ def render_csv(boards: Sequence[Board]) -> str:
     for board in boards:
         for row in board.rows:
             cells = [*_identity(board, row), *_numbers(row, metrics), row.source, row.source_url]
-            writer.writerow([escape_cell(cell) for cell in [*cells, "; ".join(row.remarks)]])
+            writer.writerow([for_cell(cell) for cell in [*cells, "; ".join(row.remarks)]])
     return stream.getvalue()
 
 

@@ -8,7 +8,8 @@ from tabulate import tabulate
 
 from xbench.metrics.measures import Measure
 from xbench.metrics.significance import ALPHA
-from xbench.reports.printing import escape_latex, escape_markdown, fill, format_p, signed
+from xbench.reports.printing import fill, format_p, signed
+from xbench.shown import for_latex, for_markdown
 from xbench.terms import Direction
 
 Format = Literal["text", "md", "latex", "json"]
@@ -132,7 +133,7 @@ def _legend(comparison: Comparison) -> list[str]:
 
 
 def _paragraph(line: str, style: Format) -> str:
-    return {"text": fill, "latex": escape_latex, "md": escape_markdown}[style](line)
+    return {"text": fill, "latex": for_latex, "md": for_markdown}[style](line)
 
 
 def _as_dict(comparison: Comparison) -> dict[str, Any]:
