@@ -20,10 +20,9 @@ from tabulate import tabulate
 import xbench
 from benchmarks.rounding import InTf32
 from xbench.data.loading import choose_protocol
-from xbench.pipeline.sources import with_miniature_weights
+from xbench.pipeline.plan import planned
 from xbench.registry.datasets import benchmarks
 from xbench.scorers.base import Scorer
-from xbench.scorers.catalog import build
 from xbench.scorers.request import ModelRequest
 from xbench.terms import Precision
 
@@ -92,7 +91,7 @@ def _scorer(name: str, precision: Precision, device: str) -> Scorer:
         words=chosen.words,
         frames=chosen.frames,
     )
-    scorer = build(with_miniature_weights(request))
+    scorer = planned(request, miniature=True).build()
     assert isinstance(scorer, Scorer)
     return InTf32(scorer) if emulated else scorer
 

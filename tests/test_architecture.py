@@ -74,9 +74,7 @@ def test_every_function_fits_in_a_head() -> None:
 
 LOADED_LATE = {
     "datasets_text",
-    "jobs",
     "models_text",
-    "perform",
     "show",
 }  # by a command, once its options are known to be well-formed
 COMMANDS = sorted(path for path in (PACKAGE / "cli").glob("*.py") if path.stem not in LOADED_LATE)
@@ -91,10 +89,15 @@ def test_commands_import_nothing_heavy_at_their_top(path: Path) -> None:
         for name in names:
             root = name.split(".")[0]
             assert root not in HEAVY
-            assert root != "xbench" or name.split(".")[1] in (
-                "cli",
-                "errors",
-                "interruption",
-                "terms",
-                "version",
+            assert (
+                root != "xbench"
+                or name == "xbench.pipeline.options"
+                or name.split(".")[1]
+                in (
+                    "cli",
+                    "errors",
+                    "interruption",
+                    "terms",
+                    "version",
+                )
             ), name

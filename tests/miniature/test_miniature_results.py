@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from xbench.cli import main
-from xbench.miniature import MANNERS, checkpoint_path, prepare, vocabulary_path
-from xbench.pipeline.request import Request
+from xbench.miniature import MANNERS, checkpoint_path, vocabulary_path
+from xbench.pipeline.plan import plan_runs
 from xbench.pipeline.run import run
 from xbench.scorers.clip.bpe import ClipTokenizer
 from xbench.scorers.xclip.load import load_xclip
@@ -40,15 +40,8 @@ def recorded(benchmark: str) -> dict[str, Any]:
 
 @ALL
 def test_a_fresh_run_is_within_one_query_of_the_record(benchmark, cache, scorer):
-    paths = prepare(benchmark, cache)
-    request = Request(
-        benchmark=benchmark,
-        annotations=paths.annotations,
-        videos=paths.videos,
-        cache=cache,
-        miniature=True,
-    )
-    [(fresh, _)] = run(scorer, request)
+    [plan] = plan_runs([{"model": scorer, "dataset": benchmark, "miniature": True, "cache_dir": cache}])
+    [(fresh, _)] = run(scorer, plan)
     record = recorded(benchmark)
     assert fresh.protocol.fingerprint.pairs == record["protocol"]["fingerprint"]["pairs"]
     assert not fresh.comparable

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xbench.errors import require_choice
 from xbench.reports.published.difference import Difference
 from xbench.reports.published.difference import diff as _diff
 from xbench.reports.record import files
@@ -13,16 +12,10 @@ from xbench.reports.record.per_query import PerQuery
 from xbench.reports.record.schema import Metric
 from xbench.reports.record.schema import Result as Record
 from xbench.reports.record.text import render
-from xbench.terms import Direction, Ties
+from xbench.terms import Direction
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-def ties_named(name: str) -> Ties:
-    """Return a tie policy by its name. Raises UsageError, suggesting the closest."""
-    require_choice("The tie policy", name, [ties.value for ties in Ties])
-    return Ties[name.upper()]
 
 
 @dataclass(frozen=True, repr=False)

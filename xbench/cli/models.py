@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
-from xbench.cli.options import FiniteRange, json_option, key_values
+from xbench.cli.options import FiniteRange, json_option
 from xbench.errors import ModelError, UsageError, did_you_mean
+from xbench.pipeline.options import key_values
 from xbench.terms import Precision, choices
 
 _file = click.Path(path_type=Path, dir_okay=False)

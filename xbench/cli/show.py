@@ -1,4 +1,4 @@
-"""Outcomes saved and shown: tables on stdout, or the records as JSON and nothing else."""
+"""Evaluations saved and shown: tables on stdout, or the records as JSON and nothing else."""
 
 import json
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from xbench.pipeline.record import Outcome
+from xbench.pipeline.record import Evaluated
 from xbench.reports.published.difference import diff
 from xbench.reports.published.text import render_difference
 from xbench.reports.record.files import save, to_json
@@ -14,9 +14,9 @@ from xbench.reports.record.schema import Result
 from xbench.reports.record.text import render, render_many
 
 
-def save_outcome(outcome: Outcome, folder: Path) -> Result:
+def save_and_say(evaluated: Evaluated, folder: Path) -> Result:
     """Save a record with its per-query counts, and say where."""
-    path, saved = save(*outcome, folder)
+    path, saved = save(*evaluated, folder)
     click.echo(f"Saved {path}", err=True)
     return saved
 

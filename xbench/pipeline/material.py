@@ -14,7 +14,8 @@ from xbench.data.loading import load_split
 from xbench.data.split import Split
 from xbench.data.video_files import VideoFolder, resolve
 from xbench.errors import DataError, XbenchError
-from xbench.pipeline.sources import miniature_sources
+from xbench.pipeline.options import split_by_benchmark
+from xbench.pipeline.plan import miniature_folders
 from xbench.registry.folders import default_folders
 from xbench.reports.compare.pairing import Run
 from xbench.reports.page.findings import Material, shown_queries
@@ -53,7 +54,7 @@ def find_material_sources(
     default = default_folders(result.benchmark) or (None, None)
     if result.miniature and not (annotations and videos):
         recorded_cache = _recorded(result, "cache_dir")
-        default = miniature_sources(result.benchmark, recorded_cache or cache_dir())
+        default = miniature_folders(result.benchmark, recorded_cache or cache_dir())
     return Sources(
         _source(annotations, _recorded(result, "annotations") or default[0]),
         _source(videos, _recorded(result, "videos") or default[1]),
@@ -93,14 +94,12 @@ def _source(given: Path | None, otherwise: Path | None) -> Source:
 
 
 def _recorded(result: Result, option: str) -> Path | None:
-    """A path that the run was given, `[BENCHMARK=]PATH` where it was given several."""
+    """A path that the run was given; older records hold what was typed, a list of `[BENCHMARK=]PATH`."""
     value = result.settings.passed.get(option)
-    for text in value if isinstance(value, list) else [value]:
-        if isinstance(text, str):
-            name, separator, rest = text.partition("=")
-            if not separator or name == result.benchmark:
-                return Path(rest if separator else text).expanduser()
-    return None
+    if isinstance(value, list):
+        own = [text for text in map(str, value) if text.startswith(f"{result.benchmark}=") or len(value) == 1]
+        value = split_by_benchmark(option, own, [result.benchmark]).get(result.benchmark)
+    return Path(value).expanduser() if isinstance(value, str) else None
 
 
 def _attempt(
