@@ -40,9 +40,11 @@ def test_a_run_ends_with_a_table_and_a_record_that_agree(world: World) -> None:
 
 
 def test_the_record_names_what_can_change_a_number(world: World) -> None:
-    invoke(world.arguments("--precision", "fp32", "--batch-size", "2"))
+    invoke(world.arguments("--precision", "fp32", "--threads", "2"))
     saved = record(world)
-    assert saved["settings"]["passed"]["batch_size"] == 2
+    assert saved["settings"]["passed"]["threads"] == 2
+    assert saved["scorer"]["settings"]["threads"] == 2
+    assert saved["scorer"]["settings"]["cpu"]
     assert saved["settings"]["defaulted"]["ties"] == "average"
     assert saved["checkpoint"]["file"] == "pytorch_model.bin.4"
     assert len(saved["checkpoint"]["sha256"]) == 64
@@ -260,7 +262,7 @@ def test_a_whole_published_gallery_is_comparable_and_shows_the_difference(
             "--bpe",
             str(world.bpe),
         ),
-        *("--cache-dir", str(world.cache), "--output", str(world.output), "--batch-size", "64"),
+        *("--cache-dir", str(world.cache), "--output", str(world.output)),
     ]
     result = invoke(arguments)
     assert result.exit_code == 0, result.stderr

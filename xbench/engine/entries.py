@@ -36,9 +36,8 @@ class Entry:
 def write_entry(key: str, features: Features, info: Mapping[str, Any]) -> bytes:
     """Return an entry as bytes."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in features.items()}
-    head = json.dumps(
-        [[name, str(tensor.dtype).removeprefix("torch."), list(tensor.shape)] for name, tensor in tensors.items()]
-    ).encode()
+    described = [[name, str(each.dtype)[len("torch.") :], list(each.shape)] for name, each in tensors.items()]
+    head = json.dumps(described).encode()
     head += b" " * (-len(head) % _ALIGNED)
     parts = [tensor.reshape(-1).view(torch.uint8).numpy().tobytes() for tensor in tensors.values()]
     content = b"".join([len(head).to_bytes(8, "little"), head, *parts, json.dumps(info).encode()])
@@ -46,7 +45,7 @@ def write_entry(key: str, features: Features, info: Mapping[str, Any]) -> bytes:
 
 
 def read_entry(key: str, content: bytes, *, check: bool = True) -> Entry | None:
-    """Return the entry of a key; None when it is damaged or another's, which is not looked for without `check`."""
+    """Return the entry of a key. With `check` it is None when the hash is not that of key and content."""
     if len(content) < _PREFIX or (check and content[:_HASH] != _digest(key, content[_HASH:])):
         return None
     start = _PREFIX + int.from_bytes(content[_HASH:_PREFIX], "little")

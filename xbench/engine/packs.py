@@ -1,13 +1,15 @@
 """Packs: files that hold many entries each and grow at their end, every one written by one process alone.
 
 `NAME.pack` holds the entries end to end, `NAME.index` one line of fixed length for each: key, start, length.
-NAME is drawn by chance, so nobody ever writes to another's file and no lock is needed, on NFS neither. A line
-is written after its entry, and an entry carries its hash: what a killed writer left half-written is not read.
+NAME is the time and a number drawn by chance, so nobody ever writes to another's file and no lock is needed,
+on NFS neither. A line is written after its entry, and an entry carries its hash: what a killed writer left
+half-written is not read.
 Nothing stays mapped: however many entries there are, no limit of the system is met.
 """
 
 import os
 import secrets
+import time
 from collections import OrderedDict
 from contextlib import suppress
 from pathlib import Path
@@ -123,7 +125,8 @@ class _Writer:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.name, self.size = secrets.token_hex(12), 0
+        # By time first: of two entries of a key the later is taken, the earlier may have been damaged.
+        self.name, self.size = f"{time.time_ns():020}-{secrets.token_hex(8)}", 0
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         self._pack = os.open(folder / f"{self.name}.pack", flags, 0o666)
         self._index = os.open(folder / f"{self.name}.index", flags, 0o666)

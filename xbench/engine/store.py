@@ -102,7 +102,7 @@ class Lodged:
         entry = self.store.load(self.kind, self.key, check=False)
         if entry is None:
             raise DataError(
-                f"Features that were there are gone from {self.store.folder}: was the cache cleared meanwhile? "
+                f"Features are gone from {self.store.folder}: was the cache cleared meanwhile? "
                 f"Run the same command again."
             )
         return entry.features

@@ -111,8 +111,8 @@ def _one(features: Features, scorer: Scorer) -> Features:
     for name, tensor in features.items():
         if len(tensor) != 1:
             raise ModelError(
-                f"{scorer.name} gave {name} {list(tensor.shape)} for one item: the first dimension must be 1. "
-                f"`xbench models verify` checks such things."
+                f"{scorer.name} gave {name} {list(tensor.shape)} for one item: the first dimension must be "
+                f"1. `xbench models verify` checks such things."
             )
     return features
 
