@@ -20,10 +20,10 @@ from tabulate import tabulate
 import xbench
 from benchmarks.rounding import InTf32
 from xbench.data.loading import choose_protocol
-from xbench.pipeline.plan import planned
+from xbench.miniature import checkpoint_path
 from xbench.registry.datasets import benchmarks
 from xbench.scorers.base import Scorer
-from xbench.scorers.request import ModelRequest
+from xbench.scorers.catalog import ModelRequest, resolve
 from xbench.terms import Precision
 
 
@@ -90,8 +90,9 @@ def _scorer(name: str, precision: Precision, device: str) -> Scorer:
         device=device,
         words=chosen.words,
         frames=chosen.frames,
+        miniature=checkpoint_path().parent,
     )
-    scorer = planned(request, miniature=True).build()
+    scorer = resolve(request).build()
     assert isinstance(scorer, Scorer)
     return InTf32(scorer) if emulated else scorer
 

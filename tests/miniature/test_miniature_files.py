@@ -16,12 +16,12 @@ from xbench.data.split import Split
 from xbench.data.video_files import VideoFolder, resolve
 from xbench.errors import DataError, UsageError
 from xbench.miniature import benchmarks, prepare, render, rendering
-from xbench.miniature.benchmarks import MANNERS, Clip, clips
+from xbench.miniature.benchmarks import MANNERS, Clip, annotation_files, clips, file_names
 from xbench.miniature.drawing import frame
 from xbench.miniature.encoding import FPS, write_clip
-from xbench.miniature.layouts import annotation_files, file_names
 from xbench.miniature.rendering import MiniaturePaths, is_whole
 from xbench.registry.datasets import benchmark as find_benchmark
+from xbench.storage import scratch
 
 ALL = pytest.mark.parametrize("benchmark", MANNERS)
 
@@ -143,10 +143,11 @@ class TestRenderingOnce:
         assert is_whole(prepare("lsmdc", tmp_path).videos.parent)
 
     def test_what_a_killed_run_left_is_removed_and_a_running_one_is_left_alone(self, tmp_path):
-        killed, running = (tmp_path / "miniature" / f".msvd-{rendering.RENDERING}-{end}" for end in "kr")
-        for scratch in (killed, running):
-            (scratch / "fresh").mkdir(parents=True)
-        os.utime(killed, (0, 0))
+        with scratch() as own:
+            names = [f".{own.name}", f".{own.name}".replace(f".{os.getpid()}.", ".999999999.")]
+        running, killed = (tmp_path / "miniature" / name for name in names)
+        for folder in (running, killed):
+            (folder / "fresh").mkdir(parents=True)
         prepare("msvd", tmp_path)
         assert not killed.exists()
         assert running.exists()

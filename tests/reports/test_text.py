@@ -2,20 +2,21 @@
 
 from record_examples import per_query, result
 
+from xbench.reports.printing import signed
 from xbench.reports.record.schema import (
     Metric,
     ProtocolRecord,
-    Result,
+    Record,
     ScorerRecord,
     VideoNote,
     Videos,
     scoring_reasons,
 )
-from xbench.reports.record.text import render, render_many, signed
+from xbench.reports.record.text import render, render_many
 from xbench.terms import Ties
 
 
-def of_protocol(name: str, **changes: object) -> Result:
+def of_protocol(name: str, **changes: object) -> Record:
     record = result(**changes)
     renamed = record.protocol.model_copy(update={"requested": name, "matched": name})
     return record.model_copy(update={"protocol": ProtocolRecord(**renamed.model_dump())})

@@ -56,7 +56,7 @@ def _assert_equal(loaded, state):
 def test_an_archive_whose_sha256_is_listed_is_opened(archive, state):
     loaded = load_clip(archive, trusted=frozenset({file_sha256(archive)}))
     _assert_equal(loaded.state, {name: tensor.half().float() for name, tensor in state.items()})
-    assert loaded.sha256 == file_sha256(archive)
+    assert loaded.file.sha256 == file_sha256(archive)
 
 
 def test_an_archive_whose_sha256_is_not_listed_is_not_opened(archive, monkeypatch):

@@ -13,7 +13,8 @@ from xbench.scorers.weights import read_weights
 STATE = {"a.weight": torch.arange(6.0).reshape(2, 3), "b": torch.tensor([1.5, -2.0]).half()}
 
 
-def _assert_is_state(read):
+def _assert_is_state(weights):
+    read = weights.state
     assert read.keys() == STATE.keys()
     assert all(torch.equal(read[name], STATE[name].float()) for name in STATE)
     assert all(tensor.dtype == torch.float32 for tensor in read.values())

@@ -13,9 +13,10 @@ from xclip_small import CLIP, FRAMES, VOCABULARY, WORDS, state, tokenizer, vocab
 from xbench.errors import ModelError, UsageError
 from xbench.scorers.base import Scorer
 from xbench.scorers.clip.layout import without_prefix
+from xbench.scorers.clip.variants import VARIANTS
 from xbench.scorers.xclip import load_xclip, xclip_zeroshot
 from xbench.scorers.xclip.initial import initial_state, random_clip
-from xbench.scorers.xclip.sizes import VARIANTS, infer_sizes
+from xbench.scorers.xclip.sizes import infer_sizes
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,7 @@ from xbench.reports.published.difference import Difference
 from xbench.reports.published.difference import diff as _diff
 from xbench.reports.record import files
 from xbench.reports.record.per_query import PerQuery
-from xbench.reports.record.schema import Metric
-from xbench.reports.record.schema import Result as Record
+from xbench.reports.record.schema import Metric, Record
 from xbench.reports.record.text import render
 from xbench.terms import Direction
 
@@ -52,8 +51,8 @@ class Result:
 
         Raises DataError when the record or its counts are missing, damaged or not each other's.
         """
-        record = files.load(Path(path))
-        return cls(record, files.load_per_query(Path(path), record), Path(path))
+        measured = files.read(Path(path))
+        return cls(measured.record, measured.counts, Path(path))
 
     def save(self, folder: str | Path) -> "Result":
         """Write the record and its counts into a folder, atomically; return the result with its path."""

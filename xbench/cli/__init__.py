@@ -31,6 +31,7 @@ COMMANDS = {
     "datasets": "xbench.cli.datasets",
     "models": "xbench.cli.models",
     "cache": "xbench.cli.cache",
+    "doctor": "xbench.cli.doctor",
     "miniature": "xbench.cli.miniature",
 }
 """Command name -> the module whose attribute `command` is the click command."""
@@ -46,6 +47,7 @@ _SUMMARIES = {
     "datasets": "The benchmarks and protocols: list, show, verify a copy, fetch annotations.",
     "models": "The models that can be evaluated, your own included: list, show, fetch, verify.",
     "cache": "List or clear the cached features.",
+    "doctor": "What this installation is and whether it can work: for a report of a fault.",
     "miniature": "Write the small rendered benchmarks out, to look at and to try things on.",
 }
 

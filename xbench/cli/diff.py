@@ -21,6 +21,6 @@ def command(result: Path, model: str | None) -> None:
     from xbench.reports.published.claims import find_model
     from xbench.reports.published.difference import diff
     from xbench.reports.published.text import render_difference
-    from xbench.reports.record.files import load
+    from xbench.reports.record.files import read
 
-    click.echo(render_difference(diff(load(result), find_model(model) if model else None)))
+    click.echo(render_difference(diff(read(result).record, find_model(model) if model else None)))

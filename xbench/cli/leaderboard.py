@@ -41,9 +41,9 @@ def command(
     is what was measured and is not significantly worse. HTML is one file that sorts and filters offline.
     """
     from xbench.registry.datasets import benchmark, protocol
-    from xbench.reports.board.boards import Choice
-    from xbench.reports.board.collect import collect
+    from xbench.reports.board.boards import Filter
     from xbench.reports.board.formats import render_leaderboard
+    from xbench.reports.record.files import read_all
     from xbench.reports.record.schema import DIRECTIONS
     from xbench.storage import write_atomically
 
@@ -52,12 +52,12 @@ def command(
     for name in protocols:
         protocol(name)
     directions = [side for side in DIRECTIONS if direction in (None, side)]
-    choice = Choice(datasets, protocols, directions, comparable_only)
-    saved, skipped = collect(results)
+    choice = Filter(datasets, protocols, directions, comparable_only)
+    measured, skipped = read_all(results)
     for reason in skipped:
         click.echo(f"Skipped: {reason}", err=True)
     style = style or _style_of(output)
-    text = render_leaderboard(saved, style, choice, include_published=include_published)
+    text = render_leaderboard(measured, style, choice, include_published=include_published)
     if output is None:
         click.echo(text, nl=not text.endswith("\n"))
         return

@@ -17,6 +17,8 @@ from xbench.data.split import Caption, Split, Video
 from xbench.errors import DataError, did_you_mean
 from xbench.registry.datasets import Protocol, benchmark
 
+_DAY = 24 * 3600
+
 
 def read_bytes(path: Path) -> bytes:
     """Return the content of a file that must exist and not be empty."""
@@ -125,15 +127,15 @@ def read_json_list(path: Path) -> list[Any]:
     return content
 
 
-def read_csv(path: Path, columns: Sequence[str]) -> list[tuple[int, tuple[str, ...]]]:
-    """Return (line number, values of `columns`) for each row of a comma-separated file with a header."""
-    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+def read_csv(path: Path, columns: Sequence[str], delimiter: str = ",") -> list[tuple[int, tuple[str, ...]]]:
+    """Return (line number, values of `columns`) for each row with text of a file with a header."""
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=delimiter, strict=True)
     try:
         header = next(reader)
         wanted = [_column(path, header, name) for name in columns]
         rows: list[tuple[int, tuple[str, ...]]] = []
         for row in reader:
-            if not row:
+            if not any(cell.strip() for cell in row):
                 continue
             if len(row) != len(header):
                 raise DataError(
@@ -164,6 +166,15 @@ def field(where: str, entry: Any, key: str, wanted: type | tuple[type, ...]) -> 
     if not isinstance(value, wanted) or isinstance(value, bool):
         raise DataError(f"{where}: {key!r} is {kind(value)}, which is not what was expected there.")
     return value
+
+
+def duration_of(where: str, entry: Any) -> float:
+    """Return the annotated seconds of a video, which must be above 0 and less than a day."""
+    duration: float = field(where, entry, "duration", (int, float))
+    if not 0 < duration < _DAY:
+        found = f"{duration!s:.20}"
+        raise DataError(f"{where}: expected 'duration' in seconds, above 0 and under a day, found {found}.")
+    return float(duration)
 
 
 def _column(path: Path, header: list[str], name: str) -> int:
@@ -249,17 +260,20 @@ def build_split(
     pairs: Sequence[tuple[str, str]],
     source: Path | str,
     durations: Mapping[str, float] | None = None,
+    windows: Mapping[str, tuple[float, float]] | None = None,
 ) -> Split:
     """Build the split of a protocol from its pairs in protocol order; videos stand as they first appear.
 
     source: the file that holds the captions, for messages. durations: annotated seconds of each video, for
-    benchmarks whose window is the annotated duration.
+    benchmarks whose window is the annotated duration. windows: (start, end) in seconds of videos whose
+    annotation gives both.
     """
     require_text(pairs, source)
     index: dict[str, int] = {}
     captions = tuple(Caption(text, index.setdefault(video, len(index))) for video, text in pairs)
-    windows = _windows(protocol, list(index), durations or {})
-    videos = tuple(Video(video, window) for video, window in zip(index, windows, strict=True))
+    usual = _windows(protocol, list(index), durations or {})
+    given = windows or {}
+    videos = tuple(Video(video, given.get(video, window)) for video, window in zip(index, usual, strict=True))
     return Split(protocol.benchmark, protocol.id, videos, captions, protocol.v2t)
 
 

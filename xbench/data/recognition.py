@@ -49,6 +49,8 @@ def _recognise(split: Split) -> Recognition:
     known = list(benchmark(split.benchmark).protocols.values())
     if split.cut_from:
         return _cut(split)
+    if lacking := _without_fingerprint(split):
+        return lacking
     found = split.fingerprint()
     match = next((protocol for protocol in known if _is(protocol, found)), None)
     if match is None:
@@ -63,14 +65,21 @@ def _recognise(split: Split) -> Recognition:
 
 
 def window_hash(split: Split) -> str:
-    """sha256 of the sorted `id<TAB>end` lines, end in whole seconds: the annotated durations, rounded up."""
-    ends = sorted(f"{video.id}\t{video.window[1]:.0f}" for video in split.videos if video.window)
-    return hashlib.sha256("\n".join(ends).encode()).hexdigest()
+    """sha256 of the sorted `id<TAB>end` lines in seconds, `id<TAB>start<TAB>end` of one that is cut in.
+
+    Whole seconds, as annotated durations rounded up are, stand without a decimal point.
+    """
+    lines = sorted(f"{video.id}\t{_span(*video.window)}" for video in split.videos if video.window)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _span(start: float, end: float) -> str:
+    return "\t".join(repr(float(each)).removesuffix(".0") for each in ((start, end) if start else (end,)))
 
 
 def _is(protocol: Protocol, found: Fingerprint) -> bool:
     if protocol.sha256 is None:
-        return protocol.captions == found.captions
+        return protocol.validation and protocol.captions == found.captions
     return (protocol.sha256.ids, protocol.sha256.pairs_ws_normalised_sorted) == (
         found.ids,
         found.pairs_ws_normalised_sorted,
@@ -109,6 +118,16 @@ def _window_reasons(split: Split, match: Protocol) -> list[str]:
     if match.windows is None or match.windows == window_hash(split):
         return []
     return [f"the annotated durations, which limit the frames, are not those of {match.id}"]
+
+
+def _without_fingerprint(split: Split) -> Recognition | None:
+    """What a user's benchmark is while its file does not say what its content is."""
+    entry = benchmark(split.benchmark)
+    protocol = entry.protocols.get(split.protocol)
+    if entry.home is None or protocol is None or protocol.sha256 is not None:
+        return None
+    told = f"no fingerprint yet: `xbench datasets fingerprint {entry.home.name}` prints what to paste below"
+    return Recognition(None, (), (f"{protocol.id} has {told} it",))
 
 
 def _custom_reason(split: Split) -> tuple[str, ...]:
@@ -165,6 +184,11 @@ def _differences(
 def _describe_by_counts(found: Fingerprint, asked: Protocol) -> list[str]:
     if asked.sha256 and asked.sha256.ids == found.ids:
         return [f"ids equal to those of {asked.id}, but the text of some captions differs"]
+    if benchmark(asked.benchmark).home is not None:
+        return [
+            f"{_videos(found.videos)} and {found.captions} captions that are not those of the fingerprint of "
+            f"{asked.id} ({asked.videos} and {asked.captions})"
+        ]
     return [
         f"{_videos(found.videos)} and {found.captions} captions, no known protocol of {asked.benchmark} "
         f"({asked.id} has {asked.captions}); its ids are not public, so xbench cannot name what differs"

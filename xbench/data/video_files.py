@@ -1,13 +1,15 @@
 """A folder of video files, indexed once, and the rules by which a video id finds its file."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from xbench.data.benchmarks import room
 from xbench.data.split import Split
 from xbench.errors import DataError
 from xbench.registry.datasets import CUSTOM
+from xbench.registry.datasets import benchmark as find_benchmark
 
 EXTENSIONS = frozenset(
     {
@@ -84,9 +86,9 @@ class VideoFolder:
         """Return the file of a video id, None if there is none.
 
         The first of these levels that has a file decides: a file of exactly this name; the id with any video
-        extension; for DiDeMo, whose ids are file names, the same name with another extension. ActivityNet's
-        files may begin with `v_`. Nothing is cut off any other benchmark's id. Two files at the level that
-        decides are a DataError that names both.
+        extension; where ids are file names, the same name with another extension. Under which other names a
+        benchmark's files may stand, its room says. Two files at the level that decides are a DataError that
+        names both.
         """
         for level in self._levels(video, benchmark):
             candidates = _distinct(level)
@@ -99,12 +101,13 @@ class VideoFolder:
         return None
 
     def _levels(self, video: str, benchmark: str) -> Iterator[list[Path]]:
-        names = (video, f"v_{video}") if benchmark == "activitynet" else (video,)
+        here = room(benchmark)
+        names = here.file_names(video)
         yield [path for name in names for path in self.by_name.get(name, ())]
         yield [path for name in names for path in self.by_stem.get(name, ())]
-        if benchmark == "didemo":
-            stem = video.rpartition(".")[0]
-            yield [*self.by_name.get(stem, ()), *self.by_stem.get(stem, ())]
+        bare = here.bare_name(video)
+        if bare is not None:
+            yield [*self.by_name.get(bare, ()), *self.by_stem.get(bare, ())]
 
 
 def resolve(split: Split, folder: VideoFolder) -> Resolved:
@@ -130,14 +133,22 @@ def resolve(split: Split, folder: VideoFolder) -> Resolved:
         more = f" (first 10 of {len(ambiguous)})" if len(ambiguous) > 10 else ""
         raise DataError(f"In {folder.root}{more}: " + "\n".join(ambiguous[:10]))
     shared = _shared(paths)
-    if shared and split.protocol == CUSTOM:
-        late, early = shared[0]
-        more = f" (the first of {len(shared)} such pairs)" if len(shared) > 1 else ""
+    if split.protocol == CUSTOM or find_benchmark(split.benchmark).home:
+        _refuse_same(split, shared, paths)
+    return Resolved(paths, tuple(missing), shared)
+
+
+def _refuse_same(split: Split, shared: Sequence[tuple[str, str]], paths: Mapping[str, Path]) -> None:
+    """Parts of one file may be videos of their own; the same part twice would be two right answers."""
+    windows = {video.id: video.window for video in split.videos}
+    same = [(late, early) for late, early in shared if windows[late] == windows[early]]
+    if same:
+        late, early = same[0]
+        more = f" (the first of {len(same)} such pairs)" if len(same) > 1 else ""
         raise DataError(
             f"videos {early!r} and {late!r} have one file, {paths[late]}{more}: give each video a file "
             "of its own, or all captions of a video one id."
         )
-    return Resolved(paths, tuple(missing), shared)
 
 
 def _shared(paths: dict[str, Path]) -> tuple[tuple[str, str], ...]:

@@ -17,7 +17,7 @@ from xbench.engine.packs import Packs, count_entries
 from xbench.errors import DataError
 from xbench.progress import say
 from xbench.scorers.base import Features
-from xbench.storage import write_atomically
+from xbench.storage import tidy, write_atomically
 
 __all__ = ["Entry", "Kind", "Lodged", "Store", "Stored", "clear", "key_of", "stored"]
 
@@ -46,6 +46,7 @@ class Store:
         about = self.folder / "about.json"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            tidy(self.folder)
             if not about.exists():
                 _tell_of_old(root, name)
                 content = {"layout": _LAYOUT, "name": name, "identity": dict(identity)}
@@ -91,11 +92,6 @@ class Lodged:
     store: Store
     kind: Kind
     key: str
-    rows: int = 1
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return self.rows
 
     def load(self) -> Features:
         """Read them. Raises DataError when somebody cleared the cache meanwhile."""

@@ -39,4 +39,4 @@ class FeatureTable:
 
 
 def _rows(shard: Features | Lodged) -> int:
-    return len(shard) if isinstance(shard, Lodged) else len(next(iter(shard.values())))
+    return 1 if isinstance(shard, Lodged) else len(next(iter(shard.values())))

@@ -1,31 +1,22 @@
-"""The five miniature benchmarks: how long their clips are, how they speak, which seed they are drawn from."""
+"""The clips and files of the miniature benchmarks, each in the manner that the benchmark's room tells."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from xbench.miniature.captions import Voice, caption, paragraph
+from xbench.data.benchmarks import room
+from xbench.data.benchmarks.stand_in import Files, Manner
+from xbench.miniature.captions import caption, paragraph
 from xbench.miniature.dice import Dice
-from xbench.miniature.grammar import Style, gallery
+from xbench.miniature.grammar import gallery
 from xbench.miniature.scene import Scene
+from xbench.registry.datasets import benchmarks
 
 GROUPS, SINGLES = 15, 60
 
 
-@dataclass(frozen=True)
-class Manner:
-    """What tells one miniature benchmark from another. `captions` is (fewest, most) sentences of a video."""
-
-    style: Style
-    voice: Voice
-    captions: tuple[int, int]
-
-
-MANNERS = {
-    "msrvtt": Manner(Style(7, 10), Voice(), (1, 1)),
-    "msvd": Manner(Style(6, 9), Voice(continuous=True), (3, 7)),
-    "lsmdc": Manner(Style(6, 8), Voice(sentences=True), (1, 1)),
-    "didemo": Manner(Style(15, 15, long=True), Voice(brief=True), (3, 3)),
-    "activitynet": Manner(Style(12, 20, long=True), Voice(brief=True, sentences=True), (3, 3)),
-}
+STAND_INS = {name: found for name in benchmarks() if (found := room(name).stand_in) is not None}
+"""The shipped benchmarks that have a miniature."""
+MANNERS = {name: stand_in.manner for name, stand_in in STAND_INS.items()}
 
 
 @dataclass(frozen=True)
@@ -57,3 +48,13 @@ def told(scene: Scene, manner: Manner, dice: Dice) -> tuple[str, ...]:
     # Some scenes can be told in a few ways only, so there may be fewer than wanted.
     tries = [caption(scene, manner.voice, dice) for _ in range(1 if most == 1 else 4 * wanted)]
     return tuple(dict.fromkeys(tries))[:wanted]
+
+
+def file_names(benchmark: str, clips: Sequence[Clip]) -> list[str]:
+    """Return the names of the video files, in the form that each benchmark's files have."""
+    return [STAND_INS[benchmark].video_name(number, clip) for number, clip in enumerate(clips)]
+
+
+def annotation_files(benchmark: str, clips: Sequence[Clip]) -> Files:
+    """Return the annotation files of a benchmark, which its room reads."""
+    return STAND_INS[benchmark].annotation_files(file_names(benchmark, clips), clips)

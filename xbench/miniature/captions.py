@@ -1,8 +1,8 @@
 """Puts a scene into words, in the manner of each benchmark."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from xbench.data.benchmarks.stand_in import Voice
 from xbench.miniature.dice import Dice
 from xbench.miniature.scene import Act, Scene, place, rests
 
@@ -34,19 +34,6 @@ DOING = {
     "bounce": (("bounces", "bouncing"), ("hops", "hopping")),
     "rest": (("rests {}", "resting {}"), ("stays {}", "staying {}")),
 }
-
-
-@dataclass(frozen=True)
-class Voice:
-    """A manner of speaking: `moves` or `is moving`, sentences with capital and full stop or without."""
-
-    continuous: bool = False
-    sentences: bool = False
-    brief: bool = False
-
-    def finish(self, text: str) -> str:
-        """Return the text with capital and full stop, if this voice has them."""
-        return f"{text[0].upper()}{text[1:]}." if self.sentences else text
 
 
 def caption(scene: Scene, voice: Voice, dice: Dice) -> str:

@@ -1,8 +1,8 @@
 """Which scenes there are: single ones, and fours that differ only in a direction or the order of events."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from xbench.data.benchmarks.stand_in import Style
 from xbench.miniature.backdrop import BACKDROPS
 from xbench.miniature.colour import PALETTE
 from xbench.miniature.dice import Dice
@@ -18,15 +18,6 @@ MIDDLE = (0.5, 0.5)
 CHANGES: tuple[Kind, ...] = ("grow", "shrink", "turn")
 LONELY: tuple[Kind, ...] = (*MOVES, *MOVES, *CHANGES, "appear", "vanish", "bounce", "rest", "rest")
 LAST: tuple[Kind, ...] = ("appear", "vanish", "bounce", *CHANGES)
-
-
-@dataclass(frozen=True)
-class Style:
-    """What the clips of a benchmark have in common: their length in seconds, and how many things happen."""
-
-    shortest: int
-    longest: int
-    long: bool = False
 
 
 def single(dice: Dice, style: Style) -> Scene:

@@ -1,22 +1,18 @@
 """Renders a miniature benchmark into a cache once; what is there is checked by hash before it is used."""
 
-import hashlib
 import json
 import os
-import shutil
-import tempfile
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from xbench.errors import DataError, UsageError, did_you_mean
-from xbench.miniature.benchmarks import MANNERS, clips
+from xbench.miniature.benchmarks import MANNERS, annotation_files, clips, file_names
 from xbench.miniature.encoding import write_clip
-from xbench.miniature.layouts import annotation_files, file_names
 from xbench.progress import stage
+from xbench.storage import file_sha256, scratch
 
 RENDERING = "1"
 """Raised whenever a caption, a frame or the encoding changes: older renderings are then not used again."""
@@ -94,16 +90,15 @@ def _below(folder: Path) -> MiniaturePaths:
 
 def _replace(target: Path, benchmark: str, progress: Stage) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(target)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
-        fresh = Path(scratch) / "fresh"
+    with scratch(target.parent) as aside:
+        fresh = aside / "fresh"
         render(benchmark, _below(fresh), progress)
         manifest = json.dumps({"rendering": RENDERING, "sha256": _hashes(fresh)}, indent=1)
         (fresh / _MANIFEST).write_text(f"{manifest}\n")
         if is_whole(target):
             return
         if target.exists():
-            target.rename(Path(scratch) / "damaged")
+            target.rename(aside / "damaged")
         try:
             fresh.rename(target)
         except OSError:
@@ -112,17 +107,6 @@ def _replace(target: Path, benchmark: str, progress: Stage) -> None:
                 raise
 
 
-def _sweep(target: Path) -> None:
-    """Remove what a killed run left beside the target. No rendering takes an hour."""
-    for scratch in target.parent.glob(f".{target.name}-*"):
-        # One that is gone by now was another run's, which has just ended.
-        with suppress(FileNotFoundError):
-            if time.time() - scratch.stat().st_mtime > 3600:
-                shutil.rmtree(scratch, ignore_errors=True)
-
-
 def _hashes(folder: Path) -> dict[str, str]:
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != _MANIFEST)
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
-    }
+    return {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}

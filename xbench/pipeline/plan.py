@@ -5,7 +5,7 @@ Whatever is loaded to check is part of the plan, so that carrying it out loads n
 
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,49 +22,11 @@ from xbench.pipeline.matrix_file import MatrixFile
 from xbench.progress import say
 from xbench.registry.datasets import Protocol, benchmark, benchmarks
 from xbench.registry.folders import default_folders
-from xbench.reports.record.schema import Checkpoint
-from xbench.scorers import catalog
-from xbench.scorers.base import Scorer
-from xbench.scorers.catalog import Model, ModelRequest, require_scorer
-from xbench.storage import cache_dir, file_sha256
+from xbench.scorers import base, catalog
+from xbench.scorers.base import Scorer, ScorerInfo
+from xbench.scorers.catalog import ModelRequest, ResolvedModel, require_scorer
+from xbench.storage import cache_dir
 from xbench.terms import FrameRule, Post, Ties
-
-
-@dataclass(frozen=True)
-class PlannedModel:
-    """A model by name, not yet built, or an object that is one."""
-
-    asked: ModelRequest | Scorer
-
-    @property
-    def needs_videos(self) -> bool:
-        """Whether video files are decoded for it."""
-        return not isinstance(self.asked, ModelRequest) or self.asked.needs_videos
-
-    def build(self) -> Model:
-        """Return the model. Raises as `catalog.build` does."""
-        return catalog.build(self.asked) if isinstance(self.asked, ModelRequest) else self.asked
-
-    def checkpoint(self) -> Checkpoint | None:
-        """Name the weights in a record; None for a scorer that was not made from one file."""
-        file = self.asked.checkpoint if isinstance(self.asked, ModelRequest) else None
-        if file is None or not file.is_file():
-            return None
-        return Checkpoint(file=file.name, sha256=file_sha256(file))
-
-
-def planned(request: ModelRequest, *, miniature: bool = False) -> PlannedModel:
-    """Return a model that can be built as asked. Raises UsageError or ModelError when it cannot.
-
-    miniature: with the small checkpoint that ships with xbench, unless the model names its own weights.
-    """
-    from xbench.miniature import checkpoint_path, vocabulary_path
-
-    if miniature and request.name == "xclip" and request.checkpoint is None:
-        request = replace(request, checkpoint=checkpoint_path(), bpe=request.bpe or vocabulary_path())
-    request = catalog.resolve(request)
-    catalog.check_request(request)
-    return PlannedModel(request)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +52,8 @@ class Plan:
 class RunPlan(Plan):
     """A plan with a model."""
 
-    model: PlannedModel
+    model: ResolvedModel | Scorer
+    """By name, found but not built; or an object that is one."""
     found: Resolved | None
     """The file of every video; None where the model decodes none."""
     videos: Path
@@ -124,7 +87,8 @@ class _Asked:
     passed: dict[str, Any]
     defaulted: dict[str, Any]
     protocol: Protocol
-    model: PlannedModel
+    model: ResolvedModel | Scorer
+    """By name, found but not built; or an object that is one."""
 
 
 def plan_runs(each: Sequence[Mapping[str, Any]], output: Path | None = None) -> list[RunPlan]:
@@ -190,6 +154,11 @@ def by_benchmark(given: Mapping[str, Any]) -> list[dict[str, Any]]:
         shared | {"dataset": name} | {option: found.get(name) for option, found in paths.items()}
         for name in names
     ]
+
+
+def info_of(model: ResolvedModel | Scorer) -> ScorerInfo:
+    """Return what is known of a plan's model before it is built."""
+    return model.info if isinstance(model, ResolvedModel) else base.info_of(model)
 
 
 def data_folders(
@@ -261,14 +230,14 @@ def _ask(given: Mapping[str, Any]) -> _Asked:
     protocol = choose_protocol(benchmark(values["dataset"]).id, values["protocol"])
     _refuse_contradictions(passed)
     if by_name:
-        model = planned(_model_request(values, protocol), miniature=values["miniature"])
-        if not model.needs_videos:
+        model: ResolvedModel | Scorer = catalog.resolve(_model_request(values, protocol))
+        if not info_of(model).needs_videos:
             _refuse(passed, "of_videos", f"--model {values['model']} reads no video files: leave {{}} out.")
     else:
         _refuse(passed, "of_model", "{} is for a model given by name; this one is an object and has its own.")
         kind = type(given["model"])
         passed["model"] = f"{kind.__module__}:{kind.__qualname__}"
-        model = PlannedModel(require_scorer(given["model"], kind.__name__))
+        model = require_scorer(given["model"], kind.__name__)
     return _Asked(values, passed, defaulted, protocol, model)
 
 
@@ -293,25 +262,33 @@ def _model_request(values: Mapping[str, Any], protocol: Protocol) -> ModelReques
         args=values["model_args"] or {},
         words=protocol.words,
         frames=protocol.frames,
+        miniature=_miniature_weights() if values["miniature"] else None,
         **{name: values[name] for name in same},
     )
 
 
+def _miniature_weights() -> Path:
+    """The folder of the small weights and vocabulary that ship beside the miniature."""
+    from xbench.miniature import checkpoint_path
+
+    return checkpoint_path().parent
+
+
 def _run_plan(asked: _Asked) -> RunPlan:
     values, name = asked.values, asked.protocol.benchmark
-    cache = values["cache_dir"] or cache_dir()
+    cache, needs_videos = values["cache_dir"] or cache_dir(), info_of(asked.model).needs_videos
     if values["miniature"]:
         annotations, videos = miniature_folders(name, cache)
     else:
         annotations, videos = data_folders(
-            name, values["annotations"], values["videos"], needs_videos=asked.model.needs_videos
+            name, values["annotations"], values["videos"], needs_videos=needs_videos
         )
     split, recognition = _load(name, values | {"annotations": annotations})
     scored = _scored(values, split, recognition)
     if values["save_similarity"] is not None:
         _require_file(values["save_similarity"], "The similarity matrix")
     found = None
-    if asked.model.needs_videos:
+    if needs_videos:
         found = resolve(split, VideoFolder.index(videos))
         refuse_missing(found.missing, split, videos, allowed=values["allow_missing"])
     kept = (

@@ -1,8 +1,6 @@
 """The flow from features to counts: every caption against every video, both ways."""
 
 import os
-import tempfile
-from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +11,7 @@ from xbench.pipeline.plan import RunPlan
 from xbench.pipeline.record import Clock, CountsByPost
 from xbench.progress import stage
 from xbench.scorers.base import PairScorer
+from xbench.storage import scratch
 from xbench.terms import V2TRule
 
 
@@ -31,8 +30,8 @@ def rank_both_ways(
     Saves the matrix when that is asked for. Dual softmax needs it too, and reads it from disk in two passes.
     """
     pairs = len(texts) * len(videos)
-    with tempfile.TemporaryDirectory(prefix="xbench-") as folder:
-        own = Path(folder) / "similarity.npy" if plan.post == "dsl" else None
+    with scratch() as folder:
+        own = folder / "similarity.npy" if plan.post == "dsl" else None
         matrix = plan.save_similarity or own
         with (
             clock("score"),

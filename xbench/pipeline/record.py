@@ -20,10 +20,10 @@ from xbench.registry.datasets import protocols
 from xbench.reports.record.per_query import PerQuery
 from xbench.reports.record.schema import (
     Checkpoint,
-    DamagedVideo,
+    Damage,
     Fingerprint,
     ProtocolRecord,
-    Result,
+    Record,
     ScorerRecord,
     Settings,
     VideoNote,
@@ -82,7 +82,7 @@ CountsByPost = dict[Post, tuple[Counts, Counts]]
 class Evaluated(NamedTuple):
     """What carrying out a plan gives, not yet saved: a record and the per-query counts that belong to it."""
 
-    record: Result
+    record: Record
     per_query: PerQuery
 
 
@@ -106,7 +106,7 @@ def _record(  # noqa: PLR0917  (every one is a field of the record)
 ) -> Evaluated:
     t2v, v2t = counts
     reasons = _reasons(plan, seen, post)
-    record = Result(
+    record = Record(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         benchmark=plan.split.benchmark,
         miniature=plan.miniature,
@@ -160,7 +160,7 @@ def _videos(plan: Plan, seen: Seen) -> Videos:
         scored=len(seen.scored.videos),
         missing=list(seen.missing),
         damaged=[
-            DamagedVideo(id=fault.id, wanted=fault.wanted, got=fault.got, cause=fault.cause)
+            Damage(id=fault.id, wanted=fault.wanted, got=fault.got, cause=fault.cause)
             for fault in seen.faults
         ],
         notes=[

@@ -1,11 +1,9 @@
 """run(): videos and captions of a plan -> features -> similarity -> ranks -> metrics -> record."""
 
 import json
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from xbench.data.split import Split
@@ -17,26 +15,30 @@ from xbench.errors import DataError, ModelError
 from xbench.pipeline.computing import computing, computing_threads
 from xbench.pipeline.features import VideoJob, encode_texts, encode_videos, is_stored
 from xbench.pipeline.gallery import Fault, Gallery, open_gallery, refuse_faulty
-from xbench.pipeline.plan import PlannedModel, RunPlan
+from xbench.pipeline.plan import RunPlan, info_of
 from xbench.pipeline.precomputed import match_features, rank_features
 from xbench.pipeline.ranking import rank_both_ways
 from xbench.pipeline.record import Clock, CountsByPost, Evaluated, Scoring, Seen, make_records
 from xbench.progress import stage
 from xbench.reports.record.schema import Checkpoint, ScorerRecord
-from xbench.scorers.base import PairScorer, Scorer, VideoInput
+from xbench.scorers.base import PairScorer, Scorer, ScorerInfo, VideoInput
 from xbench.scorers.batches import gpu_memory_errors
-from xbench.scorers.catalog import Model
+from xbench.scorers.catalog import Model, ResolvedModel
 from xbench.scorers.features import PrecomputedFeatures
+from xbench.scorers.weights import WeightFile
+from xbench.storage import scratch
 
 
 class Models:
     """Builds a model once when several plans share it; holds one at a time."""
 
     def __init__(self) -> None:
-        self._built: tuple[PlannedModel, Model] | None = None
+        self._built: tuple[ResolvedModel, Model] | None = None
 
     def of(self, plan: RunPlan) -> Model:
         """Return the model of a plan. Raises as building it does."""
+        if not isinstance(plan.model, ResolvedModel):
+            return plan.model
         if self._built is None or self._built[0] != plan.model:
             self._built = None  # free the last one before the next is loaded
             self._built = plan.model, plan.model.build()
@@ -63,18 +65,16 @@ def run(scorer: Model, plan: RunPlan) -> list[Evaluated]:
 
 def _run(scorer: Model, plan: RunPlan) -> list[Evaluated]:
     clock = Clock()
-    checkpoint = plan.model.checkpoint()
+    info = info_of(plan.model)
     if isinstance(scorer, PrecomputedFeatures):
         scored, captions, videos, missing = match_features(scorer, plan)
         counts = rank_features(scorer, scored, (captions, videos), plan=plan, clock=clock)
-        seen, described = Seen(scored, missing), _describe(scorer, checkpoint, plan)
+        seen, described = Seen(scored, missing), _describe(scorer, info, plan)
     else:
         wants = _wants(scorer, plan)
-        _describe(scorer, checkpoint, plan)  # what no record can hold is told before hours of encoding
+        _describe(scorer, info, plan)  # what no record can hold is told before hours of encoding
         seen, counts = _encode_and_rank(scorer, wants, plan=plan, clock=clock)
-        described = _describe(
-            scorer, checkpoint, plan, sampling=wants.sampling
-        )  # scoring decides what computes
+        described = _describe(scorer, info, plan, sampling=wants.sampling)  # scoring decides what computes
     return make_records(plan, seen, described, counts, clock.seconds)
 
 
@@ -122,7 +122,7 @@ def _store(scorer: Scorer, plan: RunPlan) -> Iterator[Store]:
         if plan.cache is not None and scorer.identity is not None:
             root, identity = plan.cache, {**scorer.identity, "computing": _computing(scorer, plan)}
         else:
-            root, identity = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="xbench-"))), {}
+            root, identity = stack.enter_context(scratch()), {}
         yield stack.enter_context(closing(Store(root, scorer.name, identity)))
 
 
@@ -170,12 +170,18 @@ def _score(
     return rank_both_ways(scorer, text_features, videos, queries, split.v2t, plan=plan, clock=clock)
 
 
-def _describe(scorer: PairScorer, checkpoint: Checkpoint | None, plan: RunPlan, **more: Any) -> Scoring:
+def _describe(scorer: PairScorer, info: ScorerInfo, plan: RunPlan, **more: Any) -> Scoring:
     settings = _plain(scorer, "settings", {**scorer.settings, **_computing(scorer, plan), **more})
     identity = None if scorer.identity is None else _plain(scorer, "identity", scorer.identity)
     return Scoring(
-        ScorerRecord(name=scorer.name, settings=settings, identity=identity),
-        checkpoint,
+        ScorerRecord(
+            name=scorer.name,
+            settings=settings,
+            identity=identity,
+            published=info.published_as(settings),
+            zero_shot=info.zero_shot,
+        ),
+        _checkpoint(scorer),
         precision=str(settings.get("precision", "")),
         device=str(settings.get("device", "")),
     )
@@ -192,3 +198,9 @@ def _plain(scorer: PairScorer, what: str, values: Mapping[str, Any]) -> dict[str
     except (TypeError, ValueError) as error:
         raise ModelError(f"{what} of {scorer.name} holds what JSON cannot: {error}.") from error
     return plain
+
+
+def _checkpoint(scorer: PairScorer) -> Checkpoint | None:
+    """Name the weights in a record; None for a scorer that was not made from one file."""
+    file = getattr(scorer, "file", None)
+    return Checkpoint(file=file.path.name, sha256=file.sha256) if isinstance(file, WeightFile) else None

@@ -30,6 +30,7 @@ class Listed(_Entry):
 
     url: str = Field(pattern="^https://")
     sha256: str = Field(pattern=_SHA256)
+    bytes: int | None = Field(default=None, gt=0)
     source: str
     """Where url and sha256 were read."""
     note: str = ""
@@ -63,6 +64,8 @@ class Named(_Entry):
     hub: str | None = Field(default=None, pattern=r"^[\w.-]+/[\w.-]+$")
     """A Hugging Face hub id."""
     sha256: str | None = Field(default=None, pattern=_SHA256)
+    bytes: int | None = Field(default=None, gt=0)
+    """Of what is fetched from `url`."""
     settings: dict[str, JsonValue] = {}
     """`precision`, `bpe`, and what --model-args takes."""
     source: str = ""
@@ -86,7 +89,7 @@ class Named(_Entry):
         """What is fetched from `url`; None without one."""
         if self.url is None or self.sha256 is None:
             return None
-        return Listed(url=self.url, sha256=self.sha256, source=self.source)
+        return Listed(url=self.url, sha256=self.sha256, bytes=self.bytes, source=self.source)
 
     def below(self, folder: Path) -> "Named":
         """Return the entry with paths relative to a folder made absolute."""

@@ -7,9 +7,8 @@ from typing import Any, get_args
 
 from xbench.errors import ModelError, UsageError, XbenchError, did_you_mean
 from xbench.registry.checkpoints import Named, checkpoints
-from xbench.registry.fetch import fetched
-from xbench.scorers.arguments import parameters_of
-from xbench.scorers.request import ModelRequest
+from xbench.registry.download import fetched
+from xbench.scorers.arguments import ModelRequest, parameters_of
 from xbench.storage import file_sha256
 from xbench.terms import Precision
 

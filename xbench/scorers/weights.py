@@ -1,8 +1,12 @@
 """Weight files as plain tensors: nothing in a file is executed, and a file that is no weights says so."""
 
+import hashlib
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -16,59 +20,87 @@ State = dict[str, torch.Tensor]
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 
 
-def read_weights(path: Path) -> State:
+@dataclass(frozen=True)
+class WeightFile:
+    """The file that weights came from, for records and caches."""
+
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a weight file holds, and which file that was: hashed and read in one opening."""
+
+    file: WeightFile
+    state: State
+
+
+def read_weights(path: Path, trusted: frozenset[str] = frozenset()) -> Weights:
     """Read a state dict from a torch file (`weights_only`) or a safetensors file, whatever its name is.
 
     Half-precision tensors are upcast to float32. A dict around the state dict (`state_dict`,
     `model_state_dict`, `model`) and the `module.` prefix of data-parallel training are taken off.
+    trusted: the sha256 of TorchScript archives that may be opened, although they can hold code.
 
     Raises ModelError for a missing, truncated or foreign file, naming it.
     """
-    head = _head(path)
-    if is_zip(head) or head[:1] == b"\x80":
-        loaded = _read_torch(path)
-    elif head[8:9] == b"{":
-        loaded = _read_safetensors(path)
-    else:
+    with _opened(path) as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(0)
+        state = _as_float32(_state_in(_loaded(file, path, sha256 in trusted, sha256), path))
+    return Weights(WeightFile(path, sha256), state)
+
+
+def _loaded(file: BufferedReader, path: Path, trusted: bool, sha256: str) -> Any:
+    head = file.read(512)
+    file.seek(0)
+    if head[8:9] == b"{":
+        return _read_safetensors(file, path)
+    if head[:4] != b"PK\x03\x04" and head[:1] != b"\x80":
         raise ModelError(f"{path} is not a weight file: {_what_it_looks_like(head)}.")
-    return _as_float32(_state_in(loaded, path))
+    if head[:4] == b"PK\x03\x04" and _holds_code(file, path):
+        return _read_archive(file, path, trusted, sha256)
+    return _read_torch(file, path)
 
 
-def is_zip(head: bytes) -> bool:
-    """Whether a file that begins with `head` is a zip archive, as torch.save and TorchScript write."""
-    return head[:4] == b"PK\x03\x04"
-
-
-def is_torchscript(path: Path) -> bool:
-    """Whether the file is a TorchScript archive, which holds code besides weights."""
-    if not is_zip(_head(path)):
-        return False
+@contextmanager
+def _opened(path: Path) -> Iterator[BufferedReader]:
     try:
-        with zipfile.ZipFile(path) as archive:
-            return any(name.split("/")[1:2] == ["constants.pkl"] for name in archive.namelist())
-    except zipfile.BadZipFile as error:
-        raise ModelError(_truncated(path)) from error
-
-
-def _head(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(512)
+        file = path.open("rb")
     except FileNotFoundError as error:
         raise ModelError(f"There is no weight file {path}.") from error
     except OSError as error:
         raise ModelError(f"The weight file {path} cannot be read: {error.strerror}.") from error
+    with file:
+        yield file
 
 
-def _read_torch(path: Path) -> Any:
-    if is_torchscript(path):
-        raise ModelError(
-            f"{path} is a TorchScript archive, which can run code when it is opened. Pass a plain state dict "
-            "(torch.save(model.state_dict(), ...)). OpenAI's own CLIP archives are known by their sha256 and "
-            "are accepted where CLIP weights are asked for."
-        )
+def _holds_code(file: BufferedReader, path: Path) -> bool:
+    """Whether a zip archive is TorchScript's, which holds code besides weights."""
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with zipfile.ZipFile(file) as archive:
+            return any(name.split("/")[1:2] == ["constants.pkl"] for name in archive.namelist())
+    except zipfile.BadZipFile as error:
+        raise ModelError(_truncated(path)) from error
+    finally:
+        file.seek(0)
+
+
+def _read_archive(file: BufferedReader, path: Path, trusted: bool, sha256: str) -> Any:
+    if not trusted:
+        raise ModelError(
+            f"{path} is a TorchScript archive with the sha256 {sha256}, which is not in checkpoints.yaml. "
+            "Such an archive can run code when it is opened, so xbench opens OpenAI's published ones only, "
+            "where CLIP weights are asked for. Pass a plain state dict: torch.save(model.state_dict(), ...)."
+        )
+    archive: torch.nn.Module = torch.jit.load(file, map_location="cpu")  # type: ignore[no-untyped-call]
+    return archive.state_dict()
+
+
+def _read_torch(file: BufferedReader, path: Path) -> Any:
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(
             f"{path} cannot be opened as plain weights: it is damaged or holds objects other than tensors, "
@@ -79,12 +111,12 @@ def _read_torch(path: Path) -> Any:
         raise ModelError(_truncated(path)) from error
 
 
-def _read_safetensors(path: Path) -> Any:
+def _read_safetensors(file: BufferedReader, path: Path) -> Any:
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load
 
     try:
-        return load_file(path)
+        return load(file.read())
     except SafetensorError as error:
         raise ModelError(_truncated(path)) from error
 

@@ -1,14 +1,17 @@
 """DiDeMo: a JSON list of sentences, each with its video's file name and the segments annotators chose."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from xbench.data.benchmarks.room import COPY_ENDING, Range, Room
+from xbench.data.benchmarks.stand_in import Files, Manner, StandIn, Style, Told, Voice, as_json, lines
 from xbench.data.reading import build_split, field, read_ids, read_json_list
-from xbench.data.split import Split
+from xbench.data.split import Split, Video
 from xbench.errors import DataError
 from xbench.registry.datasets import Protocol
 
@@ -33,7 +36,7 @@ class _Sentence:
     segment: tuple[int, int]
 
 
-def load(folder: Path, protocol: Protocol) -> Split:
+def _load(folder: Path, protocol: Protocol) -> Split:
     """Read one DiDeMo protocol from its files in `folder`; videos stand as they first appear in the JSON."""
     reading = Reading.model_validate(protocol.read)
     source = folder / reading.data
@@ -89,3 +92,43 @@ def _paragraphs(sentences: list[_Sentence]) -> list[tuple[str, str]]:
         (video, " ".join(each.text for each in sorted(group, key=lambda each: each.segment)))
         for video, group in grouped.items()
     ]
+
+
+class _StandIn(StandIn):
+    manner = Manner(Style(15, 15, long=True), Voice(brief=True), (3, 3))
+
+    def video_name(self, number: int, clip: Told) -> str:
+        return f"10000000@N00_{number:010}_mini{('.mp4', '.mov', '.m4v')[number % 3]}"
+
+    def annotation_files(self, names: Sequence[str], clips: Sequence[Told]) -> Files:
+        """Segments are of five seconds; four annotators agree."""
+        told = [
+            {"num_segments": len(clip.scene.acts), "description": text, "dl_link": "", "times": [[i, i]] * 4}
+            | {"video": name}
+            for name, clip in zip(names, clips, strict=True)
+            for i, text in enumerate(clip.sentences)
+        ]
+        entries = [entry | {"annotation_id": number} for number, entry in enumerate(told)]
+        return {"test_list.txt": lines(sorted(names)), "test_data.json": as_json(entries)}
+
+
+class _DiDeMo(Room):
+    stand_in = _StandIn()
+
+    def load(self, folder: Path, protocol: Protocol) -> Split:
+        return _load(folder, protocol)
+
+    def bare_name(self, video: str) -> str | None:
+        """An id is a file name, and the file may have been encoded again under another extension."""
+        return video.rpartition(".")[0]
+
+    def copy_name(self, name: str) -> str:
+        """Two ids may differ in the extension only, so a copy of `x.mov` is `x.mov.mp4`."""
+        return name if name.endswith(COPY_ENDING) else name + COPY_ENDING
+
+    def seconds(self, video: Video) -> Range | None:
+        """Annotated in five or six segments of five seconds, the last maybe short; often longer."""
+        return 20.0, float("inf")
+
+
+ROOM = _DiDeMo()

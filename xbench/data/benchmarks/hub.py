@@ -1,27 +1,35 @@
 """Hugging Face data sets of the benchmarks: on the Hub, or as a local folder, JSON or parquet file.
 
-One row is a video: `video_id` (or else its file name in `video`), `caption` (a string or a list), for
-ActivityNet also `sentences` and `duration`.
+One row is a video: `video_id` (or else its file name in `video`), `caption` (a string or a list), where they
+are annotated also `sentences` and `duration`.
 """
 
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from xbench.data.benchmarks.activitynet import bare, duration_of
-from xbench.data.reading import build_split, field, kind, read_json_lines, read_json_list, read_text
+from xbench.data.benchmarks import room
+from xbench.data.reading import (
+    build_split,
+    duration_of,
+    field,
+    kind,
+    read_json_lines,
+    read_json_list,
+    read_text,
+)
 from xbench.data.split import Split
 from xbench.errors import DataError
 from xbench.registry.datasets import Hub, Protocol, benchmark
+from xbench.storage import scratch
 
 PREFIX = "hf:"
 SUFFIXES = (".json", ".parquet")
 _COLUMNS = ("video_id", "video", "caption", "sentences", "duration")
 
-Row = Mapping[str, Any]
+HubRow = Mapping[str, Any]
 
 
 def load_remote(address: str, protocol: Protocol) -> Split:
@@ -53,7 +61,7 @@ def load_local(path: Path, protocol: Protocol) -> Split:
             raise DataError(f"{path} holds no {layout.files[0]} and no {layout.split}-*.parquet.")
     else:
         files = [path]
-    rows: list[Row] = []
+    rows: list[HubRow] = []
     for file in files:
         rows += _read_parquet(file) if file.suffix == ".parquet" else _read_json(file)
     return _build(rows, str(files[0]), protocol, layout)
@@ -97,7 +105,7 @@ def _commit(repository: str, revision: str) -> str:
     return commit
 
 
-def _read_remote(repository: str, commit: str, layout: Hub) -> list[Row]:
+def _read_remote(repository: str, commit: str, layout: Hub) -> list[HubRow]:
     from datasets import load_dataset_builder
 
     builder = load_dataset_builder(repository, layout.config, revision=commit)
@@ -109,20 +117,20 @@ def _read_remote(repository: str, commit: str, layout: Hub) -> list[Row]:
     return list(dataset.select_columns([name for name in _COLUMNS if name in dataset.column_names]))
 
 
-def _read_json(path: Path) -> list[Row]:
+def _read_json(path: Path) -> list[HubRow]:
     """A list of rows, or one row a line, as `datasets` takes both."""
     if read_text(path).lstrip().startswith("{"):
         return [row for _, row in read_json_lines(path)]
     return read_json_list(path)
 
 
-def _read_parquet(path: Path) -> list[Row]:
+def _read_parquet(path: Path) -> list[HubRow]:
     from datasets import load_dataset
 
     try:
-        with tempfile.TemporaryDirectory(prefix="xbench-") as cache:
+        with scratch() as cache:
             dataset = load_dataset(
-                "parquet", data_files=str(path), split="train", streaming=True, cache_dir=cache
+                "parquet", data_files=str(path), split="train", streaming=True, cache_dir=str(cache)
             )
             columns = [name for name in _COLUMNS if name in (dataset.column_names or [])]
             return list(dataset.select_columns(columns))
@@ -131,7 +139,7 @@ def _read_parquet(path: Path) -> list[Row]:
         raise DataError(f"{path}: not a parquet file, or a damaged one ({str(error)[:200]}).") from error
 
 
-def _build(rows: Sequence[Row], source: str, protocol: Protocol, layout: Hub) -> Split:
+def _build(rows: Sequence[HubRow], source: str, protocol: Protocol, layout: Hub) -> Split:
     pairs: list[tuple[str, str]] = []
     durations: dict[str, float] = {}
     for position, row in enumerate(rows):
@@ -144,16 +152,16 @@ def _build(rows: Sequence[Row], source: str, protocol: Protocol, layout: Hub) ->
     return build_split(protocol, pairs, source, durations)
 
 
-def _video(where: str, row: Row, name: str) -> str:
+def _video(where: str, row: HubRow, name: str) -> str:
     if isinstance(row, dict) and row.get("video_id") is not None:
         video: str = field(where, row, "video_id", str)
     else:
         # "test/<stem>.mp4": the files were all re-encoded, so the extension is not the id's.
         video = PurePosixPath(field(where, row, "video", str)).name.rpartition(".")[0]
-    return bare(video) if name == "activitynet" else video
+    return room(name).hub_id(video)
 
 
-def _texts(where: str, row: Row, column: str) -> list[str]:
+def _texts(where: str, row: HubRow, column: str) -> list[str]:
     texts = field(where, dict(row), column, (str, list))
     if isinstance(texts, str):
         return [texts]

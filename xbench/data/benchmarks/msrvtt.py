@@ -1,12 +1,24 @@
 """MSR-VTT: the JSFusion CSV, the official JSON (whole, or in its two published halves), and lists of ids."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from xbench.data.benchmarks.room import Range, Room
+from xbench.data.benchmarks.stand_in import (
+    Files,
+    Manner,
+    StandIn,
+    Style,
+    Told,
+    Voice,
+    as_json,
+    lines,
+    stem,
+)
 from xbench.data.reading import (
     build_split,
     field,
@@ -16,7 +28,7 @@ from xbench.data.reading import (
     read_pickled_dict,
     require_unique,
 )
-from xbench.data.split import Split
+from xbench.data.split import Split, Video
 from xbench.errors import DataError
 from xbench.registry.datasets import Protocol
 
@@ -46,7 +58,7 @@ class _Official:
     captions: dict[str, list[tuple[int, str]]]
 
 
-def load(folder: Path, protocol: Protocol) -> Split:
+def _load(folder: Path, protocol: Protocol) -> Split:
     """Read one MSR-VTT protocol from its files in `folder`."""
     reading = Reading.model_validate(protocol.read)
     if reading.captions == "csv":
@@ -128,3 +140,52 @@ def _add_file(path: Path, official: _Official) -> None:
             raise DataError(f"{where}: a caption for {video_id!r}, which is not among its videos.")
         numbered = (field(where, sentence, "sen_id", int), field(where, sentence, "caption", str))
         official.captions.setdefault(video_id, []).append(numbered)
+
+
+class _StandIn(StandIn):
+    manner = Manner(Style(7, 10), Voice(), (1, 1))
+
+    def video_name(self, number: int, clip: Told) -> str:
+        return f"video{number}.mp4"
+
+    def annotation_files(self, names: Sequence[str], clips: Sequence[Told]) -> Files:
+        told = {stem(name): clip for name, clip in zip(names, clips, strict=True)}
+        rows = [
+            f"ret{i},msr{video.removeprefix('video')},{video},{clip.sentences[0]}"
+            for i, (video, clip) in enumerate(told.items())
+        ]
+        videos = [
+            {
+                "category": 0,
+                "url": "",
+                "video_id": video,
+                "start time": 0.0,
+                "end time": float(clip.scene.seconds),
+                "split": "test",
+                "id": number,
+            }
+            for number, (video, clip) in enumerate(told.items())
+        ]
+        pairs = [(video, text) for video, clip in told.items() for text in clip.sentences]
+        sentences = [
+            {"caption": text, "video_id": video, "sen_id": number}
+            for number, (video, text) in enumerate(pairs)
+        ]
+        return {
+            CSV: lines(["key,vid_key,video_id,sentence", *rows]),
+            WHOLE: as_json({"info": {}, "videos": videos, "sentences": sentences}),
+        }
+
+
+class _MSRVTT(Room):
+    stand_in = _StandIn()
+
+    def load(self, folder: Path, protocol: Protocol) -> Split:
+        return _load(folder, protocol)
+
+    def seconds(self, video: Video) -> Range | None:
+        """The official JSON has clips of 10 to 30 seconds only."""
+        return 10.0, 30.0
+
+
+ROOM = _MSRVTT()

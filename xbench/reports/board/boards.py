@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from xbench.metrics.bootstrap import Interval
 from xbench.metrics.measures import in_order, parse_measure
 from xbench.reports.board.places import marked, placed
-from xbench.reports.board.rows import Board, Row, Value
-from xbench.reports.compare.pairing import Saved
-from xbench.reports.published.claims import Claim, Entry, entries
+from xbench.reports.board.rows import Board, BoardRow, Value
+from xbench.reports.published.claims import Claim, PublishedRow, published_rows
+from xbench.reports.record.files import Measurement
 from xbench.reports.record.naming import protocol_of
-from xbench.reports.record.schema import DIRECTIONS, Result, scoring_reasons
+from xbench.reports.record.schema import DIRECTIONS, Record, scoring_reasons
 from xbench.terms import Direction, Ties
 
 
 @dataclass(frozen=True)
-class Choice:
+class Filter:
     """What a leaderboard shows; an empty filter admits everything.
 
     comparable_only leaves out results that are not comparable and whatever was post-processed.
@@ -26,10 +26,10 @@ class Choice:
     directions: Sequence[Direction] = DIRECTIONS
     comparable_only: bool = False
 
-    def admits_result(self, result: Result) -> bool:
+    def admits_record(self, record: Record) -> bool:
         """Whether a result is shown."""
-        honest = result.comparable or not self.comparable_only
-        return honest and self._admits(result.benchmark, protocol_of(result))
+        honest = record.comparable or not self.comparable_only
+        return honest and self._admits(record.benchmark, protocol_of(record))
 
     def admits_claim(self, claim: Claim) -> bool:
         """Whether a claim is shown."""
@@ -41,62 +41,62 @@ class Choice:
         return of_benchmark and (not self.protocols or protocol in self.protocols)
 
 
-EVERYTHING = Choice()
+ALL = Filter()
 
 
 def boards(
-    results: Iterable[Saved], choice: Choice = EVERYTHING, *, include_published: bool = False
+    records: Iterable[Measurement], choice: Filter = ALL, *, include_published: bool = False
 ) -> list[Board]:
     """Return the boards of what was measured and, if asked, of what was published."""
-    grouped: dict[tuple[str, str, Direction, bool], list[Row]] = {}
-    for saved in results:
-        result = saved.result
+    grouped: dict[tuple[str, str, Direction, bool], list[BoardRow]] = {}
+    for measurement in records:
+        record = measurement.record
         for side in choice.directions:
-            if side in result.metrics and choice.admits_result(result):
-                key = (result.benchmark, protocol_of(result), side, result.post_processing != "none")
-                grouped.setdefault(key, []).append(_measured(saved, side))
-    for entry in entries() if include_published else []:
-        claim = entry.claim
+            if side in record.metrics and choice.admits_record(record):
+                key = (record.benchmark, protocol_of(record), side, record.post_processing != "none")
+                grouped.setdefault(key, []).append(_measured(measurement, side))
+    for published in published_rows() if include_published else []:
+        claim = published.claim
         for side in choice.directions:
-            if any(value.direction == side for value in entry.values) and choice.admits_claim(claim):
+            if any(value.direction == side for value in published.values) and choice.admits_claim(claim):
                 key = (claim.benchmark, claim.protocol, side, claim.post_processing != "none")
-                grouped.setdefault(key, []).append(_claimed(entry, side))
+                grouped.setdefault(key, []).append(_claimed(published, side))
     return [_board(key, rows) for key, rows in sorted(grouped.items())]
 
 
-def _measured(saved: Saved, side: Direction) -> Row:
-    result = saved.result
-    marked_anyway = scoring_reasons(Ties.AVERAGE, result.post_processing)
-    reasons = [reason for reason in result.not_comparable_because if reason not in marked_anyway]
-    return Row(
-        model=result.scorer.name,
-        backbone=result.scorer.setting("backbone") or "",
-        setting=result.checkpoint.file if result.checkpoint else "",
-        post_processing=result.post_processing,
+def _measured(measurement: Measurement, side: Direction) -> BoardRow:
+    record = measurement.record
+    marked_anyway = scoring_reasons(Ties.AVERAGE, record.post_processing)
+    reasons = [reason for reason in record.not_comparable_because if reason not in marked_anyway]
+    return BoardRow(
+        model=record.scorer.name,
+        backbone=record.scorer.setting("backbone") or "",
+        setting=record.checkpoint.file if record.checkpoint else "",
+        post_processing=record.post_processing,
         values={
             name: Value(m.value, None if m.low is None or m.high is None else Interval(m.low, m.high))
-            for name, m in result.metrics[side].items()
+            for name, m in record.metrics[side].items()
         },
-        date=result.created[:10],
-        source=saved.path.name,
+        date=record.created[:10],
+        source=measurement.file,
         source_url="",
         remarks=tuple(f"not comparable: {reason}" for reason in reasons),
         comparable=not reasons,
-        saved=saved,
+        measurement=measurement,
     )
 
 
-def _claimed(entry: Entry, side: Direction) -> Row:
-    claim = entry.claim
-    names = dict.fromkeys(value.metric for value in entry.values if value.direction == side)
-    used = {name: value for name in names if (value := entry.value(side, name)) is not None}
+def _claimed(published: PublishedRow, side: Direction) -> BoardRow:
+    claim = published.claim
+    names = dict.fromkeys(value.metric for value in published.values if value.direction == side)
+    used = {name: value for name in names if (value := published.value(side, name)) is not None}
     remarks = [f"trained on {claim.train_split}"] if claim.train_split else []
     if claim.protocol_basis == "assumed":
         remarks.append("protocol assumed")
     if all(value.standing == "secondary" for value in used.values()):
         remarks.append("secondary source")
     first = next(iter(used.values()))
-    return Row(
+    return BoardRow(
         model=claim.model,
         backbone=claim.backbone,
         setting=claim.setting,
@@ -110,7 +110,7 @@ def _claimed(entry: Entry, side: Direction) -> Row:
     )
 
 
-def _board(key: tuple[str, str, Direction, bool], rows: Sequence[Row]) -> Board:
+def _board(key: tuple[str, str, Direction, bool], rows: Sequence[BoardRow]) -> Board:
     benchmark, protocol, side, processed = key
     metrics = tuple(in_order({name for row in rows for name in row.values}))
     first = parse_measure(metrics[0])

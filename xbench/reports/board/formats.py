@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from xbench.errors import DataError, UsageError
-from xbench.reports.board.boards import Choice, boards
+from xbench.reports.board.boards import Filter, boards
 from xbench.reports.board.html import render_html
 from xbench.reports.board.model_index import model_index
 from xbench.reports.board.rows import Board
 from xbench.reports.board.text import render_boards, render_csv
-from xbench.reports.compare.pairing import Saved
+from xbench.reports.record.files import Measurement
 
 
 def render_leaderboard(
-    results: Sequence[Saved], style: str, choice: Choice, *, include_published: bool = False
+    records: Sequence[Measurement], style: str, choice: Filter, *, include_published: bool = False
 ) -> str:
     """Return the leaderboard of the results: `text`, `md`, `latex`, `csv`, `html`, or their `model-index`.
 
@@ -22,12 +22,12 @@ def render_leaderboard(
     if style == "model-index":
         if include_published:
             raise UsageError("a model card holds the model's own results: leave out --include-published")
-        chosen = [saved.result for saved in results if choice.admits_result(saved.result)]
-        if any(result.miniature for result in chosen):
+        chosen = [measurement.record for measurement in records if choice.admits_record(measurement.record)]
+        if any(record.miniature for record in chosen):
             raise UsageError("a model card cannot tell a miniature from its benchmark: leave its results out")
         found = model_index(chosen, choice.directions) if chosen else ""
     else:
-        ranked = boards(results, choice, include_published=include_published)
+        ranked = boards(records, choice, include_published=include_published)
         found = _render(ranked, style) if ranked else ""
     if not found:
         raise DataError("no result fits the choice: leave out --dataset, --protocol or --comparable-only")

@@ -5,7 +5,7 @@ from html import escape
 
 from xbench.metrics.measures import in_order, parse_measure
 from xbench.registry.datasets import protocols
-from xbench.reports.board.rows import Board, Row
+from xbench.reports.board.rows import Board, BoardRow
 from xbench.reports.board.text import LEGEND, board_title
 from xbench.reports.pages import page, tag
 
@@ -109,7 +109,7 @@ def _header(name: str, kind: str | None, *, first: str) -> str:
     return tag("th", tag("button", escape(name), type="button"), class_=kind, scope="col", data_first=first)
 
 
-def _row(board: Board, row: Row) -> str:
+def _row(board: Board, row: BoardRow) -> str:
     place = row.place.rstrip("=")
     cells = [
         tag("td", escape(row.place) + _badge(row), class_="place", data_value=place or "NaN"),
@@ -126,20 +126,20 @@ def _row(board: Board, row: Row) -> str:
     )
 
 
-def _badge(row: Row) -> str:
+def _badge(row: BoardRow) -> str:
     if row.mark not in _BADGES:
         return ""
     text, title = _BADGES[row.mark]
     return " " + tag("span", text, class_=f"badge {row.mark}", title=title)
 
 
-def _model(row: Row) -> str:
+def _model(row: BoardRow) -> str:
     post = "" if row.post_processing == "none" else f"+ {row.post_processing}"
     details = " ".join(part for part in (row.backbone, row.setting, post) if part)
     return f"{escape(row.model)} {tag('span', escape(details), class_='remark')}"
 
 
-def _number(row: Row, name: str) -> str:
+def _number(row: BoardRow, name: str) -> str:
     if name not in row.values:
         return tag("td", "", class_="number absent", data_value="NaN", data_label=name)
     measure, value = parse_measure(name), row.values[name]
@@ -149,7 +149,7 @@ def _number(row: Row, name: str) -> str:
     return tag("td", text, class_="number", data_value=repr(value.value), data_label=name)
 
 
-def _source(row: Row) -> str:
+def _source(row: BoardRow) -> str:
     said = f"measured {row.date}, {row.source}" if row.measured else f"claimed: {row.source}"
     if row.source_url.startswith("https://"):
         link = tag("a", escape(row.source), href=row.source_url, rel="noopener noreferrer")

@@ -7,9 +7,8 @@ import yaml
 
 from xbench.metrics.measures import parse_measure
 from xbench.registry.datasets import protocols
-from xbench.reports.record.naming import is_own, protocol_of
-from xbench.reports.record.schema import DIRECTIONS, Metric, Result
-from xbench.reports.record.text import model_name
+from xbench.reports.record.naming import is_own, model_name, protocol_of
+from xbench.reports.record.schema import DIRECTIONS, Metric, Record
 from xbench.terms import Direction
 
 _TASKS = {
@@ -18,37 +17,37 @@ _TASKS = {
 }
 
 
-def model_index(results: Sequence[Result], directions: Sequence[Direction] = DIRECTIONS) -> str:
+def model_index(records: Sequence[Record], directions: Sequence[Direction] = DIRECTIONS) -> str:
     """Return the YAML to paste into the card's metadata: one model per scorer, its results below it.
 
     A result that is not comparable says so in the name of its dataset.
     """
     models: dict[str, list[dict[str, Any]]] = {}
-    for result in results:
-        entries = models.setdefault(model_name(result), [])
-        entries += [_entry(result, side) for side in directions if side in result.metrics]
-    index = [{"name": name, "results": entries} for name, entries in models.items()]
+    for record in records:
+        published_rows = models.setdefault(model_name(record), [])
+        published_rows += [_entry(record, side) for side in directions if side in record.metrics]
+    index = [{"name": name, "results": published_rows} for name, published_rows in models.items()]
     return yaml.safe_dump({"model-index": index}, sort_keys=False, allow_unicode=True, width=100)
 
 
-def _entry(result: Result, side: Direction) -> dict[str, Any]:
-    title = protocol_of(result) if is_own(result) else result.protocol.title or protocol_of(result)
-    doubts = "" if result.comparable else f" (NOT COMPARABLE: {'; '.join(result.not_comparable_because)})"
+def _entry(record: Record, side: Direction) -> dict[str, Any]:
+    title = protocol_of(record) if is_own(record) else record.protocol.title or protocol_of(record)
+    doubts = "" if record.comparable else f" (NOT COMPARABLE: {'; '.join(record.not_comparable_because)})"
     return {
         "task": dict(_TASKS[side]),  # a copy, or YAML makes it an anchor
         "dataset": {
             "name": f"{title}{doubts}",
-            "type": result.benchmark,
-            "config": protocol_of(result),
-            **_split(result),
+            "type": record.benchmark,
+            "config": protocol_of(record),
+            **_split(record),
         },
-        "metrics": [_metric(name, metric) for name, metric in result.metrics[side].items()],
+        "metrics": [_metric(name, metric) for name, metric in record.metrics[side].items()],
     }
 
 
-def _split(result: Result) -> dict[str, str]:
+def _split(record: Record) -> dict[str, str]:
     """The split that the protocol is; of own content nobody knows."""
-    known = None if is_own(result) else protocols().get(result.protocol.matched or "")
+    known = None if is_own(record) else protocols().get(record.protocol.matched or "")
     return {} if known is None else {"split": "validation" if known.validation else "test"}
 
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 from xbench.errors import DataError, UsageError
 from xbench.metrics.measures import Measure
 from xbench.metrics.significance import ALPHA
-from xbench.reports.board.rows import Row
+from xbench.reports.board.rows import BoardRow
 from xbench.reports.compare.paired import compare
-from xbench.reports.compare.pairing import why_not_the_same, with_counts
+from xbench.reports.compare.pairing import why_not_the_same
 from xbench.terms import Direction
 
 
-def placed(rows: Sequence[Row], measure: Measure) -> list[Row]:
+def placed(rows: Sequence[BoardRow], measure: Measure) -> list[BoardRow]:
     """Sort rows, best first; those that are not comparable or lack the measure come last, without a place.
 
     Papers print one decimal, so rows that print alike share a place.
@@ -21,7 +21,7 @@ def placed(rows: Sequence[Row], measure: Measure) -> list[Row]:
     ranked = [row for row in rows if row.comparable and name in row.values]
     rest = [row for row in rows if not (row.comparable and name in row.values)]
 
-    def printed(row: Row) -> float:
+    def printed(row: BoardRow) -> float:
         value = round(row.values[name].value, measure.digits) if name in row.values else float("-inf")
         return value if measure.higher_is_better else -value
 
@@ -34,7 +34,7 @@ def placed(rows: Sequence[Row], measure: Measure) -> list[Row]:
     return by_name + sorted(rest, key=lambda row: (-printed(row), row.model, row.backbone))
 
 
-def marked(rows: Sequence[Row], measure: Measure, side: Direction) -> list[Row]:
+def marked(rows: Sequence[BoardRow], measure: Measure, side: Direction) -> list[BoardRow]:
     """Mark the best rows, and the measured ones that are not significantly worse than the best."""
     best = [row for row in rows if row.place in ("1", "1=")]
     if not best:
@@ -46,15 +46,15 @@ def marked(rows: Sequence[Row], measure: Measure, side: Direction) -> list[Row]:
     ]
 
 
-def _even(row: Row, best: Row, measure: Measure, side: Direction) -> bool:
+def _even(row: BoardRow, best: BoardRow, measure: Measure, side: Direction) -> bool:
     """Whether a measured row is not significantly worse than the best: by a paired test on the saved counts,
     or, against a claim, by whether the claim lies in the row's interval.
     """
-    if row.saved is None or not row.place:
+    if row.measurement is None or not row.place:
         return False
-    if best.saved is not None and not why_not_the_same(best.saved.result, row.saved.result):
+    if best.measurement is not None and not why_not_the_same(best.measurement.record, row.measurement.record):
         try:
-            (versus,) = compare([with_counts(best.saved), with_counts(row.saved)], [measure]).versus
+            (versus,) = compare([best.measurement, row.measurement], [measure]).versus
         except (DataError, UsageError):
             pass  # the counts of one are not at hand or not of these queries: the interval decides
         else:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from xbench.metrics.bootstrap import Interval
-from xbench.reports.compare.pairing import Saved
+from xbench.reports.record.files import Measurement
 from xbench.terms import Direction
 
 
@@ -16,7 +16,7 @@ class Value:
 
 
 @dataclass(frozen=True)
-class Row:
+class BoardRow:
     """A line of a board. `saved` is the record of a measured row, None for a claim."""
 
     model: str
@@ -33,7 +33,7 @@ class Row:
     """What a reader must know: why it is not comparable, that the protocol is assumed, the train split."""
     comparable: bool
     """With the other rows of its board, which may hold post-processed rows only."""
-    saved: Saved | None = None
+    measurement: Measurement | None = None
     place: str = ""
     """`1`, or `2=` for a tie; empty for a row that is not comparable or lacks the first metric."""
     mark: str = ""
@@ -42,7 +42,7 @@ class Row:
     @property
     def measured(self) -> bool:
         """Whether xbench measured it here; else it is somebody's claim."""
-        return self.saved is not None
+        return self.measurement is not None
 
     @property
     def honest(self) -> bool:
@@ -59,4 +59,4 @@ class Board:
     direction: Direction
     processed: bool
     metrics: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[BoardRow, ...]

@@ -10,9 +10,8 @@ from typing import Literal
 from tabulate import tabulate
 
 from xbench.metrics.measures import parse_measure
-from xbench.reports.board.rows import Board, Row
-from xbench.reports.escape import escape_cell, escape_latex, escape_markdown, escape_terminal
-from xbench.reports.record.text import WIDTH
+from xbench.reports.board.rows import Board, BoardRow
+from xbench.reports.printing import WIDTH, escape_cell, escape_latex, escape_markdown, escape_terminal
 
 Format = Literal["text", "md", "latex"]
 MARKS = {"best": "*", "even": "~", "": ""}
@@ -73,14 +72,14 @@ def board_title(board: Board) -> str:
     return f"{board.protocol}, {what} ({board.direction}){processed}"
 
 
-def row_name(row: Row) -> str:
+def row_name(row: BoardRow) -> str:
     """Return the model with its backbone and what else tells rows apart."""
     parts = [row.model, row.backbone, "" if row.measured or row.setting == "fine-tuned" else row.setting]
     parts.append("" if row.post_processing == "none" else f"+ {row.post_processing}")
     return " ".join(part for part in parts if part)
 
 
-def row_source(row: Row) -> str:
+def row_source(row: BoardRow) -> str:
     """Say who says so: measured here and when, or claimed and where."""
     said = f"measured {row.date}, {row.source}" if row.measured else f"claimed: {row.source}"
     return "; ".join([said, *row.remarks])
@@ -103,14 +102,14 @@ def _board(board: Board, style: Format) -> str:
     return ("\n" if style == "text" else "\n\n").join([title, table, *sources])
 
 
-def _cells(row: Row, board: Board, notes: dict[str, int], look: _Style) -> list[str]:
+def _cells(row: BoardRow, board: Board, notes: dict[str, int], look: _Style) -> list[str]:
     number = notes.setdefault(row_source(row), len(notes) + 1)
     place = f"{row.place} {MARKS[row.mark]}".strip()
     values = [_value(row, name, with_interval=name == board.metrics[0]) for name in board.metrics]
     return [look.escape(cell) for cell in [place, row_name(row), *values, f"[{number}]"]]
 
 
-def _value(row: Row, name: str, *, with_interval: bool) -> str:
+def _value(row: BoardRow, name: str, *, with_interval: bool) -> str:
     if name not in row.values:
         return ""
     measure, value = parse_measure(name), row.values[name]
@@ -128,13 +127,13 @@ def _widths(rows: Sequence[Sequence[str]], header: Sequence[str]) -> list[int | 
     return [None, max(_NARROWEST_MODEL, left), *[None] * (len(header) - 2)]
 
 
-def _identity(board: Board, row: Row) -> list[str]:
+def _identity(board: Board, row: BoardRow) -> list[str]:
     kind, comparable = "measured" if row.measured else "claimed", "yes" if row.honest else "no"
     named = [board.protocol, board.direction, row.place, row.mark, row.model, row.backbone, row.setting]
     return [*named, row.post_processing, kind, row.date, comparable]
 
 
-def _numbers(row: Row, metrics: Sequence[str]) -> list[str]:
+def _numbers(row: BoardRow, metrics: Sequence[str]) -> list[str]:
     cells: list[str] = []
     for name in metrics:
         value = row.values.get(name)

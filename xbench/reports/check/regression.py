@@ -2,23 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from xbench.errors import DataError, UsageError
 from xbench.metrics.measures import parse_measure
 from xbench.metrics.significance import holm
 from xbench.reports.check.gates import Gate, Key, Verdict, judge
 from xbench.reports.compare.paired import compare
-from xbench.reports.compare.pairing import Run, Saved, require_same_queries, why_not_the_same, with_counts
-from xbench.reports.published.claims import Entry, entries, find_model, published_model
+from xbench.reports.compare.pairing import require_same_queries, why_not_the_same
+from xbench.reports.published.claims import PublishedRow, find_model, published_model_of, published_rows
 from xbench.reports.published.difference import reasons_against
+from xbench.reports.record.files import Measurement
 from xbench.reports.record.naming import protocol_of
-from xbench.reports.record.schema import DIRECTIONS, Result
+from xbench.reports.record.schema import DIRECTIONS, Record
 from xbench.terms import Ties
 
 
 def check_against_run(
-    run: Saved, baseline: Saved, limits: Mapping[Key, float], significance: float | None
+    measured: Measurement, baseline: Measurement, limits: Mapping[Key, float], significance: float | None
 ) -> Verdict:
     """Check a run against an earlier one over the same queries.
 
@@ -26,31 +26,33 @@ def check_against_run(
     fails only if it is also significant at that level, after Holm over the metrics checked. Raises UsageError
     when the two did not score the same queries in the same way.
     """
-    reasons = why_not_the_same(baseline.result, run.result) + _scored_otherwise(baseline.result, run.result)
+    reasons = why_not_the_same(baseline.record, measured.record) + _scored_otherwise(
+        baseline.record, measured.record
+    )
     if reasons:
-        raise UsageError(f"{run.path} cannot be checked against {baseline.path}: {'; '.join(reasons)}")
-    if _has_counts(run) and _has_counts(baseline):
-        require_same_queries(with_counts(baseline), with_counts(run))
-    own, old = _values(run.result), _values(baseline.result)
+        raise UsageError(f"{measured.path} cannot be checked against {baseline.path}: {'; '.join(reasons)}")
+    if measured.per_query is not None and baseline.per_query is not None:
+        require_same_queries(baseline, measured)
+    own, old = _values(measured.record), _values(baseline.record)
     gates = [judge(key, old.get(key), own.get(key), limits.get(key, 0.0)) for key in limits or old]
     if not gates:
         raise UsageError(f"{baseline.path} has no metrics to check against")
     if significance is not None:
-        if run.result.ties.policy is Ties.REFERENCE:
+        if measured.record.ties.policy is Ties.REFERENCE:
             raise UsageError(
                 "--significance: under --ties reference a query counts more than once or not at all, so no"
                 " test pairs the two; leave --significance out, or score both with --ties average"
             )
-        gates = _forgive_chance(
-            gates, _p_values(with_counts(baseline), with_counts(run), gates), significance
-        )
-    same = run.path.resolve() == baseline.path.resolve()
+        gates = _forgive_chance(gates, _p_values(baseline, measured, gates), significance)
+    same = measured.path is not None and measured.path == baseline.path
     notes = ("the result is its own baseline, so this check cannot fail",) if same else ()
-    return Verdict(protocol_of(run.result), run.name, baseline.name, tuple(gates), significance, notes)
+    return Verdict(
+        protocol_of(measured.record), measured.name, baseline.name, tuple(gates), significance, notes
+    )
 
 
 def check_against_published(
-    result: Result, name: str, choice: str, limits: Mapping[Key, float], significance: float | None
+    record: Record, name: str, choice: str, limits: Mapping[Key, float], significance: float | None
 ) -> Verdict:
     """Check a result against published numbers.
 
@@ -58,15 +60,15 @@ def check_against_published(
     never forgiven as chance; the result is rounded as papers round. Raises DataError for a result that is not
     comparable, UsageError when there is no claim for its protocol.
     """
-    if not result.comparable:
+    if not record.comparable:
         raise DataError(
-            f"{name} is NOT COMPARABLE with published numbers: {'; '.join(result.not_comparable_because)}."
+            f"{name} is NOT COMPARABLE with published numbers: {'; '.join(record.not_comparable_because)}."
             " Give a result of your own as --baseline FILE"
         )
-    entry = _claim(result, choice)
+    entry = _claim(record, choice)
     claimed = _claimed(entry)
     own = {
-        key: None if value is None else round(value, key[1].digits) for key, value in _values(result).items()
+        key: None if value is None else round(value, key[1].digits) for key, value in _values(record).items()
     }
     gates = [judge(key, claimed.get(key), own.get(key), limits.get(key, 0.0)) for key in limits or claimed]
     notes = [f"source: {source}" for source in entry.sources]
@@ -76,10 +78,10 @@ def check_against_published(
     if claim.protocol_basis == "assumed":
         notes.append(f"protocol {claim.protocol} is assumed: the source does not say it")
     baseline = f"{claim.model} {claim.backbone}, published"
-    return Verdict(protocol_of(result), name, baseline, tuple(gates), None, tuple(notes))
+    return Verdict(protocol_of(record), name, baseline, tuple(gates), None, tuple(notes))
 
 
-def _claimed(entry: Entry) -> dict[Key, float | None]:
+def _claimed(entry: PublishedRow) -> dict[Key, float | None]:
     """The values of a claim, primary ones where sources differ."""
     keys = dict.fromkeys((value.direction, value.metric) for value in entry.values)
     used = {key: entry.value(*key) for key in keys}
@@ -89,18 +91,13 @@ def _claimed(entry: Entry) -> dict[Key, float | None]:
     }
 
 
-def _has_counts(saved: Saved) -> bool:
-    record = saved.result.per_query
-    return record is not None and (saved.path.parent / Path(record.file).name).exists()
-
-
-def _p_values(baseline: Run, run: Run, gates: Sequence[Gate]) -> dict[Key, float]:
+def _p_values(baseline: Measurement, measured: Measurement, gates: Sequence[Gate]) -> dict[Key, float]:
     """The p-value of each metric that both runs have, after Holm."""
     known = [(gate.direction, gate.measure) for gate in gates if gate.drop is not None]
     if not known:
         return {}
     measures = list(dict.fromkeys(measure for _, measure in known))
-    (versus,) = compare([baseline, run], measures, run.result.ties.policy).versus
+    (versus,) = compare([baseline, measured], measures, measured.record.ties.policy).versus
     raw = {(each.direction, each.measure): each.p for each in versus.contrasts}
     return dict(zip(known, holm([raw[key] for key in known]), strict=True))
 
@@ -114,7 +111,7 @@ def _forgive_chance(gates: Sequence[Gate], p_values: Mapping[Key, float], alpha:
     return judged
 
 
-def _scored_otherwise(first: Result, second: Result) -> list[str]:
+def _scored_otherwise(first: Record, second: Record) -> list[str]:
     pairs = {
         "post-processing": (first.post_processing, second.post_processing),
         "ties": (first.ties.policy.value, second.ties.policy.value),
@@ -122,22 +119,22 @@ def _scored_otherwise(first: Result, second: Result) -> list[str]:
     return [f"{name}: {one} and {other}" for name, (one, other) in pairs.items() if one != other]
 
 
-def _values(result: Result) -> dict[Key, float | None]:
+def _values(record: Record) -> dict[Key, float | None]:
     return {
         (side, parse_measure(name)): metric.value
         for side in DIRECTIONS
-        for name, metric in result.metrics.get(side, {}).items()
+        for name, metric in record.metrics.get(side, {}).items()
     }
 
 
-def _claim(result: Result, choice: str) -> Entry:
+def _claim(record: Record, choice: str) -> PublishedRow:
     """The published claim to check against, of the same thing as the result but for what `choice` names."""
     model, _, backbone = choice.partition("/")
-    own = published_model(result.scorer.name, result.scorer.setting("variant"))
+    own = published_model_of(record.scorer)
     wanted = find_model(model) if model else own
-    wanted_backbone = backbone or result.scorer.setting("backbone")
-    of_model = [entry for entry in entries(result.benchmark) if entry.claim.model == wanted]
-    against = [(entry, reasons_against(result, entry.claim, wanted_backbone)) for entry in of_model]
+    wanted_backbone = backbone or record.scorer.setting("backbone")
+    of_model = [entry for entry in published_rows(record.benchmark) if entry.claim.model == wanted]
+    against = [(entry, reasons_against(record, entry.claim, wanted_backbone)) for entry in of_model]
     if found := [entry for entry, reasons in against if not reasons]:
         return found[0]
     known = sorted(
@@ -147,7 +144,7 @@ def _claim(result: Result, choice: str) -> Entry:
         }
     )
     raise UsageError(
-        f"There are no published numbers of {wanted or result.scorer.name} {wanted_backbone or ''} on"
-        f" {result.protocol.matched} that are of the same thing as the result. Choose with --baseline"
+        f"There are no published numbers of {wanted or record.scorer.name} {wanted_backbone or ''} on"
+        f" {record.protocol.matched} that are of the same thing as the result. Choose with --baseline"
         f" published:MODEL/BACKBONE." + (f" Known: {', '.join(known)}" if known else "")
     )

@@ -6,9 +6,7 @@ import xml.etree.ElementTree as ET
 from tabulate import tabulate
 
 from xbench.reports.check.gates import Gate, Verdict
-from xbench.reports.compare.text import format_p
-from xbench.reports.escape import escape_markdown
-from xbench.reports.record.text import WIDTH, signed
+from xbench.reports.printing import WIDTH, escape_markdown, format_p, signed
 
 _HEADER = ["metric", "baseline", "result", "drop", "allowed"]
 

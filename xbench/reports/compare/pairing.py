@@ -1,7 +1,4 @@
-"""Saved runs side by side: whether two scored the same queries, and their counts in one order."""
-
-from dataclasses import dataclass
-from pathlib import Path
+"""Measurements side by side: whether two scored the same queries, and their counts in one order."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,67 +6,31 @@ from numpy.typing import NDArray
 from xbench.errors import UsageError
 from xbench.metrics.arrays import Ints
 from xbench.metrics.counts import Counts
-from xbench.reports.record.files import load, load_per_query
+from xbench.reports.record.files import Measurement
 from xbench.reports.record.naming import unscored
 from xbench.reports.record.per_query import PerQuery
-from xbench.reports.record.schema import Result
-from xbench.reports.record.text import model_name
+from xbench.reports.record.schema import Record
 from xbench.terms import Direction
 
 _SHOWN = 5
 
 
-@dataclass(frozen=True, eq=False)
-class Saved:
-    """A record and the file that it stands in."""
-
-    path: Path
-    result: Result
-
-    @property
-    def name(self) -> str:
-        """The model and the file, for tables."""
-        return f"{model_name(self.result)} ({self.path.name})"
-
-
-@dataclass(frozen=True, eq=False)
-class Run(Saved):
-    """A record with the per-query counts that stand beside it."""
-
-    per_query: PerQuery
-
-
-def load_saved(path: Path) -> Saved:
-    """Read a record without its counts. Raises DataError when it is missing or damaged."""
-    return Saved(path, load(path))
-
-
-def with_counts(saved: Saved) -> Run:
-    """Read the counts of a record. Raises DataError when they are missing, damaged or not its own."""
-    return Run(saved.path, saved.result, load_per_query(saved.path, saved.result))
-
-
-def load_run(path: Path) -> Run:
-    """Read a record and its counts. Raises DataError when either is missing, damaged or not the other's."""
-    return with_counts(load_saved(path))
-
-
-def require_same_queries(first: Run, second: Run) -> None:
+def require_same_queries(first: Measurement, second: Measurement) -> None:
     """Raise UsageError, saying what differs, unless two runs scored the same queries."""
-    reasons = why_not_the_same(first.result, second.result)
+    reasons = why_not_the_same(first.record, second.record)
     if not reasons and not (
-        _same(first.per_query.caption_keys, second.per_query.caption_keys)
-        and _same(first.per_query.video_keys, second.per_query.video_keys)
+        _same(first.counts.caption_keys, second.counts.caption_keys)
+        and _same(first.counts.video_keys, second.counts.video_keys)
     ):
         reasons = ["their per-query files hold other queries"]
     if reasons:
         raise UsageError(
-            f"{first.path.name} and {second.path.name} cannot be compared: {'; '.join(reasons)}. Two runs can"
+            f"{first.file} and {second.file} cannot be compared: {'; '.join(reasons)}. Two runs can"
             " when the same captions and videos were scored"
         )
 
 
-def why_not_the_same(first: Result, second: Result) -> list[str]:
+def why_not_the_same(first: Record, second: Record) -> list[str]:
     """Return in what two records scored other queries or another gallery; empty when they did not."""
     reasons = []
     for name, one, other in (
@@ -112,16 +73,16 @@ def clusters_of(per_query: PerQuery, side: Direction) -> Ints | None:
     return per_query.caption_to_video
 
 
-def _content(result: Result) -> str:
+def _content(record: Record) -> str:
     """The protocol without the hash of own content: the fingerprints say which part of it differs."""
-    return result.protocol.matched or f"{result.protocol.requested} (own content)"
+    return record.protocol.matched or f"{record.protocol.requested} (own content)"
 
 
-def _text(result: Result) -> str:
-    return result.protocol.fingerprint.pairs_ws_normalised_sorted
+def _text(record: Record) -> str:
+    return record.protocol.fingerprint.pairs_ws_normalised_sorted
 
 
-def _missing(first: Result, second: Result) -> list[str]:
+def _missing(first: Record, second: Record) -> list[str]:
     only = [
         (name, sorted(unscored(one) - unscored(other)))
         for name, one, other in (("first", first, second), ("second", second, first))

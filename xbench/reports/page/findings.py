@@ -15,8 +15,9 @@ from xbench.metrics.measures.recall import Recall
 from xbench.metrics.neighbours import top_columns
 from xbench.metrics.ranking import chunks, t2v_counts
 from xbench.metrics.ties import rank_queries
-from xbench.reports.compare.pairing import Run, clusters_of
+from xbench.reports.compare.pairing import clusters_of
 from xbench.reports.page.charts import Line
+from xbench.reports.record.files import Measurement
 from xbench.reports.record.schema import DIRECTIONS
 from xbench.terms import Direction
 
@@ -55,51 +56,53 @@ class Query:
     wrong: tuple[tuple[int, float], ...]
 
 
-def curves(run: Run) -> list[Line]:
+def curves(measured: Measurement) -> list[Line]:
     """Return recall at K for both directions, with 95% bands."""
-    return [_curve(run, side) for side in DIRECTIONS if side in run.result.metrics]
+    return [_curve(measured, side) for side in DIRECTIONS if side in measured.record.metrics]
 
 
-def rank_shares(run: Run) -> tuple[list[str], list[tuple[str, list[float]]]]:
+def rank_shares(measured: Measurement) -> tuple[list[str], list[tuple[str, list[float]]]]:
     """Return bins of ranks and, for each direction, the percentage of queries in each."""
-    ranks = {side: mean_ranks(getattr(run.per_query, side)) for side in DIRECTIONS}
+    ranks = {side: mean_ranks(getattr(measured.counts, side)) for side in DIRECTIONS}
     edges = _edges(max(float(np.nanmax(each)) for each in ranks.values()))
     return _labels(edges), [(side, _shares(each, edges)) for side, each in ranks.items()]
 
 
-def both_directions(run: Run) -> tuple[list[str], list[list[float]]]:
+def both_directions(measured: Measurement) -> tuple[list[str], list[list[float]]]:
     """Return bins of ranks and the percentage of videos by (v2t bin, t2v bin).
 
     A video's t2v rank is the median over its captions.
     """
-    t2v, v2t = mean_ranks(run.per_query.t2v), mean_ranks(run.per_query.v2t)
-    videos = np.unique(run.per_query.caption_to_video)
-    of_video = np.array([np.median(t2v[run.per_query.caption_to_video == video]) for video in videos])
+    t2v, v2t = mean_ranks(measured.counts.t2v), mean_ranks(measured.counts.v2t)
+    videos = np.unique(measured.counts.caption_to_video)
+    of_video = np.array([np.median(t2v[measured.counts.caption_to_video == video]) for video in videos])
     kept = np.isfinite(of_video) & np.isfinite(v2t)
     edges = _edges(float(max(of_video[kept].max(), v2t[kept].max())))
     counts, _, _ = np.histogram2d(v2t[kept], of_video[kept], bins=[edges, edges])
     return _labels(edges), (100 * counts / kept.sum()).tolist()
 
 
-def require_own_matrix(run: Run, similarity: NDArray[np.floating]) -> None:
+def require_own_matrix(measured: Measurement, similarity: NDArray[np.floating]) -> None:
     """Raise DataError unless a matrix gives exactly the counts of the run."""
-    wanted = (len(run.per_query.t2v), len(run.per_query.video_keys))
+    wanted = (len(measured.counts.t2v), len(measured.counts.video_keys))
     if similarity.shape != wanted:
         raise DataError(f"the similarity has shape {similarity.shape}, the result is over {wanted}")
-    owner = run.per_query.caption_to_video
-    processed = run.result.post_processing == "dsl"
+    owner = measured.counts.caption_to_video
+    processed = measured.record.post_processing == "dsl"
     found = dsl_counts(similarity, owner)[0] if processed else t2v_counts(similarity, owner)
-    if not np.array_equal(found.better, run.per_query.t2v.better):
-        raise DataError(f"the similarity is not the one that {run.path.name} was made from: other ranks")
+    if not np.array_equal(found.better, measured.counts.t2v.better):
+        raise DataError(f"the similarity is not the one that {measured.file} was made from: other ranks")
 
 
-def shown_queries(run: Run, similarity: NDArray[np.floating] | None) -> tuple[list[Query], list[Query]]:
+def shown_queries(
+    measured: Measurement, similarity: NDArray[np.floating] | None
+) -> tuple[list[Query], list[Query]]:
     """Return the 20 worst captions, worst first, and 20 random ones."""
-    ranks = mean_ranks(run.per_query.t2v)
+    ranks = mean_ranks(measured.counts.t2v)
     known = np.flatnonzero(np.isfinite(ranks))
     worst = known[np.argsort(-ranks[known], kind="stable")][:SHOWN_QUERIES]
     some = np.random.default_rng(_SEED).choice(known, min(SHOWN_QUERIES, len(known)), replace=False)
-    return _queries(run, ranks, worst, similarity), _queries(run, ranks, np.sort(some), similarity)
+    return _queries(measured, ranks, worst, similarity), _queries(measured, ranks, np.sort(some), similarity)
 
 
 def mean_ranks(counts: Counts) -> Floats:
@@ -108,11 +111,11 @@ def mean_ranks(counts: Counts) -> Floats:
     return np.where(np.isfinite(counts.right), ranks, np.nan)
 
 
-def _curve(run: Run, side: Direction) -> Line:
-    counts: Counts = getattr(run.per_query, side)
-    clusters = clusters_of(run.per_query, side)
-    ranked = rank_queries(counts, run.result.ties.policy, as_torch=clusters is not None)
-    gallery = len(run.per_query.video_keys) if side == "t2v" else _text_gallery(run)
+def _curve(measured: Measurement, side: Direction) -> Line:
+    counts: Counts = getattr(measured.counts, side)
+    clusters = clusters_of(measured.counts, side)
+    ranked = rank_queries(counts, measured.record.ties.policy, as_torch=clusters is not None)
+    gallery = len(measured.counts.video_keys) if side == "t2v" else _text_gallery(measured)
     ks = np.unique(np.geomspace(1, max(gallery, 1), _CURVE_POINTS).round().astype(int)).tolist()
     measures = [Recall(k) for k in ks]
     bands = intervals(ranked, measures, clusters, resamples=_RESAMPLES)
@@ -125,9 +128,9 @@ def _curve(run: Run, side: Direction) -> Line:
     )
 
 
-def _text_gallery(run: Run) -> int:
-    any_caption = run.result.protocol.v2t == "any-caption"
-    return len(run.per_query.t2v) if any_caption else len(run.per_query.v2t)
+def _text_gallery(measured: Measurement) -> int:
+    any_caption = measured.record.protocol.v2t == "any-caption"
+    return len(measured.counts.t2v) if any_caption else len(measured.counts.v2t)
 
 
 _STARTS = [1, 2, 4, 6, 11, 21, 51, 101, 201, 501, 1001, 2001, 5001, 10_001, 20_001, 50_001, 100_001]
@@ -152,21 +155,23 @@ def _shares(ranks: Floats, edges: Sequence[float]) -> list[float]:
     return [float(share) for share in 100 * counts / max(len(known), 1)]
 
 
-def _queries(run: Run, ranks: Floats, indices: Ints, similarity: NDArray[np.floating] | None) -> list[Query]:
-    owners = run.per_query.caption_to_video[indices]
-    rows = None if similarity is None else _scores(run, indices, similarity)
+def _queries(
+    measured: Measurement, ranks: Floats, indices: Ints, similarity: NDArray[np.floating] | None
+) -> list[Query]:
+    owners = measured.counts.caption_to_video[indices]
+    rows = None if similarity is None else _scores(measured, indices, similarity)
     wrong = [()] * len(indices) if rows is None else _wrong(rows, owners)
-    scores = run.per_query.t2v.right[indices]
+    scores = measured.counts.t2v.right[indices]
     return [
         Query(int(index), int(video), float(ranks[index]), float(score), found)
         for index, video, score, found in zip(indices, owners, scores, wrong, strict=True)
     ]
 
 
-def _scores(run: Run, indices: Ints, similarity: NDArray[np.floating]) -> NDArray[np.floating]:
+def _scores(measured: Measurement, indices: Ints, similarity: NDArray[np.floating]) -> NDArray[np.floating]:
     """The scores of some captions with all videos, as the run ranked them."""
     rows = np.asarray(similarity[indices])
-    if run.result.post_processing != "dsl":
+    if measured.record.post_processing != "dsl":
         return rows
     captions, videos = similarity.shape
     softmax = DualSoftmax(captions, videos)

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbench.metrics.neighbours import Hubness, downsample, hubness, top_columns
-from xbench.reports.compare.pairing import Run
 from xbench.reports.page.charts import bar_chart
 from xbench.reports.page.findings import Material
 from xbench.reports.pages import tag
+from xbench.reports.record.files import Measurement
 
 _PIXELS = 400
 _TOP = 10
@@ -21,7 +21,7 @@ _ANCHORS = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231
 """Five colours of viridis, dark to light: readable without colour vision, in light and dark."""
 
 
-def matrix_sections(run: Run, material: Material) -> list[str]:
+def matrix_sections(measured: Measurement, material: Material) -> list[str]:
     """Return the picture of the matrix and the hubs, or how to get them."""
     if material.similarity is None:
         how = "Run with --save-similarity FILE.npy and give --similarity FILE.npy to see it."
@@ -31,11 +31,11 @@ def matrix_sections(run: Run, material: Material) -> list[str]:
             tag("h2", "Hubs", id="hubs"),
             tag("p", "Hubs are counted from the similarity matrix.", class_="soft"),
         ]
-    return [*_picture(run, material.similarity), *_hubs(run, material)]
+    return [*_picture(measured, material.similarity), *_hubs(measured, material)]
 
 
-def _picture(run: Run, similarity: NDArray[np.floating]) -> list[str]:
-    order = np.argsort(run.per_query.caption_to_video, kind="stable")
+def _picture(measured: Measurement, similarity: NDArray[np.floating]) -> list[str]:
+    order = np.argsort(measured.counts.caption_to_video, kind="stable")
     in_order = bool((np.diff(order) > 0).all())
     small = downsample(similarity if in_order else np.asarray(similarity)[order], _PIXELS)
     known = small[np.isfinite(small)]
@@ -50,16 +50,16 @@ def _picture(run: Run, similarity: NDArray[np.floating]) -> list[str]:
     each = f"the mean of {rows / small.shape[0]:.1f} x {columns / small.shape[1]:.1f} scores"
     caption = (
         f"{rows:,} captions (rows, in the order of their videos) against {columns:,} videos (columns); each"
-        f" point is {each if several else 'one score'}{_stage(run)}. A good model shows a bright diagonal;"
-        " bright columns are hubs."
+        f" point is {each if several else 'one score'}{_stage(measured)}. A good model shows a bright"
+        " diagonal; bright columns are hubs."
     )
     figure = tag("figure", image + scale + tag("figcaption", escape(caption)), class_="heat")
     return [tag("h2", "Similarity", id="matrix"), figure]
 
 
-def _stage(run: Run) -> str:
-    processed = run.result.post_processing != "none"
-    return f" before post-processing ({run.result.post_processing})" if processed else ""
+def _stage(measured: Measurement) -> str:
+    processed = measured.record.post_processing != "none"
+    return f" before post-processing ({measured.record.post_processing})" if processed else ""
 
 
 def tag_image(png: bytes, alt: str) -> str:
@@ -80,16 +80,16 @@ def _png(values: NDArray[np.float64], low: float, high: float) -> bytes:
     return stream.getvalue()
 
 
-def _hubs(run: Run, material: Material) -> list[str]:
+def _hubs(measured: Measurement, material: Material) -> list[str]:
     assert material.similarity is not None
     top = top_columns(material.similarity, _TOP)
     found = hubness(top, material.similarity.shape[1])
-    own = (top == run.per_query.caption_to_video[:, None]).any(axis=1)
-    rightly = np.bincount(run.per_query.caption_to_video[own], minlength=len(found.occurrences))
+    own = (top == measured.counts.caption_to_video[:, None]).any(axis=1)
+    rightly = np.bincount(measured.counts.caption_to_video[own], minlength=len(found.occurrences))
     caption = (
-        f"In how many captions' first {found.k} each video stands{_stage(run)}: {found.expected:.1f} if all"
-        f" were retrieved evenly. {found.never} of {len(found.occurrences)} videos stand in none. Skewness"
-        f" {found.skewness:.2f} (0 is even, above 1 there are marked hubs)."
+        f"In how many captions' first {found.k} each video stands{_stage(measured)}: {found.expected:.1f} if"
+        f" all were retrieved evenly. {found.never} of {len(found.occurrences)} videos stand in none."
+        f" Skewness {found.skewness:.2f} (0 is even, above 1 there are marked hubs)."
     )
     labels, shares = _histogram(found)
     chart = bar_chart("Hubness", labels, [("videos", shares)], f"times among a caption's first {found.k}")

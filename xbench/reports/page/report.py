@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from xbench.metrics.measures import parse_measure
-from xbench.reports.compare.pairing import Run, clusters_of
+from xbench.reports.compare.pairing import clusters_of
 from xbench.reports.page.charts import bar_chart, grid_chart, line_chart
 from xbench.reports.page.findings import (
     Material,
@@ -18,33 +18,34 @@ from xbench.reports.page.findings import (
 from xbench.reports.page.matrix import matrix_sections
 from xbench.reports.page.queries import query_sections
 from xbench.reports.pages import page, tag
-from xbench.reports.record.naming import protocol_of
-from xbench.reports.record.schema import DIRECTIONS, Metric, Result
-from xbench.reports.record.text import NOT_COMPARABLE, model_name, tie_lines
+from xbench.reports.record.files import Measurement
+from xbench.reports.record.naming import model_name, protocol_of
+from xbench.reports.record.schema import DIRECTIONS, Metric, Record
+from xbench.reports.record.text import NOT_COMPARABLE, tie_lines
 
 MAX_BYTES = 5_000_000
 _THUMBNAIL_BYTES = 3_000_000
 
 
-def render_report(run: Run, material: Material) -> str:
+def render_report(measured: Measurement, material: Material) -> str:
     """Return the page: self-contained, under 5 MB.
 
     Raises DataError when the similarity is not the one that the run was made from.
     """
     if material.similarity is not None:
-        require_own_matrix(run, material.similarity)
-    worst, random = shown_queries(run, material.similarity)
+        require_own_matrix(measured, material.similarity)
+    worst, random = shown_queries(measured, material.similarity)
     wanted = dict.fromkeys(
         video for query in [*worst, *random] for video in (query.video, *dict(query.wrong))
     )
     thumbnails = _fitting(material.thumbnails, wanted)
-    title = f"{protocol_of(run.result)}: {model_name(run.result)}"
+    title = f"{protocol_of(measured.record)}: {model_name(measured.record)}"
     body = [
         tag("h1", escape(title)),
-        *_head(run),
+        *_head(measured),
         tag("h2", "Recall and ranks", id="ranks"),
-        tag("div", "".join(_figures(run)), class_="figures"),
-        *matrix_sections(run, material),
+        tag("div", "".join(_figures(measured)), class_="figures"),
+        *matrix_sections(measured, material),
         *query_sections("worst", "The 20 worst captions", worst, material, thumbnails),
         *query_sections("random", "20 random captions", random, material, thumbnails),
         *([_thumbnail_styles(thumbnails)] if thumbnails else []),
@@ -52,25 +53,25 @@ def render_report(run: Run, material: Material) -> str:
     return page(title, body, styles=["page.css", "report.css"])
 
 
-def _head(run: Run) -> Iterable[str]:
-    result = run.result
-    checkpoint = f", checkpoint {result.checkpoint.file}" if result.checkpoint else ""
-    fingerprint = result.protocol.fingerprint
+def _head(measured: Measurement) -> Iterable[str]:
+    record = measured.record
+    checkpoint = f", checkpoint {record.checkpoint.file}" if record.checkpoint else ""
+    fingerprint = record.protocol.fingerprint
     yield tag(
         "p",
         escape(
-            f"{fingerprint.captions:,} captions, {result.videos.scored:,} of {result.videos.wanted:,} videos,"
-            f" {result.created[:10]}{checkpoint}"
+            f"{fingerprint.captions:,} captions, {record.videos.scored:,} of {record.videos.wanted:,} videos,"
+            f" {record.created[:10]}{checkpoint}"
         ),
         class_="soft",
     )
-    if not result.comparable:
-        reasons = "".join(tag("li", escape(reason)) for reason in result.not_comparable_because)
+    if not record.comparable:
+        reasons = "".join(tag("li", escape(reason)) for reason in record.not_comparable_because)
         yield tag("div", tag("strong", NOT_COMPARABLE) + tag("ul", reasons), class_="warning")
     yield tag("nav", "".join(tag("a", escape(name), href=f"#{anchor}") for anchor, name in _ANCHORS.items()))
-    yield _metrics(result)
+    yield _metrics(record)
     yield tag("p", "Recalls in percent; below each value its 95% interval.", class_="remark")
-    for line in [*tie_lines(result), *result.protocol.notes]:
+    for line in [*tie_lines(record), *record.protocol.notes]:
         yield tag("p", escape(line), class_="remark")
 
 
@@ -83,17 +84,17 @@ _ANCHORS = {
 }
 
 
-def _metrics(result: Result) -> str:
-    names = list(dict.fromkeys(name for side in result.metrics.values() for name in side))
+def _metrics(record: Record) -> str:
+    names = list(dict.fromkeys(name for side in record.metrics.values() for name in side))
     head = tag("th", "") + "".join(tag("th", escape(name), class_="number", scope="col") for name in names)
     rows = "".join(
         tag(
             "tr",
             tag("th", side, scope="row")
-            + "".join(_cell(name, result.metrics[side].get(name)) for name in names),
+            + "".join(_cell(name, record.metrics[side].get(name)) for name in names),
         )
         for side in DIRECTIONS
-        if side in result.metrics
+        if side in record.metrics
     )
     return tag(
         "div",
@@ -112,18 +113,18 @@ def _cell(name: str, metric: Metric | None) -> str:
     return tag("td", text, class_="number")
 
 
-def _figures(run: Run) -> Iterable[str]:
+def _figures(measured: Measurement) -> Iterable[str]:
     yield _figure(
-        line_chart("Recall at K", curves(run), "K"),
+        line_chart("Recall at K", curves(measured), "K"),
         "Recall at K, with the 95% band of the bootstrap over queries.",
     )
-    labels, series = rank_shares(run)
+    labels, series = rank_shares(measured)
     yield _figure(
         bar_chart("Where the right item is ranked", labels, series, "rank of the right item"),
         "How many queries have their right item at which rank.",
     )
-    labels, cells = both_directions(run)
-    median = " (median over its captions)" if clusters_of(run.per_query, "t2v") is not None else ""
+    labels, cells = both_directions(measured)
+    median = " (median over its captions)" if clusters_of(measured.counts, "t2v") is not None else ""
     yield _figure(
         grid_chart("Both directions", labels, cells, ("t2v rank", "v2t rank")),
         f"Percentage of videos by their rank in both directions: text to video{median} and video to text."

@@ -8,6 +8,7 @@ from typing import Literal
 
 from xbench.errors import UsageError, did_you_mean
 from xbench.registry import shipped
+from xbench.reports.record.schema import ScorerRecord
 from xbench.terms import Direction
 
 Standing = Literal["primary", "secondary"]
@@ -51,7 +52,7 @@ class Published:
 
 
 @dataclass(frozen=True)
-class Entry:
+class PublishedRow:
     """A claim with all values that sources give for it."""
 
     claim: Claim
@@ -87,9 +88,9 @@ def published_values() -> tuple[Published, ...]:
         return tuple(_value(row) for row in csv.DictReader(stream))
 
 
-def entries(
+def published_rows(
     benchmark: str | None = None, model: str | None = None, backbone: str | None = None
-) -> list[Entry]:
+) -> list[PublishedRow]:
     """Return the claims, each with its values; of one benchmark, model or backbone if given."""
     grouped: dict[Claim, list[Published]] = {}
     for value in published_values():
@@ -100,21 +101,28 @@ def entries(
             and backbone in (None, claim.backbone)
         ):
             grouped.setdefault(claim, []).append(value)
-    return [Entry(claim, tuple(values)) for claim, values in grouped.items()]
+    return [PublishedRow(claim, tuple(values)) for claim, values in grouped.items()]
 
 
-def models(values: Sequence[Entry]) -> list[str]:
+def models(values: Sequence[PublishedRow]) -> list[str]:
     """Return the models that have claims among `values`, sorted."""
     return sorted({entry.claim.model for entry in values})
 
 
 def published_model(scorer: str, variant: str | None = None) -> str | None:
-    """Return the name under which papers print what a scorer computes; None when they do not."""
-    if scorer in ("xclip", "xclip-zeroshot"):
-        return "X-CLIP"
-    if scorer == "clip4clip" and variant:
-        return f"CLIP4Clip-{variant}"
-    return None
+    """Return the name under which papers print what a scorer computes; None when they do not.
+
+    For records that do not say it themselves: a scorer's name is that of the papers but for case and
+    punctuation, followed by its variant where papers tell several apart.
+    """
+    known = {_letters(value.claim.model): value.claim.model for value in published_values()}
+    name = _letters(scorer.removesuffix("-zeroshot"))
+    return known.get(name) or (known.get(name + _letters(variant)) if variant else None)
+
+
+def published_model_of(scorer: ScorerRecord) -> str | None:
+    """Return the name under which papers print what the scorer of a record computes, if they do."""
+    return scorer.published or published_model(scorer.name, scorer.setting("variant"))
 
 
 def find_model(name: str) -> str:
@@ -149,3 +157,7 @@ def _value(row: dict[str, str]) -> Published:
         row["source"],
         row["source_url"],
     )
+
+
+def _letters(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())

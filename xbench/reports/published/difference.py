@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from xbench.metrics.measures import parse_measure
-from xbench.reports.published.claims import Claim, Entry, entries, models, published_model
-from xbench.reports.record.schema import DIRECTIONS, Result, scoring_reasons
+from xbench.reports.published.claims import Claim, PublishedRow, models, published_model_of, published_rows
+from xbench.reports.record.schema import DIRECTIONS, Record, scoring_reasons
 from xbench.terms import Direction, Ties
 
 NOTES = {
@@ -22,7 +22,7 @@ LABEL_NOTES = {
 
 
 @dataclass(frozen=True)
-class Row:
+class AgainstValue:
     """One number: the result's value and interval, the claim, value minus claim.
 
     claimed is None where the source gives no value. inside: whether the claim lies in the 95% interval, None
@@ -52,11 +52,11 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class AgainstClaim:
     """A result beside one claim. reasons: why the two cannot be compared; caveats: what nobody can check."""
 
     claim: Claim
-    rows: tuple[Row, ...]
+    rows: tuple[AgainstValue, ...]
     reasons: tuple[str, ...]
     caveats: tuple[str, ...]
     sources: tuple[str, ...]
@@ -71,23 +71,23 @@ class Comparison:
 class Difference:
     """A result beside all claims of one model on its benchmark, the comparable ones first."""
 
-    result: Result
+    record: Record
     model: str | None
     """The published model's name; None when papers print nothing of this scorer."""
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[AgainstClaim, ...]
     notes: tuple[str, ...]
     others: tuple[str, ...]
     """Models that do have claims on this benchmark."""
 
 
-def diff(result: Result, model: str | None = None) -> Difference:
+def diff(record: Record, model: str | None = None) -> Difference:
     """Set a result beside the published numbers of its model, or of `model`."""
-    name = model or published_model(result.scorer.name, result.scorer.setting("variant"))
-    of_benchmark = entries(benchmark=result.benchmark)
+    name = model or published_model_of(record.scorer)
+    of_benchmark = published_rows(benchmark=record.benchmark)
     own = [entry for entry in of_benchmark if entry.claim.model == name]
-    comparisons = sorted((_compare(result, entry) for entry in own), key=_order(result))
+    comparisons = sorted((_compare(record, entry) for entry in own), key=_order(record))
     return Difference(
-        result,
+        record,
         name,
         tuple(comparisons),
         tuple(_notes(own)),
@@ -95,26 +95,26 @@ def diff(result: Result, model: str | None = None) -> Difference:
     )
 
 
-def _order(result: Result) -> Any:
-    backbone = result.scorer.setting("backbone")
+def _order(record: Record) -> Any:
+    backbone = record.scorer.setting("backbone")
     return lambda each: (len(each.reasons), each.claim.backbone != backbone, each.claim.backbone)
 
 
-def _compare(result: Result, entry: Entry) -> Comparison:
-    rows = [_row(result, entry, side, name) for side in DIRECTIONS for name in result.metrics.get(side, {})]
-    return Comparison(
+def _compare(record: Record, entry: PublishedRow) -> AgainstClaim:
+    rows = [_row(record, entry, side, name) for side in DIRECTIONS for name in record.metrics.get(side, {})]
+    return AgainstClaim(
         entry.claim,
         tuple(rows),
-        tuple(reasons_against(result, entry.claim) + _doubts(result, entry.claim)),
+        tuple(reasons_against(record, entry.claim) + _doubts(record, entry.claim)),
         tuple(_caveats(entry.claim)),
         tuple(entry.sources),
     )
 
 
-def _row(result: Result, entry: Entry, side: Direction, name: str) -> Row:
-    metric, claimed = result.metrics[side][name], entry.value(side, name)
+def _row(record: Record, entry: PublishedRow, side: Direction, name: str) -> AgainstValue:
+    metric, claimed = record.metrics[side][name], entry.value(side, name)
     printed = parse_measure(name)
-    return Row(
+    return AgainstValue(
         side,
         name,
         metric.value,
@@ -129,38 +129,38 @@ def _row(result: Result, entry: Entry, side: Direction, name: str) -> Row:
     )
 
 
-def reasons_against(result: Result, claim: Claim, backbone: str | None = None) -> list[str]:
+def reasons_against(record: Record, claim: Claim, backbone: str | None = None) -> list[str]:
     """Return why a claim is of something else than the result.
 
     backbone: the one to look for, where it is not that of the result.
     """
     reasons = []
-    own = "its miniature" if result.miniature else result.protocol.matched or "no known protocol"
+    own = "its miniature" if record.miniature else record.protocol.matched or "no known protocol"
     if claim.protocol != own:
         reasons.append(f"the claim is for {claim.protocol}, the result for {own}")
-    backbone = backbone or result.scorer.setting("backbone")
+    backbone = backbone or record.scorer.setting("backbone")
     if claim.backbone != backbone:
         reasons.append(
             f"the claim is for {claim.backbone}, the result for {backbone or 'an unknown backbone'}"
         )
-    if claim.post_processing != result.post_processing:
+    if claim.post_processing != record.post_processing:
         reasons.append(
-            f"post-processing: {claim.post_processing} for the claim, {result.post_processing} for the result"
+            f"post-processing: {claim.post_processing} for the claim, {record.post_processing} for the result"
         )
-    if result.scorer.name.endswith("zeroshot") != (claim.setting == "zero-shot"):
-        own_setting = "zero-shot" if result.scorer.name.endswith("zeroshot") else "fine-tuned"
+    if record.scorer.name.endswith("zeroshot") != (claim.setting == "zero-shot"):
+        own_setting = "zero-shot" if record.scorer.name.endswith("zeroshot") else "fine-tuned"
         reasons.append(f"the claim is {claim.setting}, the result {own_setting}")
-    variant = result.scorer.setting("variant")
+    variant = record.scorer.setting("variant")
     if claim.model == "X-CLIP" and variant not in (None, "seqTransf"):
         reasons.append(f"the claim is for seqTransf, the result for {variant}")
     return reasons
 
 
-def _doubts(result: Result, claim: Claim) -> list[str]:
+def _doubts(record: Record, claim: Claim) -> list[str]:
     """Why the result stands beside no claim at all; post-processing is no doubt if the claim has the same."""
-    shared = scoring_reasons(Ties.AVERAGE, result.post_processing)
-    excused = shared if claim.post_processing == result.post_processing else []
-    return [reason for reason in result.not_comparable_because if reason not in excused]
+    shared = scoring_reasons(Ties.AVERAGE, record.post_processing)
+    excused = shared if claim.post_processing == record.post_processing else []
+    return [reason for reason in record.not_comparable_because if reason not in excused]
 
 
 def _caveats(claim: Claim) -> list[str]:
@@ -177,7 +177,7 @@ def _caveats(claim: Claim) -> list[str]:
     return caveats
 
 
-def _notes(own: list[Entry]) -> list[str]:
+def _notes(own: list[PublishedRow]) -> list[str]:
     claims = [entry.claim for entry in own]
     notes = [text for (model, benchmark), text in NOTES.items()
              if any((claim.model, claim.benchmark) == (model, benchmark) for claim in claims)]  # fmt: skip

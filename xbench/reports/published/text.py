@@ -5,8 +5,9 @@ import textwrap
 from tabulate import tabulate
 
 from xbench.metrics.measures import Measure, parse_measure
-from xbench.reports.published.difference import Comparison, Difference, Row
-from xbench.reports.record.text import WIDTH, signed, verdict
+from xbench.reports.printing import WIDTH, signed
+from xbench.reports.published.difference import AgainstClaim, AgainstValue, Difference
+from xbench.reports.record.text import verdict
 
 _ABSENT = "not given"
 
@@ -15,22 +16,22 @@ def render_difference(difference: Difference) -> str:
     """Return whether to compare at all, a table for each claim with what forbids it, and notes."""
     if not difference.comparisons:
         return _nothing_published(difference)
-    blocks = ["\n".join(verdict(difference.result))]
+    blocks = ["\n".join(verdict(difference.record))]
     blocks += ["\n".join(_comparison(each)) for each in difference.comparisons]
     blocks += [_fill(f"Note: {note}") for note in difference.notes]
     return "\n\n".join(blocks)
 
 
 def _nothing_published(difference: Difference) -> str:
-    name = difference.model or difference.result.scorer.name
-    benchmark = difference.result.benchmark
+    name = difference.model or difference.record.scorer.name
+    benchmark = difference.record.benchmark
     if not difference.others:
         return f"There are no published numbers on {benchmark}."
     others = ", ".join(difference.others)
     return _fill(f"There are no published numbers of {name} on {benchmark}; --model takes: {others}.")
 
 
-def _comparison(each: Comparison) -> list[str]:
+def _comparison(each: AgainstClaim) -> list[str]:
     claim = each.claim
     extra = f", {claim.post_processing}" if claim.post_processing != "none" else ""
     lines = [_fill(f"{claim.model} {claim.backbone} on {claim.protocol}, {claim.setting}{extra}")]
@@ -58,7 +59,7 @@ def _comparison(each: Comparison) -> list[str]:
     return lines
 
 
-def _cells(row: Row, with_intervals: bool) -> list[str]:
+def _cells(row: AgainstValue, with_intervals: bool) -> list[str]:
     measure = parse_measure(row.metric)
     cells = [row.direction, row.metric, measure.format(row.value)]
     if with_intervals:

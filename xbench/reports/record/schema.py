@@ -1,22 +1,35 @@
 """The record of a run: everything that can change its numbers, in one JSON file with a schema."""
 
-from typing import Any, Final, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, SerializerFunctionWrapHandler, model_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    computed_field,
+    model_serializer,
+)
 from pydantic import model_validator as validates
 
 from xbench.errors import UsageError
 from xbench.metrics.measures import parse_measures
 from xbench.terms import Direction, Post, Ties, V2TRule
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 DIRECTIONS: tuple[Direction, ...] = ("t2v", "v2t")
 
 
-class _Part(BaseModel):
-    """Values are fixed and finite; an unknown key is an error, not a silent loss."""
+CHANGES_MEANING: Final = "changes what the numbers mean"
+"""Marks a field whose value, other than its default, a reader must know to understand the numbers."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+class _Part(BaseModel):
+    """Values are fixed and finite; a key that a newer xbench wrote is kept as it is."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
 
 
 class Metric(_Part):
@@ -49,7 +62,7 @@ class ProtocolRecord(_Part):
     matched: str | None = None
     """The known protocol whose fingerprint the split has; None when it has none."""
     title: str = ""
-    v2t: V2TRule = "group-max"
+    v2t: Annotated[V2TRule, CHANGES_MEANING] = "group-max"
     fingerprint: Fingerprint
     source: str | None = None
     """Where the annotations came from, with the revision, when they came from a hub."""
@@ -57,7 +70,7 @@ class ProtocolRecord(_Part):
     """What recognition said: in what the files differ, which mishap they show."""
 
 
-class DamagedVideo(_Part):
+class Damage(_Part):
     """A video of which fewer frames could be decoded than were wanted."""
 
     id: str
@@ -79,7 +92,7 @@ class Videos(_Part):
     wanted: int
     scored: int
     missing: list[str] = []
-    damaged: list[DamagedVideo] = []
+    damaged: list[Damage] = []
     notes: list[VideoNote] = []
     looks: dict[str, dict[str, int]] = {}
     """Histograms of the files, e.g. {"size": {"320x240": 1004}, "fps": {...}, "codec": {...}}."""
@@ -91,6 +104,10 @@ class ScorerRecord(_Part):
     name: str
     settings: dict[str, JsonValue] = {}
     identity: dict[str, JsonValue] | None = None
+    published: str | None = None
+    """The name under which papers print what it computes; older records do not tell."""
+    zero_shot: bool | None = None
+    """Whether its weights have seen none of the benchmark; None where nothing tells."""
 
     def setting(self, name: str) -> str | None:
         """Return a setting that is text, such as `backbone`; None without it."""
@@ -106,7 +123,10 @@ class Checkpoint(_Part):
 
 
 class Settings(_Part):
-    """Options of the run, those given apart from those left at their default."""
+    """Options of the run by the keywords of `xbench.run`, those given apart from those left at their default.
+
+    Of several benchmarks in one command only what was meant for this one, e.g. its own checkpoint.
+    """
 
     passed: dict[str, JsonValue] = {}
     defaulted: dict[str, JsonValue] = {}
@@ -115,7 +135,7 @@ class Settings(_Part):
 class TieRecord(_Part):
     """How ties were ranked, and what the policy met."""
 
-    policy: Ties = Ties.AVERAGE
+    policy: Annotated[Ties, CHANGES_MEANING] = Ties.AVERAGE
     tied: dict[Direction, int] = {}
     """Queries whose right item ties with another."""
     vanished: dict[Direction, int] = {}
@@ -129,10 +149,10 @@ class PerQueryFile(_Part):
     sha256: str
 
 
-class Result(_Part):
+class Record(_Part):
     """One run. Saved by xbench.reports.record.files; `metrics["t2v"]["R@1"].value` is a percentage."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     created: str
     """UTC, ISO 8601."""
     benchmark: str
@@ -148,7 +168,7 @@ class Result(_Part):
     settings: Settings = Settings()
     precision: str = ""
     device: str = ""
-    post_processing: Post = "none"
+    post_processing: Annotated[Post, CHANGES_MEANING] = "none"
     versions: dict[str, str] = {}
     git: str | None = None
     """Revision of xbench, with `-dirty` for changed files; None outside a checkout."""
@@ -158,6 +178,12 @@ class Result(_Part):
     ties: TieRecord = TieRecord()
     metrics: dict[Direction, dict[str, Metric]] = Field(min_length=1)
     per_query: PerQueryFile | None = None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def must_understand(self) -> list[str]:
+        """The fields that a reader has to know, or it must not use the record: they change what it means."""
+        return list(_changing_meaning(self))
 
     @validates(mode="after")
     def _comparable_means_no_reason(self) -> Self:
@@ -178,6 +204,15 @@ class Result(_Part):
         except UsageError as error:
             raise ValueError(str(error)) from error
         return self
+
+
+def _changing_meaning(part: BaseModel, prefix: str = "") -> Iterator[str]:
+    for name, field in type(part).model_fields.items():
+        value = getattr(part, name)
+        if CHANGES_MEANING in field.metadata and value != field.default:
+            yield prefix + name
+        if isinstance(value, BaseModel):
+            yield from _changing_meaning(value, f"{prefix}{name}.")
 
 
 def scoring_reasons(ties: Ties, post_processing: str = "none") -> list[str]:

@@ -21,7 +21,7 @@ def scored(
     measures: Sequence[Measure] = DEFAULT_MEASURES,
     resamples: int = RESAMPLES,
 ) -> dict[str, Any]:
-    """Return the fields `queries`, `ties` and `metrics` of a Result, metrics with 95% intervals.
+    """Return the fields `queries`, `ties` and `metrics` of a Record, metrics with 95% intervals.
 
     Captions of one video are resampled together. Raises DataError for scores that are not finite, unless ties
     are counted as the published code does.

@@ -4,15 +4,12 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
 from xbench.errors import ModelError
 from xbench.registry.checkpoints import checkpoints
-from xbench.registry.fetch import fetched
+from xbench.registry.download import fetched
 from xbench.scorers.clip.layout import clip_from_transformers
 from xbench.scorers.clip.style import OPENAI, Style, read_style
-from xbench.scorers.weights import State, is_torchscript, read_weights
-from xbench.storage import file_sha256
+from xbench.scorers.weights import State, WeightFile, read_weights
 
 _ARCHIVE_EXTRAS = ("input_resolution", "context_length", "vocab_size")
 """Integers that OpenAI's archives hold besides the parameters."""
@@ -32,9 +29,8 @@ class ClipWeights:
     style: what its shapes do not tell; None where nothing tells it.
     """
 
+    file: WeightFile
     state: State
-    path: Path
-    sha256: str
     style: Style | None
 
 
@@ -50,7 +46,7 @@ def load_clip(
     """
     weights = _load(source, checkpoints().trusted if trusted is None else trusted)
     if not any_style and weights.style is not None:
-        _refuse_other_styles(weights.style, weights.path)
+        _refuse_other_styles(weights.style, weights.file.path)
     return weights
 
 
@@ -67,23 +63,9 @@ def _load(source: Path | str, trusted: frozenset[str]) -> ClipWeights:
 
 
 def _from_file(path: Path, trusted: frozenset[str]) -> ClipWeights:
-    archive = path.is_file() and is_torchscript(path)
-    state = _open_archive(path, trusted) if archive else read_weights(path)
-    return ClipWeights(_openai_layout(state, path), path, file_sha256(path), OPENAI if archive else None)
-
-
-def _open_archive(path: Path, trusted: frozenset[str]) -> State:
-    sha256 = file_sha256(path)
-    if sha256 not in trusted:
-        raise ModelError(
-            f"{path} is a TorchScript archive with the sha256 {sha256}, which is not in checkpoints.yaml. "
-            "Such an archive can run code when it is opened, so xbench opens OpenAI's published ones only. "
-            "Pass a plain state dict instead."
-        )
-    archive: torch.nn.Module = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
-    return {
-        name: tensor.float() for name, tensor in archive.state_dict().items() if name not in _ARCHIVE_EXTRAS
-    }
+    weights = read_weights(path, trusted)
+    openai = weights.file.sha256 in trusted
+    return ClipWeights(weights.file, _openai_layout(weights.state, path), OPENAI if openai else None)
 
 
 def _from_folder(folder: Path) -> ClipWeights:

@@ -3,13 +3,60 @@
 import hashlib
 from pathlib import Path
 
+from xbench.scorers.base import ScorerInfo, knows_itself
 from xbench.scorers.clip.bpe import ClipTokenizer
 from xbench.scorers.clip.sources import load_clip
+from xbench.scorers.clip.vocabulary import clip_tokenizer
 from xbench.scorers.weights import read_weights
 from xbench.scorers.xclip.initial import TEMPORAL_LAYERS, initial_state
 from xbench.scorers.xclip.scorer import XClip
-from xbench.storage import file_sha256
 from xbench.terms import Precision
+
+_PUBLISHED = "X-CLIP"
+_NO_CHECKPOINT = (
+    "--model xclip needs --checkpoint: the authors of X-CLIP released no fine-tuned weights. Pass what your "
+    "own training saved (pytorch_model.bin.N of the published code), or start untrained from CLIP with "
+    "--model xclip-zeroshot --clip ViT-B/32, or see xbench work with --miniature."
+)
+
+
+@knows_itself(
+    ScorerInfo(
+        published=_PUBLISHED,
+        zero_shot=False,
+        without_checkpoint=_NO_CHECKPOINT,
+        files=frozenset({"checkpoint", "bpe"}),
+        miniature_weights={"checkpoint": "xclip_miniature.safetensors", "bpe": "bpe_miniature.txt.gz"},
+    )
+)
+def trained(
+    *, checkpoint: Path, bpe: Path | None = None, precision: Precision = "fp32", device: str = "cpu"
+) -> XClip:
+    """X-CLIP of Ma et al. 2022 from a trained checkpoint (`pytorch_model.bin.N`)."""
+    return load_xclip(checkpoint, tokenizer=clip_tokenizer(bpe), precision=precision, device=device)
+
+
+@knows_itself(ScorerInfo(published=_PUBLISHED, zero_shot=True))
+def untrained(
+    *,
+    clip: str,
+    bpe: Path | None = None,
+    words: int = 32,
+    frames: int = 12,
+    layers: int = TEMPORAL_LAYERS,
+    precision: Precision = "fp32",
+    device: str = "cpu",
+) -> XClip:
+    """X-CLIP as its training starts: CLIP weights, AOSM matrices the identity."""
+    return xclip_zeroshot(
+        clip,
+        tokenizer=clip_tokenizer(bpe),
+        words=words,
+        frames=frames,
+        layers=layers,
+        precision=precision,
+        device=device,
+    )
 
 
 def load_xclip(
@@ -20,15 +67,8 @@ def load_xclip(
 
     Raises ModelError when the file is damaged, is another model's, or lacks or adds parameters.
     """
-    state = read_weights(checkpoint)
-    return XClip(
-        state,
-        tokenizer=tokenizer,
-        sha256=file_sha256(checkpoint),
-        source=str(checkpoint),
-        precision=precision,
-        device=device,
-    )
+    weights = read_weights(checkpoint)
+    return XClip(weights.state, tokenizer=tokenizer, file=weights.file, precision=precision, device=device)
 
 
 def xclip_zeroshot(
@@ -49,14 +89,14 @@ def xclip_zeroshot(
     64 x 64 for DiDeMo and ActivityNet). Raises ModelError when the weights are not CLIP's.
     """
     weights = load_clip(clip, trusted=trusted)
-    state = initial_state(weights.state, words=words, frames=frames, layers=layers, source=str(clip))
+    sha256 = weights.file.sha256
     return XClip(
-        state,
+        initial_state(weights.state, words=words, frames=frames, layers=layers, source=str(clip)),
         tokenizer=tokenizer,
-        sha256=hashlib.sha256(f"{weights.sha256} initialised, {layers} layers".encode()).hexdigest(),
-        source=str(clip),
+        file=weights.file,
+        version=hashlib.sha256(f"{sha256} initialised, {layers} layers".encode()).hexdigest(),
         precision=precision,
         device=device,
         name="xclip-zeroshot",
-        origin={"clip": Path(clip).name if isinstance(clip, Path) else clip, "clip_sha256": weights.sha256},
+        origin={"clip": Path(clip).name if isinstance(clip, Path) else clip, "clip_sha256": sha256},
     )
