@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from tests.pipeline.conftest import STEMS, World, write_video
 from xbench.cli import main
+from xbench.engine.store import stored
 from xbench.metrics.ranking import t2v_counts, v2t_counts
 
 ANNOTATIONS = Path("annotations") / "MSRVTT"
@@ -157,7 +158,7 @@ def test_damaged_videos_stop_the_run_and_nothing_encoded_is_lost(world: World) -
     assert result.exit_code == 3
     assert "1 of the 6 videos" in result.stderr
     assert STEMS[4] in result.stderr
-    assert len(list(world.cache.rglob("video/*/*.safetensors"))) == 5
+    assert [each.videos for each in stored(world.cache)] == [5]
 
 
 def test_allow_damaged_scores_what_there_is_and_the_record_lists_wanted_and_got(world: World) -> None:
