@@ -18,7 +18,7 @@ from xbench.cli import main
 from xbench.cli.run import command
 from xbench.cli.score import command as score_command
 from xbench.data.video_files import VideoFolder
-from xbench.errors import XbenchError
+from xbench.errors import UsageError, XbenchError
 from xbench.pipeline import plan
 from xbench.pipeline.options import EVALUATE, RUN, SCORE, flag
 
@@ -196,6 +196,20 @@ def counted(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> list[str]
 
     monkeypatch.setattr(owner, name, call)
     return calls
+
+
+def test_a_benchmark_without_a_miniature_is_left_out_and_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    sixth = plan.benchmark("msvd").model_copy(update={"id": "sixth"})
+    known = {**plan.benchmarks(), "sixth": sixth}
+    monkeypatch.setattr(plan, "benchmarks", lambda: known)
+    each = plan.by_benchmark({"dataset": ["all"], "miniature": True})
+    assert [asked["dataset"] for asked in each] == [name for name in known if name != "sixth"]
+    assert "Without a miniature, and left out: sixth." in capsys.readouterr().err
+    assert len(plan.by_benchmark({"dataset": ["all"]})) == len(known)
+    with pytest.raises(UsageError, match="no miniature of 'sixth'"):
+        plan.miniature_folders("sixth", tmp_path)
 
 
 LISTENED: dict[str, list[str]] = {}

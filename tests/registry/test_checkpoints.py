@@ -1,6 +1,7 @@
 """checkpoints.yaml: the shipped one, a user's layered over it, and faults with file, key and line."""
 
 import hashlib
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,9 @@ checkpoints:
     reproduces:
       model: CLIP4Clip-meanP
       benchmark: didemo
+"""
+REPLACED = """\
+checkpoints:
   clip-vit-b-32:
     scorer: xclip-zeroshot
     clip: ViT-B/32
@@ -73,8 +77,30 @@ def test_a_users_file_is_layered_over_the_shipped_one():
     write(MINE)
     layered = checkpoints()
     assert layered.checkpoints.keys() == shipped.checkpoints.keys() | {"mine"}
-    assert layered.checkpoints["clip-vit-b-32"].scorer == "xclip-zeroshot"
     assert layered.clip == shipped.clip
+
+
+def test_only_a_file_that_the_user_names_replaces_what_ships(elsewhere, monkeypatch):
+    write(REPLACED)
+    with pytest.raises(UsageError, match=r"checkpoints\.clip-vit-b-32 comes with xbench"):
+        checkpoints()
+    monkeypatch.setenv("XBENCH_CHECKPOINTS", str(elsewhere / "checkpoints.yaml"))
+    assert checkpoints().checkpoints["clip-vit-b-32"].scorer == "xclip-zeroshot"
+    listed = f"{{url: https://x/y.gz, sha256: {'ab' * 32}, source: me}}"
+    write(f"vocabulary:\n  clip-bpe: {listed}\n")
+    assert checkpoints().vocabulary["clip-bpe"].sha256 == "ab" * 32
+    monkeypatch.delenv("XBENCH_CHECKPOINTS")
+    with pytest.raises(UsageError, match=r"vocabulary\.clip-bpe comes with xbench"):
+        checkpoints()
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_an_entry_with_the_name_of_a_scorer_is_an_error(elsewhere, monkeypatch, chosen):
+    write("checkpoints:\n  xclip:\n    scorer: clip4clip\n")
+    if chosen:
+        monkeypatch.setenv("XBENCH_CHECKPOINTS", str(elsewhere / "checkpoints.yaml"))
+    with pytest.raises(UsageError, match=r"checkpoints\.xclip: xclip is a scorer that comes with xbench"):
+        resolve(ModelRequest("xclip", checkpoint=Path("x")))
 
 
 def test_the_variable_names_a_file_or_turns_the_local_one_off(tmp_path, monkeypatch):
@@ -130,11 +156,27 @@ def test_weights_are_the_listed_ones_or_none():
         resolve(ModelRequest("mine"))
 
 
-def test_a_scorer_of_ones_own_is_found_beside_the_file(elsewhere):
+def test_a_scorer_of_ones_own_is_found_beside_the_file(elsewhere, monkeypatch):
+    monkeypatch.setenv("XBENCH_CHECKPOINTS", str(elsewhere / "checkpoints.yaml"))
     write("checkpoints:\n  own:\n    scorer: models/mine.py:Model\n")
     Path("models").mkdir()
     Path("models/mine.py").write_text("class Model:\n    def __init__(self, depth: int = 1): pass\n")
     assert resolve(ModelRequest("own")).request.name == f"{elsewhere / 'models' / 'mine.py'}:Model"
+
+
+@pytest.mark.parametrize("scorer", ["models/mine.py:Model", "nobodys_model:Model"])
+def test_code_that_a_file_nobody_named_names_is_not_run(elsewhere, monkeypatch, scorer):
+    write(f"checkpoints:\n  own:\n    scorer: {scorer}\n")
+    Path("models").mkdir()
+    for path in (Path("models/mine.py"), Path("nobodys_model.py")):
+        path.write_text("from pathlib import Path\nPath('ran').touch()\nclass Model: pass\n")
+    with pytest.raises(UsageError, match=r"runs code, .*m.*XBENCH_CHECKPOINTS=.*says that it is yours"):
+        resolve(ModelRequest("own"))
+    assert not Path("ran").exists()
+    monkeypatch.setenv("XBENCH_CHECKPOINTS", "checkpoints.yaml")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    resolve(ModelRequest("own"))
+    assert Path("ran").exists()
 
 
 @pytest.mark.parametrize(

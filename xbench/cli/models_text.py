@@ -10,11 +10,11 @@ from tabulate import tabulate
 
 from xbench.registry.checkpoints import Listed, Named, Reproduces, checkpoints, user_file
 from xbench.registry.download import place_of
+from xbench.registry.scorers import SHIPPED
 from xbench.reports.published.claims import published_rows
 from xbench.scorers.arguments import parameters_of
 from xbench.scorers.catalog import find, is_shipped
 from xbench.scorers.finding import plugins
-from xbench.scorers.shipped import SHIPPED
 
 _WIDTH = 100
 _FLAGS = ("checkpoint", "clip", "bpe", "precision", "device", "text_features", "video_features")

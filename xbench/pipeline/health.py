@@ -12,7 +12,7 @@ from xbench.data.loading import load_split
 from xbench.data.recognition import recognise
 from xbench.data.video_files import VideoFolder
 from xbench.errors import XbenchError
-from xbench.pipeline.record import git_revision
+from xbench.pipeline.environment import git_revision
 from xbench.registry.datasets import Benchmark, benchmarks
 from xbench.registry.folders import default_folders
 from xbench.storage import cache_dir

@@ -141,7 +141,8 @@ def by_benchmark(given: Mapping[str, Any]) -> list[dict[str, Any]]:
     Options that are paths of one benchmark are lists of `[BENCHMARK=]PATH`. `all` names every benchmark; with
     `miniature` those that have one. Raises UsageError for an option that fits one benchmark only.
     """
-    names = _named(given["dataset"], miniature=bool(given.get("miniature")))
+    asked = _named(given["dataset"], miniature=bool(given.get("miniature")))
+    names = list(asked)
     for option in ("protocol", "save_similarity"):
         if len(names) > 1 and given.get(option) is not None:
             raise UsageError(
@@ -151,8 +152,8 @@ def by_benchmark(given: Mapping[str, Any]) -> list[dict[str, Any]]:
     paths = {name: options.split_by_benchmark(options.flag(name), given[name], names) for name in apart}
     shared = {name: value for name, value in given.items() if not options.RUN[name].per_benchmark}
     return [
-        shared | {"dataset": name} | {option: found.get(name) for option, found in paths.items()}
-        for name in names
+        shared | {"dataset": dataset} | {option: found.get(name) for option, found in paths.items()}
+        for name, dataset in asked.items()
     ]
 
 
@@ -184,8 +185,6 @@ def miniature_folders(name: str, cache: Path) -> tuple[Path, Path]:
     """
     from xbench.miniature import prepare
 
-    if name not in _miniatures():
-        raise UsageError(f"There is no miniature of {name}. There are those of {', '.join(_miniatures())}.")
     paths = prepare(name, cache)
     return paths.annotations, paths.videos
 
@@ -200,12 +199,13 @@ def require_writable(folder: Path, what: str) -> None:
         raise DataError(f"{what} cannot be written to {folder}: {error.strerror or error}.") from error
 
 
-def _named(names: Iterable[str], *, miniature: bool) -> list[str]:
-    """The benchmarks named, each once."""
-    chosen: list[str] = []
-    for name in names:
-        chosen += [benchmark(name).id] if name != "all" else _all(miniature=miniature)
-    return list(dict.fromkeys(chosen))
+def _named(datasets: Iterable[str], *, miniature: bool) -> dict[str, str]:
+    """The benchmarks named, each once: id -> as it was asked for."""
+    asked: dict[str, str] = {}
+    for dataset in datasets:
+        names = _all(miniature=miniature) if dataset == "all" else [benchmark(dataset).id]
+        asked |= {name: name if dataset == "all" else dataset for name in names if name not in asked}
+    return asked
 
 
 def _all(*, miniature: bool) -> list[str]:

@@ -1,19 +1,16 @@
 """What a run saw and measured, as a result record."""
 
-import platform
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from xbench.data.split import Split
 from xbench.metrics.counts import Counts
+from xbench.pipeline.environment import git_revision, versions
 from xbench.pipeline.gallery import Fault
 from xbench.pipeline.plan import Plan
 from xbench.registry.datasets import protocols
@@ -32,8 +29,6 @@ from xbench.reports.record.schema import (
 )
 from xbench.reports.record.scoring import scored
 from xbench.terms import Post
-
-_LIBRARIES = ("torch", "transformers", "numpy", "av", "pillow", "ftfy", "regex", "safetensors")
 
 
 class Clock:
@@ -182,34 +177,3 @@ def _looks(facts: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
         "frames taken": Counter(str(len(each["source"])) for each in facts if "source" in each),
     }
     return {name: dict(histogram.most_common()) for name, histogram in histograms.items() if histogram}
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of xbench, Python and the libraries that can change a number."""
-    own = {"xbench": _version("xbench"), "python": platform.python_version()}
-    return own | {name: _version(name) for name in _LIBRARIES}
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
-
-
-def git_revision() -> str | None:
-    """The revision of the checkout that xbench runs from, None for an installed package."""
-    root = Path(__file__).resolve().parents[2]
-    if not (root / ".git").exists():
-        return None
-    try:
-        described = subprocess.run(
-            ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return described.stdout.strip() or None

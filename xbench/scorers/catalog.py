@@ -7,6 +7,7 @@ from typing import Any
 
 from xbench.errors import ModelError, UsageError, XbenchError, did_you_mean
 from xbench.registry.checkpoints import checkpoints
+from xbench.registry.scorers import SHIPPED
 from xbench.scorers.arguments import ModelRequest, bind
 from xbench.scorers.base import Scorer, ScorerInfo, info_of
 from xbench.scorers.device import find_device
@@ -14,7 +15,6 @@ from xbench.scorers.features import PrecomputedFeatures
 from xbench.scorers.finding import is_reference, load_plugin, load_reference, plugins, what_failed
 from xbench.scorers.foreign import Foreign
 from xbench.scorers.named import resolve_named
-from xbench.scorers.shipped import SHIPPED
 
 __all__ = ["Model", "ModelRequest", "ResolvedModel", "find", "is_shipped", "require_scorer", "resolve"]
 
@@ -117,10 +117,10 @@ def require_scorer(candidate: Any, name: str) -> Scorer:
 
 
 def _with_named_weights(request: ModelRequest) -> ModelRequest:
-    if is_shipped(request.name) or is_reference(request.name):
+    entry = checkpoints().checkpoints.get(request.name)  # read first: a fault in a user's file is told
+    if entry is None or is_reference(request.name):
         return request
-    entry = checkpoints().checkpoints.get(request.name)
-    return request if entry is None else resolve_named(request, entry, find)
+    return resolve_named(request, entry, find)
 
 
 def _with_miniature_weights(request: ModelRequest, info: ScorerInfo) -> ModelRequest:

@@ -42,7 +42,7 @@ class ClipScorer:
     ) -> None:
         """Take a state dict in the published layout, float32, complete for `sizes`.
 
-        file: where the weights were read. version names them in caches, by default their file's sha256; None
+        file: where the weights were read. version names them in caches, by default their file; None
         for weights in memory, whose features are not cached. frames_at_once: batches of frames by the kind of
         device. Raises ModelError when the vocabulary does not fit, UsageError for a precision that is unknown
         or not to be had on the device.
@@ -52,7 +52,7 @@ class ClipScorer:
         check_vocabulary(tokenizer, sizes.clip.vocabulary, source_of(file))
         self.sizes, self.name, self.precision, self.file = sizes, name, precision, file
         self._state, self._tokenizer = state, tokenizer
-        self._version = version or (file.sha256 if file is not None else None)
+        self._version = version or (file.version if file is not None else None)
         self._frame_batches = Batches(frames_at_once[self._device.type], "frames")
         self._text_batches = Batches(_TEXTS_AT_ONCE[self._device.type], "texts")
         self._logit_scale = float(state["clip.logit_scale"].exp())
@@ -96,6 +96,7 @@ class ClipScorer:
             "precision": self.precision,
             "device": str(self._device),
             **self._gpu,
+            **(self.file.settings if self.file is not None else {}),
         }
 
     def _tokens(self, texts: Sequence[str]) -> torch.Tensor:

@@ -13,7 +13,7 @@ from xbench.scorers.clip.style import OPENAI, Activation, Style
 from xbench.scorers.clip.vocabulary import clip_tokenizer
 from xbench.scorers.clip4clip.scorer import Clip4Clip
 from xbench.scorers.clip4clip.sizes import infer_sizes, mean_pooling
-from xbench.scorers.weights import read_weights
+from xbench.scorers.weights import Which, read_weights
 from xbench.terms import Precision
 
 _WIDEST = 1024
@@ -29,6 +29,7 @@ def trained(
     bpe: Path | None = None,
     words: int = 32,
     frames: int = 12,
+    weights: Which | None = None,
     precision: Precision = "fp32",
     device: str = "cpu",
 ) -> Clip4Clip:
@@ -38,6 +39,7 @@ def trained(
         tokenizer=clip_tokenizer(bpe),
         words=words,
         frames=frames,
+        which=weights,
         precision=precision,
         device=device,
     )
@@ -51,6 +53,7 @@ def untrained(
     words: int = 32,
     frames: int = 12,
     activation: Activation | None = None,
+    weights: Which | None = None,
     precision: Precision = "fp32",
     device: str = "cpu",
 ) -> Clip4Clip:
@@ -61,6 +64,7 @@ def untrained(
         words=words,
         frames=frames,
         activation=activation,
+        which=weights,
         precision=precision,
         device=device,
     )
@@ -72,6 +76,7 @@ def load_clip4clip(
     tokenizer: ClipTokenizer,
     words: int,
     frames: int,
+    which: Which | None = None,
     precision: Precision = "fp32",
     device: str = "cpu",
 ) -> Clip4Clip:
@@ -80,7 +85,7 @@ def load_clip4clip(
 
     Raises ModelError when the file is damaged, is another model's, or lacks or adds parameters.
     """
-    weights = read_weights(checkpoint)
+    weights = read_weights(checkpoint, which=which)
     return Clip4Clip(
         weights.state,
         infer_sizes(weights.state, str(checkpoint), words=words, frames=frames),
@@ -98,16 +103,17 @@ def clip_zeroshot(
     words: int,
     frames: int,
     activation: Activation | None = None,
+    which: Which | None = None,
     precision: Precision = "fp32",
     device: str = "cpu",
     trusted: frozenset[str] | None = None,
 ) -> Clip4Clip:
     """CLIP as it is: a video is the mean of its L2-normalised frame features, L2-normalised.
 
-    clip, trusted: see `load_clip`. activation: for a bare state dict, which does not tell it. Raises
+    clip, trusted, which: see `load_clip`. activation: for a bare state dict, which does not tell it. Raises
     ModelError when the weights are not CLIP's, UsageError for an activation that contradicts them.
     """
-    weights = load_clip(clip, trusted=trusted, any_style=True)
+    weights = load_clip(clip, trusted=trusted, which=which, any_style=True)
     style = _style(weights, activation)
     sizes = infer_clip_sizes(weights.state, str(clip))
     check_shapes(weights.state, clip_shapes(sizes), str(clip))
