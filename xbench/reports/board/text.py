@@ -18,7 +18,8 @@ Format = Literal["text", "md", "latex"]
 MARKS = {"best": "*", "even": "~", "": ""}
 LEGEND = (
     "* best, ~ measured and not significantly worse than the best. Rows that print alike share a place (=)."
-    " In parentheses the 95% interval. Rows without a place are not comparable."
+    " In parentheses the 95% interval, with `about` where it rests on too few queries. Rows without a place"
+    " are not comparable."
 )
 _NARROWEST_MODEL = 14
 
@@ -117,7 +118,8 @@ def _value(row: BoardRow, name: str, *, with_interval: bool) -> str:
     printed = measure.format(value.value)
     if not with_interval or value.interval is None:
         return printed
-    return f"{printed} ({measure.format(value.interval.low)}-{measure.format(value.interval.high)})"
+    about = "about " if value.interval.rough else ""
+    return f"{printed} ({about}{measure.format(value.interval.low)}-{measure.format(value.interval.high)})"
 
 
 def _widths(rows: Sequence[Sequence[str]], header: Sequence[str]) -> list[int | None]:
