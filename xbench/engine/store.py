@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from xbench.errors import DataError
+from xbench.readers import MIB, parse_json, read_at_most
 from xbench.scorers.base import Features
 from xbench.storage import tidy, write_atomically
 
@@ -105,7 +106,7 @@ def stored(root: Path) -> Iterator[Stored]:
     """List what a cache folder holds, in order of name."""
     for folder in sorted((root / "features").glob("*")):
         try:
-            about = json.loads((folder / "about.json").read_text())
+            about = parse_json(read_at_most(folder / "about.json", MIB))
         except (OSError, ValueError):
             about = {}
         files = [path for path in folder.rglob("*") if path.is_file()]
@@ -132,7 +133,7 @@ def _read(path: Path) -> Entry | None:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
-        info = json.loads(header["info"])
+        info = parse_json(header["info"])
         sound = bool(tensors) and header["sha256"] == _digest(tensors, info)
     except (OSError, SafetensorError, KeyError, ValueError):
         return None

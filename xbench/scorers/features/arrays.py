@@ -1,17 +1,27 @@
 """Arrays in files of several kinds, with the lists of ids that stand in them. No code in a file is run."""
 
-import json
 import pickle
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xbench.errors import DataError
+from xbench.readers import (
+    TEXT_BYTES,
+    check_arrays,
+    check_npy,
+    check_safetensors,
+    check_torch,
+    open_file,
+    parse_json,
+    read_at_most,
+    require_backed,
+)
 
 Array = NDArray[Any]
 KINDS = ".npy, .npz, .safetensors, or a torch file of tensors"
@@ -45,7 +55,7 @@ def read_arrays(path: Path) -> Contents:
     is missing, damaged, of another kind, or holds Python objects.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             head = file.read(16)
         return _READERS[_kind(path, head)](path)
     except DataError:
@@ -64,11 +74,11 @@ def read_ids(path: Path) -> tuple[str, ...]:
     """Read ids from a .json file (a list of strings), an .npy of strings, or a text file, one a line."""
     try:
         if path.suffix == ".json":
-            return _strings(json.loads(path.read_text("utf-8")), path)
+            return _strings(parse_json(read_at_most(path, TEXT_BYTES)), path)
         if path.suffix == ".npy":
-            return _strings(np.load(path, allow_pickle=False).tolist(), path)
+            return _strings(_load(path, None).tolist(), path)
         lines = (
-            path.read_text("utf-8").removesuffix("\n").split("\n")
+            read_at_most(path, TEXT_BYTES).decode("utf-8").removesuffix("\n").split("\n")
         )  # other line ends may stand in captions
         return tuple(line.removesuffix("\r") for line in lines)
     except FileNotFoundError as error:
@@ -92,11 +102,18 @@ def _kind(path: Path, head: bytes) -> str:
 
 
 def _read_npy(path: Path) -> Contents:
-    array = np.load(path, mmap_mode="c", allow_pickle=False)
-    return _sorted(path, {"": array})
+    return _sorted(path, {"": _load(path, "c")})
+
+
+def _load(path: Path, mode: Literal["c"] | None) -> Array:
+    with open_file(path) as file:
+        check_npy(file)
+    array: Array = np.load(path, mmap_mode=mode, allow_pickle=False)
+    return array
 
 
 def _read_npz(path: Path) -> Contents:
+    check_arrays(path)
     with np.load(path, allow_pickle=False) as archive:
         return _sorted(path, {name: archive[name] for name in archive.files})
 
@@ -104,16 +121,20 @@ def _read_npz(path: Path) -> Contents:
 def _read_safetensors(path: Path) -> Contents:
     from safetensors import safe_open
 
+    with open_file(path) as opened:
+        check_safetensors(opened)
     with safe_open(path, framework="pt") as file:
         tensors = {name: _from_torch(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
         metadata = file.metadata() or {}
-    lists = {name: _strings(json.loads(text), path) for name, text in metadata.items() if text[:1] == "["}
+    lists = {name: _strings(parse_json(text), path) for name, text in metadata.items() if text[:1] == "["}
     return Contents(path, tensors, lists, frozenset(metadata.keys() - lists.keys()))
 
 
 def _read_torch(path: Path) -> Contents:
     import torch
 
+    with open_file(path) as file:
+        check_torch(file)
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -144,6 +165,7 @@ def _sorted(path: Path, found: Mapping[str, Array]) -> Contents:
 def _from_torch(tensor: Any) -> Array:
     import torch
 
+    require_backed("an array", tensor)
     tensor = tensor.detach()
     array: Array = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
     return array
