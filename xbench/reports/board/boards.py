@@ -74,7 +74,9 @@ def _measured(measurement: Measurement, side: Direction) -> BoardRow:
         setting=record.checkpoint.file if record.checkpoint else "",
         post_processing=record.post_processing,
         values={
-            name: Value(m.value, None if m.low is None or m.high is None else Interval(m.low, m.high))
+            name: Value(
+                m.value, None if m.low is None or m.high is None else Interval(m.low, m.high, m.rough)
+            )
             for name, m in record.metrics[side].items()
         },
         date=record.created[:10],

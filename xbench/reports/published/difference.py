@@ -36,6 +36,8 @@ class AgainstValue:
     high: float | None
     claimed: float | None
     standing: str = ""
+    rough: bool = False
+    """Whether the interval rests on too few queries to be believed."""
     contradicted_by: tuple[str, ...] = ()
 
     @property
@@ -122,6 +124,7 @@ def _row(record: Record, entry: PublishedRow, side: Direction, name: str) -> Aga
         metric.high,
         claimed=None if claimed is None else claimed.value,
         standing="" if claimed is None else claimed.standing,
+        rough=metric.rough,
         contradicted_by=tuple(
             f"{printed.format(other.value)} ({other.standing}: {other.source})"
             for other in entry.contradictions(side, name)

@@ -38,10 +38,13 @@ class Metric(_Part):
     value: float
     low: float | None = None
     high: float | None = None
+    rough: bool = False
+    """Whether there are too few queries for the interval to hold the true value in 95% of such sets."""
 
     @model_serializer(mode="wrap")
     def _without_absent_interval(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in handler(self).items() if value is not None}
+        fields = handler(self).items()
+        return {key: value for key, value in fields if value is not None and value is not False}
 
 
 class Fingerprint(_Part):

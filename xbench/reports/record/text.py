@@ -20,7 +20,7 @@ def render(record: Record) -> str:
     """Return one result: what was scored, the metrics of both directions, and why it is not comparable."""
     head = f"{_protocol(record)}: {model_name(record)}, {_sizes(record)}"
     parts = [fill(head), *_interval_tables(record)]
-    parts += [fill(line) for line in tie_lines(record)]
+    parts += [fill(line) for line in [*rough_lines(record), *tie_lines(record)]]
     parts += [fill(f"Note: {note}") for note in _notes(record)]
     return "\n".join([*parts, *verdict(record)])
 
@@ -83,6 +83,17 @@ def metric_table(records: Sequence[Record], header: Sequence[str], keys: Sequenc
     ]
     align = ["left"] * len(header) + ["right"] * len(names)
     return tabulate(rows, [*header, *names], tablefmt="simple", disable_numparse=True, colalign=align)
+
+
+def rough_lines(record: Record) -> list[str]:
+    """Say which intervals rest on too few queries to be believed."""
+    rough = [
+        f"{side} {', '.join(names)}"
+        for side in DIRECTIONS
+        if (names := [name for name, metric in record.metrics.get(side, {}).items() if metric.rough])
+    ]
+    said = "too few queries, or too few that matter, for 95%"
+    return [f"Rough intervals ({said}): {'; '.join(rough)}"] if rough else []
 
 
 def tie_lines(record: Record) -> list[str]:
