@@ -245,6 +245,16 @@ def check_torch(file: BinaryIO) -> None:
     file.seek(0)
 
 
+def check_parquet(path: Path) -> None:
+    """Raise ValueError for a Parquet file that unpacks to far more than its bytes."""
+    import pyarrow.parquet
+
+    facts = pyarrow.parquet.read_metadata(path)
+    unpacked = sum(facts.row_group(group).total_byte_size for group in range(facts.num_row_groups))
+    room = max(_ARRAY_ROOM, _ARRAY_RATIO * path.stat().st_size)
+    require(max(unpacked, facts.num_rows * facts.num_columns), room, "bytes unpacked")
+
+
 def load_pickle(content: bytes, admitted: Mapping[tuple[str, str], Callable[..., Any]]) -> Any:
     """Unpickle containers, strings, numbers, and what is made by calling one of `admitted` (module, name).
 

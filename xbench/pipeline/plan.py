@@ -61,8 +61,8 @@ class RunPlan(Plan):
     allow_damaged: bool
     sampling: FrameRule | None
     """Which frames are taken; None: as the scorer asks."""
-    batch_size: int | None
-    """Videos per call of the encoder; None: as many as make about 256 frames."""
+    threads: int
+    """Threads of a CPU in which the model computes: part of what a feature is, for they change last bits."""
     workers: int
     """Threads that decode ahead of the encoder."""
     memory: int | None
@@ -77,6 +77,8 @@ class MatrixPlan(Plan):
     """A plan with scores that were computed elsewhere."""
 
     file: MatrixFile
+    distance: bool
+    """Lower is closer."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def plan_matrix(given: Mapping[str, Any], output: Path | None = None) -> MatrixP
     split, recognition = _load(name, values | {"annotations": annotations, "limit": None, "miniature": False})
     file = MatrixFile(values["similarity"], values["rows"], values["row_ids"], values["column_ids"])
     scored = _scored(values, split, recognition)
-    return MatrixPlan(file=file, passed=passed, defaulted=defaulted, **scored)
+    return MatrixPlan(file=file, distance=values["distance"], passed=passed, defaulted=defaulted, **scored)
 
 
 def plan_scores(given: Mapping[str, Any], split: Split, recognition: Recognition | None = None) -> Plan:
@@ -295,7 +297,7 @@ def _run_plan(asked: _Asked) -> RunPlan:
         "allow_missing",
         "allow_damaged",
         "sampling",
-        "batch_size",
+        "threads",
         "workers",
         "memory",
         "save_similarity",

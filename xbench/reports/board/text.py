@@ -18,7 +18,8 @@ Format = Literal["text", "md", "latex"]
 MARKS = {"best": "*", "even": "~", "": ""}
 LEGEND = (
     "* best, ~ measured and not significantly worse than the best. Rows that print alike share a place (=)."
-    " In parentheses the 95% interval. Rows without a place are not comparable."
+    " In parentheses the 95% interval, with `about` where it rests on too few queries. Rows without a place"
+    " are not comparable."
 )
 _NARROWEST_MODEL = 14
 
@@ -66,13 +67,6 @@ _CSV_HEAD = [
 _CSV_TAIL = ["source", "source_url", "remarks"]
 
 
-def board_title(board: Board) -> str:
-    """Return the heading of a board."""
-    what = {"t2v": "text to video", "v2t": "video to text"}[board.direction]
-    processed = ", with post-processing that looks at the test set" if board.processed else ""
-    return f"{board.protocol}, {what} ({board.direction}){processed}"
-
-
 def row_name(row: BoardRow) -> str:
     """Return the model with its backbone and what else tells rows apart."""
     parts = [row.model, row.backbone, "" if row.measured or row.setting == "fine-tuned" else row.setting]
@@ -97,7 +91,7 @@ def _board(board: Board, style: Format) -> str:
         rows, header, tablefmt=look.table, disable_numparse=True, colalign=align, maxcolwidths=widths
     )
     sources = [look.escape(f"[{number}] {note}") for note, number in notes.items()]
-    title = look.heading.format(look.escape(board_title(board)))
+    title = look.heading.format(look.escape(board.title))
     if style == "text":
         sources = [textwrap.fill(line, WIDTH, subsequent_indent="    ") for line in sources]
     return ("\n" if style == "text" else "\n\n").join([title, table, *sources])
@@ -117,7 +111,8 @@ def _value(row: BoardRow, name: str, *, with_interval: bool) -> str:
     printed = measure.format(value.value)
     if not with_interval or value.interval is None:
         return printed
-    return f"{printed} ({measure.format(value.interval.low)}-{measure.format(value.interval.high)})"
+    about = "about " if value.interval.rough else ""
+    return f"{printed} ({about}{measure.format(value.interval.low)}-{measure.format(value.interval.high)})"
 
 
 def _widths(rows: Sequence[Sequence[str]], header: Sequence[str]) -> list[int | None]:

@@ -60,7 +60,7 @@ def conclusion(verdict: Verdict) -> str:
 
 def _table(verdict: Verdict, style: str) -> str:
     tested = verdict.significance is not None
-    header = [*_HEADER, *([f"p Holm (chance from {verdict.significance:g})"] if tested else []), ""]
+    header = [*_HEADER, *([f"p worse, Holm (chance from {verdict.significance:g})"] if tested else []), ""]
     rows = [_cells(gate, tested) for gate in verdict.gates]
     align = ["left", *["right"] * (len(header) - 2), "left"]
     return tabulate(rows, header, tablefmt=style, disable_numparse=True, colalign=align)

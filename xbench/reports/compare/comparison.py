@@ -22,9 +22,9 @@ class Contrast:
     """One measure of one direction: `first` the baseline, `second` the other run.
 
     difference: second minus first, with its 95% interval over paired resamples. p: of `test`, two-sided.
-    p_holm: adjusted over all contrasts of the comparison. wins_first, wins_second: queries that each run
-    ranks better by this measure. resolvable: the smallest difference that this set finds with 80% probability
-    at the level 0.05; None where nothing varies.
+    p_holm: adjusted over all contrasts of the comparison. p_worse: one-sided, that the second is worse.
+    wins_first, wins_second: queries that each run ranks better by this measure. resolvable: the smallest
+    difference that this set finds with 80% probability at the level 0.05; None where nothing varies.
     """
 
     direction: Direction
@@ -36,6 +36,7 @@ class Contrast:
     test: str
     p: float
     p_holm: float
+    p_worse: float
     wins_first: int
     wins_second: int
     resolvable: float | None

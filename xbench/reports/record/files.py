@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from xbench.errors import DataError, explain
+from xbench.errors import DataError, explain, os_errors
 from xbench.readers import (
     COUNTS_BYTES,
     RECORD_BYTES,
@@ -62,7 +62,7 @@ class Measurement:
 def save(record: Record, per_query: PerQuery, folder: Path) -> tuple[Path, Record]:
     """Write the record and its per-query counts. Returns the record's path, and the record as written.
 
-    The name holds a hash of the content (`didemo-paragraph_xclip_1f0c7a3e5b.json`), so no run overwrites
+    The name holds a hash of the content (`<protocol>_xclip_1f0c7a3e5b.json`), so no run overwrites
     another's. The record comes last: where it stands, its counts are complete. Raises DataError when the
     folder cannot be written to.
     """
@@ -72,12 +72,15 @@ def save(record: Record, per_query: PerQuery, folder: Path) -> tuple[Path, Recor
     stem = f"{_stem(record)}_{content[:10]}"
     written = record.model_copy(update={"per_query": PerQueryFile(file=f"{stem}.npz", sha256=sha256)})
     path = folder / f"{stem}.json"
-    try:
+    with os_errors(DataError, f"cannot write the result to {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / f"{stem}.npz", counts)
-        write_atomically(path, to_json(written).encode())
-    except OSError as error:
-        raise DataError(f"cannot write the result to {folder}: {error.strerror or error}") from error
+        write_atomically(path.with_suffix(".npz"), counts)
+        try:
+            write_atomically(path, to_json(written).encode())
+        except BaseException:
+            if not path.exists():  # else another run has just written the same
+                path.with_suffix(".npz").unlink()
+            raise
     return path, written
 
 
