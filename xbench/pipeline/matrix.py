@@ -9,12 +9,13 @@ from xbench.metrics.dsl import dsl_counts
 from xbench.metrics.ranking import t2v_counts, v2t_counts
 from xbench.pipeline.matrix_file import read_matrix
 from xbench.pipeline.plan import MatrixPlan, Plan
-from xbench.pipeline.record import Clock, CountsByPost, Evaluated, Scoring, Seen, make_records
+from xbench.pipeline.record import Clock, CountsByPost, Scoring, Seen, make_records
+from xbench.reports.record.files import Measurement
 from xbench.reports.record.schema import Checkpoint, ScorerRecord
 from xbench.storage import file_sha256
 
 
-def score_matrix(plan: MatrixPlan) -> list[Evaluated]:
+def score_matrix(plan: MatrixPlan) -> list[Measurement]:
     """Rank the scores in a file (.npy, .npz, .safetensors, torch).
 
     Raises DataError and UsageError when it holds no matrix of the protocol (see `read_matrix`), and DataError
@@ -23,7 +24,10 @@ def score_matrix(plan: MatrixPlan) -> list[Evaluated]:
     path = plan.file.path
     matrix, facts = read_matrix(plan.file, plan.split)
     checkpoint = Checkpoint(file=path.name, sha256=file_sha256(path))
-    return score_scores(matrix, plan, name=path.stem, file=checkpoint, facts=facts)
+    said = {"backbone": plan.backbone, "source": plan.source}
+    facts |= {name: value for name, value in said.items() if value is not None}
+    zero_shot = None if plan.setting is None else plan.setting == "zero-shot"
+    return score_scores(matrix, plan, name=path.stem, file=checkpoint, facts=facts, zero_shot=zero_shot)
 
 
 def score_scores(
@@ -33,10 +37,12 @@ def score_scores(
     name: str,
     file: Checkpoint | None = None,
     facts: Mapping[str, Any] | None = None,
-) -> list[Evaluated]:
+    zero_shot: bool | None = None,
+) -> list[Measurement]:
     """Rank a similarity matrix [T, V] (NumPy or torch, real numbers): raw first, then post-processed.
 
-    name: what the record calls the scores; file and facts: where they were read from, and how.
+    name: what the record calls the scores; file and facts: where they were read from, and how; zero_shot:
+    whether the model that gave them has seen nothing of the benchmark, None where nobody says.
 
     Raises DataError when its shape is not the split's, and when a score is not finite (unless ties are
     counted as the published code does).
@@ -50,7 +56,8 @@ def score_scores(
         if plan.post == "dsl":
             counts["dsl"] = dsl_counts(matrix, owners)
     settings: dict[str, Any] = {"similarity": name, "dtype": str(matrix.dtype), **(facts or {})}
-    scoring = Scoring(ScorerRecord(name=name, settings=settings), file, precision=str(matrix.dtype))
+    scorer = ScorerRecord(name=name, settings=settings, zero_shot=zero_shot)
+    scoring = Scoring(scorer, file, precision=str(matrix.dtype))
     return make_records(plan, Seen(split), scoring, counts, clock.seconds)
 
 
