@@ -77,7 +77,7 @@ WRONG: dict[str, Any] = {
     "bpe": "/nowhere/bpe.txt.gz",
     "device": "gpu",
     "precision": "fp8",
-    "batch_size": 0,
+    "threads": 0,
     "workers": 0,
     "memory": 0,
     "limit": -1,

@@ -14,7 +14,7 @@ from xbench.errors import DataError, UsageError
 from xbench.metrics.measures import parse_measures
 from xbench.metrics.measures.mean_rank import MeanRank
 from xbench.metrics.measures.recall import Recall
-from xbench.metrics.significance import mcnemar, wilcoxon
+from xbench.metrics.significance import mcnemar, sign_flip, wilcoxon
 from xbench.reports.compare.comparison import Comparison
 from xbench.reports.compare.paired import compare
 from xbench.reports.compare.pairing import aligned
@@ -56,13 +56,15 @@ def test_every_number_equals_its_naive_computation() -> None:
     assert found.second == pytest.approx(100 * recalls[1].mean())
     assert found.wins_first == (recalls[0] > recalls[1] + 1e-12).sum()
     assert found.wins_second == (recalls[1] > recalls[0] + 1e-12).sum()
-    assert found.p == mcnemar(found.wins_first, found.wins_second)
+    assert found.p == mcnemar(found.wins_first, found.wins_second).two_sided
     assert found.low < found.difference < found.high
     half_width = 1.96 * 100 * (recalls[1] - recalls[0]).std() / np.sqrt(200)
     assert found.high - found.low == pytest.approx(2 * half_width, rel=0.05)
     ranked = contrasts["t2v", "MnR"]
     assert ranked.difference == pytest.approx((ranks[1] - ranks[0]).mean())
-    assert ranked.p == wilcoxon(ranks[0] - ranks[1])
+    assert ranked.p == sign_flip(ranks[0] - ranks[1]).two_sided
+    assert ranked.p_worse == sign_flip(ranks[0] - ranks[1]).worse
+    assert contrasts["t2v", "MdR"].p == wilcoxon(ranks[0] - ranks[1]).two_sided
     assert ranked.wins_first == (ranks[0] < ranks[1]).sum()
     assert ranked.worsening == ranked.difference
     assert found.worsening == -found.difference
@@ -99,8 +101,10 @@ def test_captions_of_one_video_are_taken_together() -> None:
     comparison = compare([run(MULTI[0]), run(MULTI[1])])
     tests = {(c.direction, str(c.measure)): c.test for c in comparison.versus[0].contrasts}
     assert comparison.clustered
-    assert tests["t2v", "R@1"] == "sign flip by video"
-    assert tests["t2v", "MnR"] == "sign flip by video of ranks"
+    assert tests["t2v", "R@1"] == "sign flip by video of the mean"
+    assert tests["t2v", "MnR"] == "sign flip by video of the mean"
+    assert tests["t2v", "MdR"] == "signed ranks, sign flip by video"
+    assert tests["v2t", "MnR"] == "sign flip of the mean"
     assert tests["v2t", "R@1"] == "McNemar, exact"
     assert tests["v2t", "MdR"] == "Wilcoxon signed-rank of ranks"
 

@@ -176,3 +176,9 @@ def test_the_command_prints_the_diff_of_a_saved_result(tmp_path: Path) -> None:
     assert "X-CLIP ViT-B/32 on msrvtt/1ka, fine-tuned" in shown.output
     other = CliRunner().invoke(command, [str(path), "--model", "clip4clip-meanP"])
     assert "CLIP4Clip-meanP ViT-B/32 on msrvtt/1ka" in other.output
+
+
+def test_a_claim_inside_a_rough_interval_is_said_to_be_no_more() -> None:
+    rough = {"R@1": Metric(value=49.2, low=40.0, high=60.0, rough=True)}
+    record = run_on("msrvtt", "msrvtt/1ka").model_copy(update={"metrics": {"t2v": rough}})
+    assert "inside the rough interval" in render_difference(diff(record))

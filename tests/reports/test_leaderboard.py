@@ -22,7 +22,6 @@ from xbench.reports.board.rows import Board, BoardRow
 from xbench.reports.board.text import render_boards, render_csv
 from xbench.reports.check.regression import check_against_run
 from xbench.reports.compare.paired import compare
-from xbench.reports.printing import escape_cell, escape_latex, escape_markdown, escape_terminal
 from xbench.reports.published.claims import published_rows
 from xbench.reports.record.files import Measurement, read, read_all, save
 from xbench.reports.record.naming import protocol_of
@@ -265,14 +264,6 @@ def test_no_cell_of_the_csv_is_a_formula(nasty: list[Board]) -> None:
     claim = next(row for row in table if row["model"] == "X-CLIP" and row["direction"] == "t2v")
     assert claim["kind"] == "claimed"
     assert claim["source_url"] == "https://arxiv.org/abs/2207.07285"
-
-
-def test_escapes_by_hand() -> None:
-    assert escape_markdown("a\nb &lt;") == "a b &amp;lt;"
-    assert escape_latex("50% & {x}_1") == r"50\% \& \{x\}\_1"
-    assert escape_cell(" =1") == "' =1"
-    assert escape_cell("a=1") == "a=1"
-    assert escape_terminal("a\x1bb\u202e") == "a b "
 
 
 def test_model_index_is_read_back_by_the_hub_library() -> None:

@@ -31,7 +31,7 @@ def run(
     bpe: str | Path | None = None,
     device: str = "auto",
     precision: Precision | None = None,
-    batch_size: int | None = None,
+    threads: int = 1,
     workers: int = 2,
     memory: int | None = None,
     limit: int | None = None,
@@ -59,6 +59,8 @@ def run(
     metrics: `R@1,MdR`, or a list of names or measures.
 
     precision: None for fp32, or what checkpoints.yaml says of the model.
+
+    threads: in which a CPU computes, whatever torch was set to; they change last bits, so one everywhere.
 
     post: `dsl` gives the post-processed result, marked as such and not comparable with raw ones.
 

@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     help="fp16: CLIP towers in half precision, as the published GPU evaluation has them. tf32: GPUs only."
     "  [default: fp32, or what checkpoints.yaml says of the model]",
 )
-@option("batch_size", metavar="N", help="Videos per encoder call.  [default: 256 frames]")
+@option("threads", metavar="N", help="In which a CPU computes; changes last bits.")
 @option("workers", metavar="N", help="Threads that decode ahead.")
 @option("memory", metavar="GIB", help="For scoring; changes no number.  [default: 1/4 of RAM]")
 @option("limit", metavar="N", help="Score only the first N videos (NOT COMPARABLE).")

@@ -226,7 +226,7 @@ RUN = (
         "bpe": Option(_path, of_model=True),
         "device": Option(_text, "auto", of_model=True),
         "precision": _of("The precision", Precision, of_model=True),
-        "batch_size": Option(_count, of_videos=True),
+        "threads": Option(_count, 1),
         "workers": Option(_count, 2, of_videos=True),
         "memory": Option(_amount),
         "limit": Option(_count),

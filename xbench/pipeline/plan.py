@@ -63,8 +63,8 @@ class RunPlan(Plan):
     allow_damaged: bool
     sampling: FrameRule | None
     """Which frames are taken; None: as the scorer asks."""
-    batch_size: int | None
-    """Videos per call of the encoder; None: as many as make about 256 frames."""
+    threads: int
+    """Threads of a CPU in which the model computes: part of what a feature is, for they change last bits."""
     workers: int
     """Threads that decode ahead of the encoder."""
     memory: int | None
@@ -302,7 +302,7 @@ def _run_plan(asked: _Asked) -> RunPlan:
         "allow_missing",
         "allow_damaged",
         "sampling",
-        "batch_size",
+        "threads",
         "workers",
         "memory",
         "save_similarity",

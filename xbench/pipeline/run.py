@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from xbench.engine.similarity import Queries, distinct
 from xbench.engine.store import Store
 from xbench.engine.table import FeatureTable
 from xbench.errors import DataError, ModelError
+from xbench.pipeline.computing import computing, computing_threads
 from xbench.pipeline.features import VideoJob, encode_texts, encode_videos, is_stored
 from xbench.pipeline.gallery import Fault, Gallery, open_gallery, refuse_faulty
 from xbench.pipeline.plan import RunPlan, info_of
@@ -59,17 +60,22 @@ def run(scorer: Model, plan: RunPlan) -> list[Measurement]:
     Raises DataError when videos are unreadable or damaged and that was not allowed, and when a score is not
     finite; what was encoded by then is kept in the cache. Raises ModelError when a GPU has too little memory.
     """
+    with computing_threads(plan.threads):
+        return _run(scorer, plan)
+
+
+def _run(scorer: Model, plan: RunPlan) -> list[Evaluated]:
     clock = Clock()
     info = info_of(plan.model)
     if isinstance(scorer, PrecomputedFeatures):
         scored, captions, videos, missing = match_features(scorer, plan)
         counts = rank_features(scorer, scored, (captions, videos), plan=plan, clock=clock)
-        seen, described = Seen(scored, missing), _describe(scorer, info)
+        seen, described = Seen(scored, missing), _describe(scorer, info, plan)
     else:
         wants = _wants(scorer, plan)
-        _describe(scorer, info)  # what no record can hold is told before hours of encoding
+        _describe(scorer, info, plan)  # what no record can hold is told before hours of encoding
         seen, counts = _encode_and_rank(scorer, wants, plan=plan, clock=clock)
-        described = _describe(scorer, info, sampling=wants.sampling)  # scoring decides what computes
+        described = _describe(scorer, info, plan, sampling=wants.sampling)  # scoring decides what computes
     return make_records(plan, seen, described, counts, clock.seconds)
 
 
@@ -113,11 +119,12 @@ def _encode_and_rank(
 @contextmanager
 def _store(scorer: Scorer, plan: RunPlan) -> Iterator[Store]:
     """The feature store of a scorer: in the cache, or in a folder that goes away with the run."""
-    if plan.cache is not None and scorer.identity is not None:
-        yield Store(plan.cache, scorer.name, scorer.identity)
-        return
-    with scratch() as folder:
-        yield Store(folder, scorer.name, scorer.identity or {})
+    with ExitStack() as stack:
+        if plan.cache is not None and scorer.identity is not None:
+            root, identity = plan.cache, {**scorer.identity, "computing": _computing(scorer, plan)}
+        else:
+            root, identity = stack.enter_context(scratch()), {}
+        yield stack.enter_context(closing(Store(root, scorer.name, identity)))
 
 
 def _open(plan: RunPlan, is_known: Callable[[VideoJob], bool]) -> Gallery:
@@ -139,7 +146,6 @@ def _encode_videos(
             gallery.jobs,
             wants=wants,
             use_damaged=plan.allow_damaged,
-            batch_size=plan.batch_size,
             workers=plan.workers,
             on_done=advance,
         )
@@ -165,8 +171,8 @@ def _score(
     return rank_both_ways(scorer, text_features, videos, queries, split.v2t, plan=plan, clock=clock)
 
 
-def _describe(scorer: PairScorer, info: ScorerInfo, **more: Any) -> Scoring:
-    settings = _plain(scorer, "settings", {**scorer.settings, **more})
+def _describe(scorer: PairScorer, info: ScorerInfo, plan: RunPlan, **more: Any) -> Scoring:
+    settings = _plain(scorer, "settings", {**scorer.settings, **_computing(scorer, plan), **more})
     identity = None if scorer.identity is None else _plain(scorer, "identity", scorer.identity)
     return Scoring(
         ScorerRecord(
@@ -180,6 +186,10 @@ def _describe(scorer: PairScorer, info: ScorerInfo, **more: Any) -> Scoring:
         precision=str(settings.get("precision", "")),
         device=str(settings.get("device", "")),
     )
+
+
+def _computing(scorer: PairScorer, plan: RunPlan) -> dict[str, str | int]:
+    return computing(plan.threads, str(scorer.settings.get("device", "cpu")))
 
 
 def _plain(scorer: PairScorer, what: str, values: Mapping[str, Any]) -> dict[str, Any]:

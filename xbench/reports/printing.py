@@ -1,45 +1,16 @@
-"""How reports print: lines that fit, numbers with a sign, text that is only text wherever it is shown."""
+"""How reports print: lines that fit, numbers with a sign."""
 
 import textwrap
+
+from xbench.shown import visible
 
 WIDTH = 100
 """Columns of a terminal that a table may take."""
 
-_LATEX = {
-    **{char: f"\\{char}" for char in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-}
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-
-
-def escape_markdown(line: str) -> str:
-    """Return a line in which nothing is markup, HTML or a table's bar."""
-    flat = " ".join(line.split())
-    return "".join(f"\\{char}" if char in "\\`*_[]<>|#~" else char for char in flat).replace("&", "&amp;")
-
-
-def escape_latex(line: str) -> str:
-    """Return a line in which nothing is a command."""
-    return "".join(_LATEX.get(char, char) for char in " ".join(line.split()))
-
-
-def escape_terminal(line: str) -> str:
-    """Return a line without control characters, which could move the cursor or hide text."""
-    return "".join(char if char.isprintable() else " " for char in line)
-
-
-def escape_cell(text: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula: an apostrophe goes before a formula's start."""
-    return f"'{text}" if text.lstrip(" \n").startswith(_FORMULA_STARTS) else text
-
 
 def fill(line: str) -> str:
     """Return a line broken to fit a terminal, what follows indented."""
-    return textwrap.fill(line, WIDTH, subsequent_indent="  ")
+    return textwrap.fill(visible(line, keep="\n\t"), WIDTH, subsequent_indent="  ")
 
 
 def signed(value: float, digits: int) -> str:

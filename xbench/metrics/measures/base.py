@@ -30,7 +30,7 @@ class Measure(ABC):
     first column ranks. hub_name: its type in a Hugging Face model card. scale: what a gain of 1 counts.
     lowest, highest: the values that it can take. digits: after the decimal point, as papers print it.
     is_rank: its values are ranks of the right item. is_share: without ties a query counts whole or not at
-    all.
+    all. is_mean: it is the mean of its values.
     """
 
     symbol: ClassVar[str]
@@ -43,6 +43,7 @@ class Measure(ABC):
     highest: ClassVar[float] = 100.0
     is_rank: ClassVar[bool] = False
     is_share: ClassVar[bool] = False
+    is_mean: ClassVar[bool] = True
 
     def __init_subclass__(cls) -> None:
         """Register a class that has a symbol of its own."""

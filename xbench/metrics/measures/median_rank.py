@@ -20,6 +20,7 @@ class MedianRank(MeanRank):
     symbol: ClassVar[str] = "MdR"
     place: ClassVar[int] = 1
     hub_name: ClassVar[str] = "median_rank"
+    is_mean: ClassVar[bool] = False
 
     def aggregate(self, ranked: Ranked) -> float:
         """Return the median over the queries, or over their entries where a query makes several."""

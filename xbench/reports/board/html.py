@@ -145,7 +145,10 @@ def _number(row: BoardRow, name: str) -> str:
     measure, value = parse_measure(name), row.values[name]
     text = measure.format(value.value)
     if value.interval is not None:
-        text += tag("small", f"{measure.format(value.interval.low)} – {measure.format(value.interval.high)}")
+        about = "about " if value.interval.rough else ""
+        text += tag(
+            "small", f"{about}{measure.format(value.interval.low)} – {measure.format(value.interval.high)}"
+        )
     return tag("td", text, class_="number", data_value=repr(value.value), data_label=name)
 
 

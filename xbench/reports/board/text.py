@@ -11,13 +11,15 @@ from tabulate import tabulate
 
 from xbench.metrics.measures import parse_measure
 from xbench.reports.board.rows import Board, BoardRow
-from xbench.reports.printing import WIDTH, escape_cell, escape_latex, escape_markdown, escape_terminal
+from xbench.reports.printing import WIDTH
+from xbench.shown import for_cell, for_latex, for_markdown, for_terminal
 
 Format = Literal["text", "md", "latex"]
 MARKS = {"best": "*", "even": "~", "": ""}
 LEGEND = (
     "* best, ~ measured and not significantly worse than the best. Rows that print alike share a place (=)."
-    " In parentheses the 95% interval. Rows without a place are not comparable."
+    " In parentheses the 95% interval, with `about` where it rests on too few queries. Rows without a place"
+    " are not comparable."
 )
 _NARROWEST_MODEL = 14
 
@@ -30,9 +32,9 @@ class _Style:
 
 
 _STYLES = {
-    "text": _Style("simple", escape_terminal, "{}"),
-    "md": _Style("pipe", escape_markdown, "## {}"),
-    "latex": _Style("latex_raw", escape_latex, "\\subsection*{{{}}}"),
+    "text": _Style("simple", for_terminal, "{}"),
+    "md": _Style("pipe", for_markdown, "## {}"),
+    "latex": _Style("latex_raw", for_latex, "\\subsection*{{{}}}"),
 }
 
 
@@ -54,7 +56,7 @@ def render_csv(boards: Sequence[Board]) -> str:
     for board in boards:
         for row in board.rows:
             cells = [*_identity(board, row), *_numbers(row, metrics), row.source, row.source_url]
-            writer.writerow([escape_cell(cell) for cell in [*cells, "; ".join(row.remarks)]])
+            writer.writerow([for_cell(cell) for cell in [*cells, "; ".join(row.remarks)]])
     return stream.getvalue()
 
 
@@ -117,7 +119,8 @@ def _value(row: BoardRow, name: str, *, with_interval: bool) -> str:
     printed = measure.format(value.value)
     if not with_interval or value.interval is None:
         return printed
-    return f"{printed} ({measure.format(value.interval.low)}-{measure.format(value.interval.high)})"
+    about = "about " if value.interval.rough else ""
+    return f"{printed} ({about}{measure.format(value.interval.low)}-{measure.format(value.interval.high)})"
 
 
 def _widths(rows: Sequence[Sequence[str]], header: Sequence[str]) -> list[int | None]:

@@ -92,13 +92,13 @@ def _claimed(entry: PublishedRow) -> dict[Key, float | None]:
 
 
 def _p_values(baseline: Measurement, measured: Measurement, gates: Sequence[Gate]) -> dict[Key, float]:
-    """The p-value of each metric that both runs have, after Holm."""
+    """The one-sided p-value of each metric that both runs have, after Holm: is the run worse?"""
     known = [(gate.direction, gate.measure) for gate in gates if gate.drop is not None]
     if not known:
         return {}
     measures = list(dict.fromkeys(measure for _, measure in known))
     (versus,) = compare([baseline, measured], measures, measured.record.ties.policy).versus
-    raw = {(each.direction, each.measure): each.p for each in versus.contrasts}
+    raw = {(each.direction, each.measure): each.p_worse for each in versus.contrasts}
     return dict(zip(known, holm([raw[key] for key in known]), strict=True))
 
 

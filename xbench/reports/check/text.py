@@ -6,7 +6,8 @@ import xml.etree.ElementTree as ET
 from tabulate import tabulate
 
 from xbench.reports.check.gates import Gate, Verdict
-from xbench.reports.printing import WIDTH, escape_markdown, format_p, signed
+from xbench.reports.printing import WIDTH, format_p, signed
+from xbench.shown import for_markdown, for_xml
 
 _HEADER = ["metric", "baseline", "result", "drop", "allowed"]
 
@@ -23,11 +24,9 @@ def render_verdict(verdict: Verdict) -> str:
 
 def render_markdown(verdict: Verdict) -> str:
     """Return a section for $GITHUB_STEP_SUMMARY."""
-    head = (
-        f"### xbench check: {escape_markdown(verdict.protocol)} {'failed' if verdict.failures else 'passed'}"
-    )
+    head = f"### xbench check: {for_markdown(verdict.protocol)} {'failed' if verdict.failures else 'passed'}"
     lines = [f"{verdict.result} against {verdict.baseline}", *verdict.notes, conclusion(verdict)]
-    first, *rest = [escape_markdown(line) for line in lines]
+    first, *rest = [for_markdown(line) for line in lines]
     return "\n\n".join([head, first, _table(verdict, "pipe"), *rest]) + "\n"
 
 
@@ -35,16 +34,17 @@ def render_junit(verdict: Verdict) -> bytes:
     """Return JUnit XML with one test case for each metric."""
     suite = ET.Element(
         "testsuite",
-        name=f"xbench check {verdict.protocol}",
+        name=for_xml(f"xbench check {verdict.protocol}"),
         tests=str(len(verdict.gates)),
         failures=str(len(verdict.failures)),
         errors="0",
         skipped="0",
     )
     for gate in verdict.gates:
-        case = ET.SubElement(suite, "testcase", classname=f"xbench.{verdict.protocol}", name=gate.name)
+        group = for_xml(f"xbench.{verdict.protocol}")
+        case = ET.SubElement(suite, "testcase", classname=group, name=for_xml(gate.name))
         if gate.failed_because:
-            failure = ET.SubElement(case, "failure", message=gate.failed_because)
+            failure = ET.SubElement(case, "failure", message=for_xml(gate.failed_because))
             failure.text = f"baseline {_value(gate, gate.baseline)}, result {_value(gate, gate.value)}"
     ET.indent(suite)
     return bytes(ET.tostring(suite, encoding="utf-8", xml_declaration=True)) + b"\n"
@@ -60,7 +60,7 @@ def conclusion(verdict: Verdict) -> str:
 
 def _table(verdict: Verdict, style: str) -> str:
     tested = verdict.significance is not None
-    header = [*_HEADER, *([f"p Holm (chance from {verdict.significance:g})"] if tested else []), ""]
+    header = [*_HEADER, *([f"p worse, Holm (chance from {verdict.significance:g})"] if tested else []), ""]
     rows = [_cells(gate, tested) for gate in verdict.gates]
     align = ["left", *["right"] * (len(header) - 2), "left"]
     return tabulate(rows, header, tablefmt=style, disable_numparse=True, colalign=align)

@@ -8,7 +8,8 @@ from tabulate import tabulate
 
 from xbench.metrics.measures import Measure
 from xbench.metrics.significance import ALPHA
-from xbench.reports.printing import escape_latex, escape_markdown, fill, format_p, signed
+from xbench.reports.printing import fill, format_p, signed
+from xbench.shown import for_latex, for_markdown
 from xbench.terms import Direction
 
 Format = Literal["text", "md", "latex", "json"]
@@ -21,9 +22,9 @@ class Contrast:
     """One measure of one direction: `first` the baseline, `second` the other run.
 
     difference: second minus first, with its 95% interval over paired resamples. p: of `test`, two-sided.
-    p_holm: adjusted over all contrasts of the comparison. wins_first, wins_second: queries that each run
-    ranks better by this measure. resolvable: the smallest difference that this set finds with 80% probability
-    at the level 0.05; None where nothing varies.
+    p_holm: adjusted over all contrasts of the comparison. p_worse: one-sided, that the second is worse.
+    wins_first, wins_second: queries that each run ranks better by this measure. resolvable: the smallest
+    difference that this set finds with 80% probability at the level 0.05; None where nothing varies.
     """
 
     direction: Direction
@@ -35,6 +36,7 @@ class Contrast:
     test: str
     p: float
     p_holm: float
+    p_worse: float
     wins_first: int
     wins_second: int
     resolvable: float | None
@@ -132,7 +134,7 @@ def _legend(comparison: Comparison) -> list[str]:
 
 
 def _paragraph(line: str, style: Format) -> str:
-    return {"text": fill, "latex": escape_latex, "md": escape_markdown}[style](line)
+    return {"text": fill, "latex": for_latex, "md": for_markdown}[style](line)
 
 
 def _as_dict(comparison: Comparison) -> dict[str, Any]:

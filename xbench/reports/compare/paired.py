@@ -8,14 +8,7 @@ import numpy as np
 from xbench.metrics.arrays import Ints
 from xbench.metrics.bootstrap import percentile_interval, resample
 from xbench.metrics.measures import Floats, Measure, parse_measure
-from xbench.metrics.significance import (
-    holm,
-    mcnemar,
-    resolvable_difference,
-    resolvable_share,
-    sign_flip,
-    wilcoxon,
-)
+from xbench.metrics.significance import holm, paired_test, resolvable_difference, resolvable_share
 from xbench.metrics.ties import Ranked, rank_queries
 from xbench.reports.compare.comparison import Comparison, Contrast, Versus
 from xbench.reports.compare.pairing import aligned, clusters_of, require_same_queries
@@ -82,7 +75,7 @@ def _contrast(
     gain = values[1] - values[0] if measure.higher_is_better else values[0] - values[1]
     wins = int(np.count_nonzero(gain < 0)), int(np.count_nonzero(gain > 0))
     interval = percentile_interval(sample)
-    test, p = _test(measure, gain, wins, clusters)
+    test, p = paired_test(measure, gain, clusters)
     if measure.is_share and clusters is None:
         share = resolvable_share(sum(wins), len(gain))
         resolvable = None if share is None else measure.scale * share
@@ -96,22 +89,13 @@ def _contrast(
         low=interval.low,
         high=interval.high,
         test=test,
-        p=p,
-        p_holm=p,
+        p=p.two_sided,
+        p_holm=p.two_sided,
+        p_worse=p.worse,
         wins_first=wins[0],
         wins_second=wins[1],
         resolvable=resolvable,
     )
-
-
-def _test(measure: Measure, gain: Floats, wins: tuple[int, int], clusters: Ints | None) -> tuple[str, float]:
-    """Choose the test: dependent captions by video; else counts for recalls, signed ranks for the rest."""
-    subject = " of ranks" if measure.is_rank else ""
-    if clusters is not None:
-        return f"sign flip by video{subject}", sign_flip(gain, clusters)
-    if measure.is_share:
-        return "McNemar, exact", mcnemar(*wins)
-    return f"Wilcoxon signed-rank{subject}", wilcoxon(gain)
 
 
 def _adjusted(found: Sequence[Versus]) -> tuple[Versus, ...]:

@@ -109,7 +109,8 @@ def _cell(name: str, metric: Metric | None) -> str:
     measure = parse_measure(name)
     text = measure.format(metric.value)
     if metric.low is not None and metric.high is not None:
-        text += tag("small", f"{measure.format(metric.low)} – {measure.format(metric.high)}")
+        about = "about " if metric.rough else ""
+        text += tag("small", f"{about}{measure.format(metric.low)} – {measure.format(metric.high)}")
     return tag("td", text, class_="number")
 
 

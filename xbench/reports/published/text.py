@@ -66,7 +66,8 @@ def _cells(row: AgainstValue, with_intervals: bool) -> list[str]:
         cells.append("" if row.low is None or row.high is None else _interval(measure, row.low, row.high))
     if row.claimed is None or row.difference is None:
         return [*cells, _ABSENT, "", ""]
-    inside = {None: "", True: "inside the interval", False: "outside the interval"}[row.inside]
+    interval = "rough interval" if row.rough else "interval"
+    inside = {None: "", True: f"inside the {interval}", False: f"outside the {interval}"}[row.inside]
     said = ", ".join(part for part in (inside, "secondary" if row.standing == "secondary" else "") if part)
     return [*cells, measure.format(row.claimed), signed(row.difference, measure.digits), said]
 

@@ -38,10 +38,13 @@ class Metric(_Part):
     value: float
     low: float | None = None
     high: float | None = None
+    rough: bool = False
+    """Whether there are too few queries for the interval to hold the true value in 95% of such sets."""
 
     @model_serializer(mode="wrap")
     def _without_absent_interval(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in handler(self).items() if value is not None}
+        fields = handler(self).items()
+        return {key: value for key, value in fields if value is not None and value is not False}
 
 
 class Fingerprint(_Part):
@@ -53,6 +56,12 @@ class Fingerprint(_Part):
     pairs: str
     pairs_sorted: str
     pairs_ws_normalised_sorted: str
+    windows: str | None = None
+    """Of the seconds of each video that are scored; None if all are scored whole, or in older records."""
+
+    @model_serializer(mode="wrap")
+    def _without_absent_windows(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in handler(self).items() if value is not None}
 
 
 class ProtocolRecord(_Part):

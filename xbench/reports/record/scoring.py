@@ -50,4 +50,4 @@ def _metric(summary: Summary, measure: Measure) -> Metric:
     interval = summary.intervals.get(measure)
     if interval is None:
         return Metric(value=summary.values[measure])
-    return Metric(value=summary.values[measure], low=interval.low, high=interval.high)
+    return Metric(value=summary.values[measure], low=interval.low, high=interval.high, rough=interval.rough)

@@ -8,7 +8,7 @@ from tabulate import tabulate
 
 from xbench.metrics.measures import parse_measure
 from xbench.reports.printing import WIDTH, fill
-from xbench.reports.record.naming import model_name, protocol_of
+from xbench.reports.record.naming import is_of_own_benchmark, model_name, protocol_of
 from xbench.reports.record.schema import DIRECTIONS, Record
 from xbench.terms import Direction
 
@@ -20,7 +20,7 @@ def render(record: Record) -> str:
     """Return one result: what was scored, the metrics of both directions, and why it is not comparable."""
     head = f"{_protocol(record)}: {model_name(record)}, {_sizes(record)}"
     parts = [fill(head), *_interval_tables(record)]
-    parts += [fill(line) for line in tie_lines(record)]
+    parts += [fill(line) for line in [*rough_lines(record), *tie_lines(record)]]
     parts += [fill(f"Note: {note}") for note in _notes(record)]
     return "\n".join([*parts, *verdict(record)])
 
@@ -85,6 +85,17 @@ def metric_table(records: Sequence[Record], header: Sequence[str], keys: Sequenc
     return tabulate(rows, [*header, *names], tablefmt="simple", disable_numparse=True, colalign=align)
 
 
+def rough_lines(record: Record) -> list[str]:
+    """Say which intervals rest on too few queries to be believed."""
+    rough = [
+        f"{side} {', '.join(names)}"
+        for side in DIRECTIONS
+        if (names := [name for name, metric in record.metrics.get(side, {}).items() if metric.rough])
+    ]
+    said = "too few queries, or too few that matter, for 95%"
+    return [f"Rough intervals ({said}): {'; '.join(rough)}"] if rough else []
+
+
 def tie_lines(record: Record) -> list[str]:
     """Say what ties and vanished queries mean for the numbers, where there were any."""
     lines = []
@@ -128,6 +139,8 @@ def _interval(record: Record, side: Direction, name: str) -> str:
 
 def verdict(record: Record) -> list[str]:
     """Say whether a result can stand beside published numbers, and if not, why."""
+    if record.comparable and is_of_own_benchmark(record):
+        return [fill(f"The full protocol {record.protocol.matched}; no published row.")]
     if record.comparable:
         return [fill(f"Comparable with published numbers of {record.protocol.matched}.")]
     return [f"{NOT_COMPARABLE}, because:", *_reasons(record)]
