@@ -64,7 +64,7 @@ def run(scorer: Model, plan: RunPlan) -> list[Measurement]:
         return _run(scorer, plan)
 
 
-def _run(scorer: Model, plan: RunPlan) -> list[Evaluated]:
+def _run(scorer: Model, plan: RunPlan) -> list[Measurement]:
     clock = Clock()
     info = info_of(plan.model)
     if isinstance(scorer, PrecomputedFeatures):
