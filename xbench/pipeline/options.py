@@ -251,6 +251,7 @@ SCORE = (
         "backbone": Option(_text),
         "source": Option(_text),
         "setting": _of("The setting", Setting),
+        "distance": Option(_flag, False),
     }
     | SCORED
 )
@@ -259,5 +260,6 @@ SCORE = (
 EVALUATE = SCORED | {
     "name": Option(_text, "similarity"),
     "v2t": _of("The video-to-text rule", V2TRule, default="group-max"),
+    "distance": Option(_flag, False),
 }
 """The options of `xbench.evaluate`, beside the scores and what they are scores of."""

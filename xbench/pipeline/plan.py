@@ -75,13 +75,18 @@ class RunPlan(Plan):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MatrixPlan(Plan):
+class ScoresPlan(Plan):
     """A plan with scores that were computed elsewhere."""
 
-    file: MatrixFile
-    backbone: str | None
-    source: str | None
-    setting: Setting | None
+    name: str
+    """What the record calls them."""
+    file: MatrixFile | None = None
+    """None: they are in memory."""
+    distance: bool
+    """Lower is closer."""
+    backbone: str | None = None
+    source: str | None = None
+    setting: Setting | None = None
     """What the user says of the model that gave the scores."""
 
 
@@ -113,7 +118,7 @@ def plan_runs(each: Sequence[Mapping[str, Any]], output: Path | None = None) -> 
     return [_run_plan(one) for one in asked]
 
 
-def plan_matrix(given: Mapping[str, Any], output: Path | None = None) -> MatrixPlan:
+def plan_matrix(given: Mapping[str, Any], output: Path | None = None) -> ScoresPlan:
     """Return a plan for a similarity matrix in a file; the options are those of `xbench score`.
 
     Raises UsageError and DataError for wrong options and annotations; the matrix itself is read later.
@@ -127,11 +132,12 @@ def plan_matrix(given: Mapping[str, Any], output: Path | None = None) -> MatrixP
     split, recognition = _load(name, values | {"annotations": annotations, "limit": None, "miniature": False})
     file = MatrixFile(values["similarity"], values["rows"], values["row_ids"], values["column_ids"])
     scored = _scored(values, split, recognition)
-    said = {name: values[name] for name in ("backbone", "source", "setting")}
-    return MatrixPlan(file=file, passed=passed, defaulted=defaulted, **said, **scored)
+    said = {name: values[name] for name in ("backbone", "source", "setting", "distance")}
+    name = values["similarity"].stem
+    return ScoresPlan(name=name, file=file, passed=passed, defaulted=defaulted, **said, **scored)
 
 
-def plan_scores(given: Mapping[str, Any], split: Split, recognition: Recognition | None = None) -> Plan:
+def plan_scores(given: Mapping[str, Any], split: Split, recognition: Recognition | None = None) -> ScoresPlan:
     """Return a plan for scores in memory; the options are those of `xbench.evaluate`.
 
     recognition: of a split that is no protocol's. Raises UsageError for wrong options.
@@ -139,7 +145,8 @@ def plan_scores(given: Mapping[str, Any], split: Split, recognition: Recognition
     values = options.read(options.EVALUATE, given)
     passed, defaulted = options.told_apart(options.EVALUATE, values)
     scored = _scored(values, split, recognition or recognise(split))
-    return Plan(passed=passed, defaulted=defaulted, **scored)
+    said = {name: values[name] for name in ("name", "distance")}
+    return ScoresPlan(passed=passed, defaulted=defaulted, **said, **scored)
 
 
 def by_benchmark(given: Mapping[str, Any]) -> list[dict[str, Any]]:
