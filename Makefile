@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint bench bench-small bench-check bench-gpu clean
+.PHONY: demo test lint docs bench bench-small bench-check bench-gpu clean
 
 demo: $(VENV)/installed
 	$(BIN)/xbench run --model xclip --dataset didemo --miniature --output .demo
@@ -19,6 +19,9 @@ lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict xbench
+
+docs: $(VENV)/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: $(VENV)/installed-test
 	$(BIN)/python -m benchmarks --json bench.json
@@ -43,5 +46,9 @@ $(VENV)/installed-test: $(VENV)/installed
 	$(PIP) --editable ".[test]"
 	@touch $@
 
+$(VENV)/installed-docs: $(VENV)/installed
+	$(PIP) --editable ".[docs]"
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .demo build dist
+	rm -rf $(VENV) .demo .site build dist
