@@ -22,9 +22,10 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "messages.md"
 _HEAD = """# Messages and exit codes
 
-Made from the code by `tools/make_messages.py`. A message goes to stderr as one paragraph, `Error: ...`, and ends the
-command with its exit code; in Python it is an exception of the class named. What stands in angle brackets is filled
-in. A message says what was wrong, where, and what to do; one that left you guessing is a fault worth reporting.
+Made from the code by `tools/make_messages.py`. A message goes to stderr as one paragraph, `Error: ...`, and
+ends the command with its exit code; in Python it is an exception of the class named. What stands in angle
+brackets is filled in. A message says what was wrong, where, and what to do; one that left you guessing is a
+fault worth reporting.
 
 | exit code | meaning |
 |---|---|
