@@ -144,12 +144,8 @@ def _protocol(plan: Plan, seen: Seen) -> ProtocolRecord:
         v2t=plan.split.v2t,
         fingerprint=Fingerprint(**asdict(plan.split.fingerprint())),
         source=plan.split.source,
-<<<<<<< HEAD
-        notes=[*plan.recognition.notes, *seen.notes],
-        differences=[DifferencesRecord(**asdict(each)) for each in plan.recognition.differences],
-=======
         notes=[*plan.recognition.notes, *seen.notes, *seen.trust.notes],
->>>>>>> main
+        differences=[DifferencesRecord(**asdict(each)) for each in plan.recognition.differences],
     )
 
 
