@@ -7,6 +7,7 @@ from itertools import accumulate
 
 import torch
 
+from xbench.engine.entries import raw
 from xbench.engine.store import Lodged
 from xbench.scorers.base import Features
 
@@ -30,9 +31,7 @@ class FeatureTable:
             else:
                 for name, tensor in sorted(shard.items()):
                     digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
-                    digest.update(
-                        tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
-                    )
+                    digest.update(raw(tensor))
         return digest.hexdigest()
 
     def rows(self, start: int, stop: int) -> Features:
