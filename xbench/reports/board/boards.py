@@ -9,7 +9,7 @@ from xbench.reports.board.places import marked, placed
 from xbench.reports.board.rows import Board, BoardRow, Value
 from xbench.reports.published.claims import Claim, PublishedRow, published_rows
 from xbench.reports.record.files import Measurement
-from xbench.reports.record.naming import protocol_of
+from xbench.reports.record.naming import is_called, protocol_of
 from xbench.reports.record.schema import DIRECTIONS, Record, scoring_reasons
 from xbench.terms import Direction, Ties
 
@@ -38,7 +38,8 @@ class Filter:
 
     def _admits(self, benchmark: str, protocol: str) -> bool:
         of_benchmark = not self.benchmarks or benchmark in self.benchmarks
-        return of_benchmark and (not self.protocols or protocol in self.protocols)
+        of_protocol = not self.protocols or any(is_called(protocol, name) for name in self.protocols)
+        return of_benchmark and of_protocol
 
 
 ALL = Filter()

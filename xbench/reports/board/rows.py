@@ -60,3 +60,10 @@ class Board:
     processed: bool
     metrics: tuple[str, ...]
     rows: tuple[BoardRow, ...]
+
+    @property
+    def title(self) -> str:
+        """Its heading."""
+        what = {"t2v": "text to video", "v2t": "video to text"}[self.direction]
+        processed = ", with post-processing that looks at the test set" if self.processed else ""
+        return f"{self.protocol}, {what} ({self.direction}){processed}"

@@ -67,13 +67,6 @@ _CSV_HEAD = [
 _CSV_TAIL = ["source", "source_url", "remarks"]
 
 
-def board_title(board: Board) -> str:
-    """Return the heading of a board."""
-    what = {"t2v": "text to video", "v2t": "video to text"}[board.direction]
-    processed = ", with post-processing that looks at the test set" if board.processed else ""
-    return f"{board.protocol}, {what} ({board.direction}){processed}"
-
-
 def row_name(row: BoardRow) -> str:
     """Return the model with its backbone and what else tells rows apart."""
     parts = [row.model, row.backbone, "" if row.measured or row.setting == "fine-tuned" else row.setting]
@@ -98,7 +91,7 @@ def _board(board: Board, style: Format) -> str:
         rows, header, tablefmt=look.table, disable_numparse=True, colalign=align, maxcolwidths=widths
     )
     sources = [look.escape(f"[{number}] {note}") for note, number in notes.items()]
-    title = look.heading.format(look.escape(board_title(board)))
+    title = look.heading.format(look.escape(board.title))
     if style == "text":
         sources = [textwrap.fill(line, WIDTH, subsequent_indent="    ") for line in sources]
     return ("\n" if style == "text" else "\n\n").join([title, table, *sources])

@@ -54,7 +54,7 @@ class Measurement:
 def save(record: Record, per_query: PerQuery, folder: Path) -> tuple[Path, Record]:
     """Write the record and its per-query counts. Returns the record's path, and the record as written.
 
-    The name holds a hash of the content (`didemo-paragraph_xclip_1f0c7a3e5b.json`), so no run overwrites
+    The name holds a hash of the content (`<protocol>_xclip_1f0c7a3e5b.json`), so no run overwrites
     another's. The record comes last: where it stands, its counts are complete. Raises DataError when the
     folder cannot be written to.
     """
