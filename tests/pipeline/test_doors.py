@@ -87,6 +87,7 @@ WRONG: dict[str, Any] = {
     "ties": "avrage",
     "metrics": "R@",
     "post": "DSL",
+    "v2t": "any",
 }
 """A value of each option that it cannot have."""
 FLAGS = {name for name, option in RUN.items() if isinstance(option.default, bool)}

@@ -5,7 +5,15 @@ from typing import Any
 
 import click
 
-from xbench.cli.options import as_keywords, json_option, metrics_option, option, post_option, ties_option
+from xbench.cli.options import (
+    as_keywords,
+    json_option,
+    metrics_option,
+    option,
+    post_option,
+    ties_option,
+    v2t_option,
+)
 from xbench.errors import UsageError
 
 
@@ -28,6 +36,7 @@ from xbench.errors import UsageError
 @option("protocol", metavar="ID", help="See `xbench datasets show`.  [default: the benchmark's usual one]")
 @metrics_option
 @post_option
+@v2t_option
 @ties_option
 @click.option("--output", type=click.Path(path_type=Path), help="Also save a result record in this folder.")
 @json_option

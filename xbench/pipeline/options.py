@@ -179,6 +179,7 @@ SCORED = {
     "ties": Option(_ties, Ties.AVERAGE.value, words=choices(Ties)),
     "metrics": Option(_measures, DEFAULT_METRICS),
     "post": _of("The post-processing", Post, default="none"),
+    "v2t": _of("The video-to-text rule", V2TRule),
 }
 """How scores become numbers: options of everything that gives a record."""
 

@@ -55,7 +55,11 @@ def _controls(boards: Sequence[Board]) -> str:
                 ),
                 _select("Kind", "kind", {"": "all", "measured": "measured", "claimed": "claimed"}),
                 _check("comparable only", "comparable", checked=False),
-                _check("with test-set post-processing", "processed", checked=True),
+                _check(
+                    "post-processed, scored again, or made in an unknown or leaking way",
+                    "processed",
+                    checked=True,
+                ),
                 tag("output", "", id="count", class_="soft"),
             ]
         ),
@@ -97,7 +101,7 @@ def _section(board: Board) -> str:
         class_="board",
         data_protocol=board.protocol,
         data_direction=board.direction,
-        data_processed="yes" if board.processed else "no",
+        data_processed="no" if board.kind == "raw" else "yes",
     )
 
 

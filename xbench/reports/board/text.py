@@ -67,11 +67,20 @@ _CSV_HEAD = [
 _CSV_TAIL = ["source", "source_url", "remarks"]
 
 
+_MADE = {
+    "raw": "",
+    "processed": ", with post-processing that looks at the test set",
+    "rerank": ", scored again in a second stage",
+    "unknown": ", second stage unknown",
+    "evaluation": ", evaluation sees the right answer",
+}
+
+
 def board_title(board: Board) -> str:
     """Return the heading of a board."""
     what = {"t2v": "text to video", "v2t": "video to text"}[board.direction]
-    processed = ", with post-processing that looks at the test set" if board.processed else ""
-    return f"{board.protocol}, {what} ({board.direction}){processed}"
+    rule = "" if board.rule in ("", "group-max") else f", v2t rule {board.rule}"
+    return f"{board.protocol}, {what} ({board.direction}){rule}{_MADE[board.kind]}"
 
 
 def row_name(row: BoardRow) -> str:

@@ -16,7 +16,8 @@ def render_difference(difference: Difference) -> str:
     """Return whether to compare at all, a table for each claim with what forbids it, and notes."""
     if not difference.comparisons:
         return _nothing_published(difference)
-    blocks = ["\n".join(verdict(difference.record))]
+    seen = [_fill(f"Seen: {effect}.") for effect in difference.effects]
+    blocks = ["\n".join([*verdict(difference.record), *seen])]
     blocks += ["\n".join(_comparison(each)) for each in difference.comparisons]
     blocks += [_fill(f"Note: {note}") for note in difference.notes]
     return "\n\n".join(blocks)
@@ -36,6 +37,8 @@ def _comparison(each: AgainstClaim) -> list[str]:
     extra = f", {claim.post_processing}" if claim.post_processing != "none" else ""
     lines = [_fill(f"{claim.model} {claim.backbone} on {claim.protocol}, {claim.setting}{extra}")]
     lines += [_fill(f"Not comparable: {reason}") for reason in each.reasons]
+    if claim.evaluation:
+        return [*lines, _fill(f"Source: {'; '.join(each.sources)}")]
     with_intervals = any(row.low is not None for row in each.rows)
     header = [
         "",
@@ -54,6 +57,7 @@ def _comparison(each: AgainstClaim) -> list[str]:
         for row in each.rows
         if row.contradicted_by
     ]
+    lines += [_fill(f"{row.direction} {row.metric}: {row.note}") for row in each.rows if row.note]
     lines += [_fill(f"Mind: {caveat}") for caveat in each.caveats]
     lines.append(_fill(f"Source: {'; '.join(each.sources)}"))
     return lines
