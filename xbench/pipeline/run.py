@@ -18,8 +18,10 @@ from xbench.pipeline.gallery import Fault, Gallery, open_gallery, refuse_faulty
 from xbench.pipeline.plan import RunPlan, info_of
 from xbench.pipeline.precomputed import match_features, rank_features
 from xbench.pipeline.ranking import rank_both_ways
-from xbench.pipeline.record import Clock, CountsByPost, Evaluated, Scoring, Seen, make_records
+from xbench.pipeline.record import Clock, CountsByPost, Scoring, Seen, make_records
+from xbench.pipeline.trust import BOTH, judge_model, judge_order
 from xbench.progress import stage
+from xbench.reports.record.files import Measurement
 from xbench.reports.record.schema import Checkpoint, ScorerRecord
 from xbench.scorers.base import PairScorer, Scorer, ScorerInfo, VideoInput
 from xbench.scorers.batches import gpu_memory_errors
@@ -27,6 +29,8 @@ from xbench.scorers.catalog import Model, ResolvedModel
 from xbench.scorers.features import PrecomputedFeatures
 from xbench.scorers.weights import WeightFile
 from xbench.storage import scratch
+
+_TURNED = "are both files of one model, and in the protocol's order? Ids would tell."
 
 
 class Models:
@@ -45,7 +49,7 @@ class Models:
         return self._built[1]
 
 
-def run_all(plans: Sequence[RunPlan]) -> Iterator[Evaluated]:
+def run_all(plans: Sequence[RunPlan]) -> Iterator[Measurement]:
     """Carry out plans one after the other; see `run`."""
     models = Models()
     for plan in plans:
@@ -53,7 +57,7 @@ def run_all(plans: Sequence[RunPlan]) -> Iterator[Evaluated]:
 
 
 @gpu_memory_errors()
-def run(scorer: Model, plan: RunPlan) -> list[Evaluated]:
+def run(scorer: Model, plan: RunPlan) -> list[Measurement]:
     """Carry out a plan with its model, built: the raw scores first, then the post-processed ones.
 
     Raises DataError when videos are unreadable or damaged and that was not allowed, and when a score is not
@@ -63,13 +67,15 @@ def run(scorer: Model, plan: RunPlan) -> list[Evaluated]:
         return _run(scorer, plan)
 
 
-def _run(scorer: Model, plan: RunPlan) -> list[Evaluated]:
+def _run(scorer: Model, plan: RunPlan) -> list[Measurement]:
     clock = Clock()
     info = info_of(plan.model)
     if isinstance(scorer, PrecomputedFeatures):
         scored, captions, videos, missing = match_features(scorer, plan)
         counts = rank_features(scorer, scored, (captions, videos), plan=plan, clock=clock)
-        seen, described = Seen(scored, missing), _describe(scorer, info, plan)
+        known = _known(scorer)
+        trust = judge_order(counts["none"][0], scored, known, turned=None if known == BOTH else _TURNED)
+        seen, described = Seen(scored, missing, trust=trust), _describe(scorer, info, plan)
     else:
         wants = _wants(scorer, plan)
         _describe(scorer, info, plan)  # what no record can hold is told before hours of encoding
@@ -85,6 +91,12 @@ def look(scorer: Model, plan: RunPlan) -> str:
         return f"features in {scorer.texts.path} and {scorer.videos.path}"
     gallery = _open(plan, lambda job: False)
     return f"{len(gallery.jobs)} files open in {plan.videos}"
+
+
+def _known(features: PrecomputedFeatures) -> frozenset[str]:
+    """The sides whose ids the files tell."""
+    files = {"captions": features.texts, "videos": features.videos}
+    return frozenset(side for side, file in files.items() if file.ids is not None)
 
 
 def _wants(scorer: Scorer, plan: RunPlan) -> VideoInput:
@@ -112,7 +124,8 @@ def _encode_and_rank(
         videos = FeatureTable([features[video.id] for video in scored.videos])
         counts = _score(scorer, store, scored, videos, plan=plan, clock=clock)
     facts = {video: each.info for video, each in by_id.items()}
-    return Seen(scored, gallery.missing, faults, facts, gallery.notes), counts
+    trust = judge_model(counts["none"][0], scored)
+    return Seen(scored, gallery.missing, faults, facts, gallery.notes, trust), counts
 
 
 @contextmanager

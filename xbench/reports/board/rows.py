@@ -12,6 +12,14 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 """How rows of a board were made: as scored, post-processed with a look at the test set, scored again in a
 second stage, in a way that the source does not name, by an evaluation that uses the right answer."""
 
+_MADE = {
+    "raw": "",
+    "processed": ", with post-processing that looks at the test set",
+    "rerank": ", scored again in a second stage",
+    "unknown": ", second stage unknown",
+    "evaluation": ", evaluation sees the right answer",
+}
+
 
 def kind_of(post_processing: str, evaluation: str = "") -> Kind:
     """Return which kind of board a number belongs on."""
@@ -39,7 +47,7 @@ class BoardRow:
     model: str
     backbone: str
     setting: str
-    """`fine-tuned` or `zero-shot` for a claim, the checkpoint's file name for a measured row."""
+    """`fine-tuned` or `zero-shot` for a claim, the label or the checkpoint's file name for a measured row."""
     post_processing: str
     values: dict[str, Value]
     date: str
@@ -53,6 +61,8 @@ class BoardRow:
     sees_the_answer: bool = False
     """A claim whose evaluation uses the right answer."""
     measurement: Measurement | None = None
+    label: str = ""
+    """What the user of a measured row calls it."""
     place: str = ""
     """`1`, or `2=` for a tie; empty for a row that is not comparable or lacks the first metric."""
     mark: str = ""
@@ -84,3 +94,10 @@ class Board:
     rule: str
     metrics: tuple[str, ...]
     rows: tuple[BoardRow, ...]
+
+    @property
+    def title(self) -> str:
+        """Its heading."""
+        what = {"t2v": "text to video", "v2t": "video to text"}[self.direction]
+        rule = "" if self.rule in ("", "group-max") else f", v2t rule {self.rule}"
+        return f"{self.protocol}, {what} ({self.direction}){rule}{_MADE[self.kind]}"
