@@ -20,6 +20,7 @@ from xbench.reports.record.per_query import PerQuery
 from xbench.reports.record.schema import (
     Checkpoint,
     Damage,
+    DifferencesRecord,
     Fingerprint,
     ProtocolRecord,
     Record,
@@ -157,6 +158,7 @@ def _protocol(plan: Plan, seen: Seen) -> ProtocolRecord:
             *seen.trust.notes,
             *_rule_notes(plan.split.v2t, known),
         ],
+        differences=[DifferencesRecord(**asdict(each)) for each in plan.recognition.differences],
     )
 
 

@@ -57,6 +57,7 @@ class AgainstClaim:
 
     claim: Claim
     rows: tuple[AgainstValue, ...]
+    """Empty where the claim's evaluation is refused."""
     reasons: tuple[str, ...]
     caveats: tuple[str, ...]
     sources: tuple[str, ...]
@@ -81,6 +82,18 @@ class Difference:
     others: tuple[str, ...]
     """Models that do have claims on this benchmark."""
 
+    def __str__(self) -> str:
+        """Return the tables of `xbench diff`."""
+        from xbench.reports.published.text import render_difference
+
+        return render_difference(self)
+
+    def _repr_html_(self) -> str:
+        """Return the tables for a notebook."""
+        from xbench.reports.published.text import difference_in_notebook
+
+        return difference_in_notebook(self)
+
 
 def diff(record: Record, model: str | None = None) -> Difference:
     """Set a result beside the published numbers of its model, or of `model`."""
@@ -104,7 +117,8 @@ def _order(record: Record) -> Any:
 
 
 def _compare(record: Record, entry: PublishedRow) -> AgainstClaim:
-    rows = [_row(record, entry, side, name) for side in DIRECTIONS for name in record.metrics.get(side, {})]
+    names = [(side, name) for side in DIRECTIONS for name in record.metrics.get(side, {})]
+    rows = [_row(record, entry, *each) for each in names if not entry.claim.evaluation]
     other_rule = rule_apart(record, entry.claim) if any(v.direction == "v2t" for v in entry.values) else ""
     return AgainstClaim(
         entry.claim,
