@@ -83,7 +83,7 @@ def fuzz(
     tried: list[Tried] = []
     with tempfile.TemporaryDirectory(prefix="xbench-fuzz-") as folder:
         every = kinds(Path(folder))
-        with _published(every, Path(folder)):
+        with published(every, Path(folder)):
             for kind in every:
                 if not only or kind.name in only:
                     place = Path(folder) / kind.name
@@ -138,24 +138,24 @@ def _table(rows: list[dict[str, str]], delimiter: str) -> bytes:
 
 
 @contextmanager
-def _published(every: Sequence[Kind], folder: Path) -> Iterator[None]:
+def published(every: Sequence[Kind], folder: Path) -> Iterator[None]:
     """Make the content of the unchanged files the only published one of its benchmark."""
-    published: dict[str, Benchmark] = {}
+    entries: dict[str, Benchmark] = {}
     members: list[tuple[Any, Split]] = []
     with ExitStack() as stack:
         stack.enter_context(patch.object(registry, "_named", {}))
-        known = lambda name: published.get(name) or benchmark(name)  # noqa: E731
+        known = lambda name: entries.get(name) or benchmark(name)  # noqa: E731
         stack.enter_context(patch.object(recognition, "benchmark", known))
         stack.enter_context(patch.object(recognition, "_stored", lambda: stored))
         for kind in every:
             entry = benchmark(folder / f"{kind.name}.yaml" if kind.own else kind.benchmark)
-            split = load_split(entry.id, _write(folder / kind.name, kind.files), kind.protocol)
+            split = load_split(entry.id, write(folder / kind.name, kind.files), kind.protocol)
             facts = asdict(split.fingerprint())
             changes = {name: facts.pop(name) for name in ("videos", "captions", "windows")}
             asked = entry.protocols[split.protocol]
             protocol = asked.model_copy(update=changes | {"sha256": Hashes(**facts)})
-            before = published[entry.id].protocols if entry.id in published else {}
-            published[entry.id] = entry.model_copy(update={"protocols": {**before, protocol.id: protocol}})
+            before = entries[entry.id].protocols if entry.id in entries else {}
+            entries[entry.id] = entry.model_copy(update={"protocols": {**before, protocol.id: protocol}})
             if not kind.own:
                 members.append((protocol, split))
         stored = recognition.pack(members)
@@ -167,11 +167,12 @@ def _try(kind: Kind, place: Path, number: int, seed: int) -> Tried:
     name = dice.choice(list(kind.files))
     how, content = _mutate(kind.files[name], name, dice)
     files = kind.files | {name: content}
-    outcome, detail = _end(kind, _write(place, files), files)
+    outcome, detail = _end(kind, write(place, files), files)
     return Tried(kind.name, number, f"{name}: {how}", outcome, detail.replace(f"{place}/", ""))
 
 
-def _write(place: Path, files: Files) -> Path:
+def write(place: Path, files: Files) -> Path:
+    """Make a folder of just these files."""
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
     for name, content in files.items():
