@@ -15,7 +15,8 @@ from PIL import Image
 from xbench.errors import DataError
 from xbench.video.choice import MAY_DIFFER, Choice, choose
 from xbench.video.container import UnreadableVideo, VideoInfo, probe
-from xbench.video.frames import Pixels, decode
+from xbench.video.frames import decode
+from xbench.video.pixels import PixelRule, Pixels
 from xbench.video.sampling import Sampling, Window
 from xbench.video.transform import resize_and_crop
 
@@ -31,13 +32,14 @@ class Clip:
 
     frames: uint8 [n, 3, size, size], resized and cropped; or RGB [n, H, W, 3] when no size was asked for.
     source: the index of each frame, in decoding order. notes: where the published code would find no frame or
-    may find another one.
+    may find another one. pixels_differ: whether the other pixel rule would give other pixels.
     """
 
     frames: NDArray[np.uint8]
     source: tuple[int, ...]
     info: VideoInfo
     notes: tuple[str, ...] = ()
+    pixels_differ: bool = False
 
 
 class DamagedVideo(DataError):  # noqa: N818
@@ -54,21 +56,27 @@ class DamagedVideo(DataError):  # noqa: N818
         self.path, self.wanted, self.got, self.cause, self.clip = path, wanted, got, cause, clip
 
 
-def read_clip(path: Path, window: Window | None, sampling: Sampling, size: int | None) -> Clip:
+def read_clip(
+    path: Path,
+    window: Window | None,
+    sampling: Sampling,
+    size: int | None,
+    pixels: PixelRule = "published",
+) -> Clip:
     """Decode the frames of `path` that `sampling` picks between the seconds of `window` (None: all of it).
 
-    With `size`, frames are resized and cropped as CLIP does; without, they come as stored, upright. Safe to
+    pixels: whose colours, OpenCV 4's or those that the file's tags say. With `size`, frames are resized and cropped as CLIP does; without, they come as stored, upright. Safe to
     call from several threads.
 
     Raises UnreadableVideo when no frame can be had (not a video, no frame in the window), DamagedVideo when
     the file fails after some of the wanted frames.
     """
 
-    def transform(pixels: Pixels) -> Pixels:
-        return pixels if size is None else resize_and_crop(Image.fromarray(pixels), size)
+    def transform(picture: Pixels) -> Pixels:
+        return picture if size is None else resize_and_crop(Image.fromarray(picture), size)
 
     choice = choose(path, window, sampling)
-    decoded = decode(path, set(choice.taken(choice.frames)), transform)
+    decoded = decode(path, set(choice.taken(choice.frames)), pixels, transform)
     if decoded.fault:
         choice = replace(choice, fault=decoded.fault)
     frames = min(decoded.count, choice.frames) if decoded.ended else choice.frames
@@ -78,9 +86,9 @@ def read_clip(path: Path, window: Window | None, sampling: Sampling, size: int |
     missing = set(source) - set(decoded.pictures)
     if missing:
         # Fewer frames came out than the packets promised (two fields each make one), so others are taken.
-        decoded.pictures |= decode(path, missing, transform).pictures
+        decoded.pictures |= decode(path, missing, pixels, transform).pictures
     notes = choice.notes or ((MAY_DIFFER,) if decoded.skipped and sampling.rule == "published" else ())
-    clip = Clip(np.stack([decoded.pictures[index] for index in source]), tuple(source), choice.info, notes)
+    clip = Clip(np.stack([decoded.pictures[index] for index in source]), tuple(source), choice.info, notes, decoded.differs)
     got = len(choice.found(frames))
     if choice.fault and got < choice.wanted:
         raise DamagedVideo(path, choice.wanted, got, choice.fault, clip)

@@ -5,20 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import av
-import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
-from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
 from xbench.video.container import opened
 from xbench.video.packets import filled
-
-Pixels = NDArray[np.uint8]
-
-QUARTER_TURNS = {90: 1, 180: 2, -180: 2, -90: 3}
-"""Degrees counterclockwise of a display matrix -> turns; OpenCV leaves other angles alone."""
+from xbench.video.pixels import Converter, PixelRule, Pixels
 
 
 @dataclass
@@ -28,6 +21,7 @@ class Decoded:
     pictures: index of a frame in decoding order -> what became of its RGB pixels. count: how many frames came
     out before the pass ended; `ended` is False when it stopped at the last wanted frame. fault: why decoding
     failed after `count` frames, None when it did not. skipped: packets before the first frame that failed.
+    differs: whether the other rule would give a picture other pixels.
     """
 
     pictures: dict[int, Pixels] = field(default_factory=dict)
@@ -35,9 +29,12 @@ class Decoded:
     ended: bool = True
     fault: str | None = None
     skipped: int = 0
+    differs: bool = False
 
 
-def decode(path: Path, wanted: Collection[int], transform: Callable[[Pixels], Pixels]) -> Decoded:
+def decode(
+    path: Path, wanted: Collection[int], rule: PixelRule, transform: Callable[[Pixels], Pixels]
+) -> Decoded:
     """Decode `path` from the start until the last of `wanted`; transform gets uint8 RGB [H, W, 3], upright.
 
     What fails before the first key frame is passed over, as any player does; what fails later ends the pass.
@@ -46,7 +43,7 @@ def decode(path: Path, wanted: Collection[int], transform: Callable[[Pixels], Pi
     result = Decoded()
     last = max(wanted, default=-1)
     with opened(path) as (container, stream):
-        to_rgb = _Converter(stream.width, stream.height)
+        to_rgb = Converter(stream.width, stream.height, rule)
         for frame in frames_of(container, stream, result):
             if result.count in wanted:
                 result.pictures[result.count] = transform(to_rgb(frame))
@@ -54,6 +51,7 @@ def decode(path: Path, wanted: Collection[int], transform: Callable[[Pixels], Pi
             if result.count > last:
                 result.ended = False
                 break
+        result.differs = to_rgb.differs
     return result
 
 
@@ -81,21 +79,3 @@ def frames_of(container: InputContainer, stream: VideoStream, result: Decoded) -
             elif result.count or frame.key_frame or not result.skipped:
                 result.fault = None
                 yield frame
-
-
-class _Converter:
-    """Turns decoded frames into RGB pixels as OpenCV does: bicubic, upright, all of the header's size.
-
-    By way of BGR: FFmpeg's conversion to RGB is another one, up to 4 levels off at 10 bit.
-    """
-
-    def __init__(self, width: int, height: int) -> None:
-        self._reformatter = VideoReformatter()
-        self._width, self._height = width or None, height or None
-
-    def __call__(self, frame: VideoFrame) -> Pixels:
-        picture = self._reformatter.reformat(
-            frame, self._width, self._height, "bgr24", interpolation=Interpolation.BICUBIC, threads=1
-        )
-        turns = QUARTER_TURNS.get(frame.rotation, 0)
-        return np.ascontiguousarray(np.rot90(picture.to_ndarray()[:, :, ::-1], turns))

@@ -13,9 +13,10 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
 from xbench.video.container import UnreadableVideo, keep_times, opened
-from xbench.video.frames import QUARTER_TURNS, Decoded, frames_of
+from xbench.video.frames import Decoded, frames_of
 from xbench.video.pacing import Pacer
 from xbench.video.packets import scan
+from xbench.video.pixels import QUARTER_TURNS
 
 _PIXELS = "yuv420p"
 _LONGEST_STILL = 3600
