@@ -30,7 +30,7 @@ CLIPS: dict[str, dict[str, Any]] = {
     "bt2020.mp4": {"tags": BT2020},
     "smpte240m.mp4": {"tags": SMPTE240M},
     "full-range.webm": {"codec": "libvpx-vp9", "full_range": True, "b_frames": 0},
-    "10bit.mkv": {"pixels": "yuv420p10le"},
+    "10bit.mkv": {"pixels": "yuv420p10le", "b_frames": 0},
     "10bit-hevc.mp4": DEEP,
     "hlg.mov": {**DEEP, "tags": HLG},
     "pq.mp4": {**DEEP, "tags": PQ},

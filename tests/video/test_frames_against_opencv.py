@@ -1,4 +1,7 @@
-"""The frames of the published rule are those that OpenCV hands to the published extractor, pixel by pixel."""
+"""The frames of the published rule are those that OpenCV hands to the published extractor, pixel by pixel.
+
+Held against the OpenCV that is installed, whichever family it is of: `make opencv` runs this with both.
+"""
 
 import random
 from fractions import Fraction
@@ -8,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 from made_clips import make, make_headless, make_packed, make_resized, number_of
-from published_extractor import extract, read_in_turn, slices
+from published_extractor import FAMILY, extract, read_in_turn, slices
 
-from xbench.video.choice import MAY_DIFFER, NO_FRAME
+from xbench.video.choice import MAY_DIFFER, NO_FRAME, PIXELS_MAY_DIFFER
 from xbench.video.decode import read_clip
 from xbench.video.sampling import Sampling
 
@@ -44,7 +47,7 @@ CONSTANT: dict[str, dict[str, Any]] = {
 
 def assert_same(path: Path, window: tuple[int, int] | None = None) -> None:
     expected = extract(path, window)
-    clip = read_clip(path, window, ALL, None)
+    clip = read_clip(path, window, ALL, None, FAMILY)
     assert [number_of(frame) for frame in clip.frames] == [number_of(frame) for frame in expected]
     assert all(np.array_equal(ours, theirs) for ours, theirs in zip(clip.frames, expected, strict=True))
 
@@ -139,8 +142,11 @@ def test_frames_that_change_size_all_get_the_headers_size(
 ) -> None:
     path = make_resized(tmp_path / "change.avi", *sizes)
     expected = extract(path)
-    clip = read_clip(path, None, ALL, None)
+    clip = read_clip(path, None, ALL, None, FAMILY)
     assert clip.frames.shape[1:3] == sizes[0][::-1]
+    if FAMILY == "published":  # OpenCV 4 shows the last picture of the first size, or what lay in memory
+        assert clip.notes == (PIXELS_MAY_DIFFER,)
+        return
     assert all(np.array_equal(ours, theirs) for ours, theirs in zip(clip.frames, expected, strict=True))
 
 

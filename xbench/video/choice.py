@@ -20,6 +20,7 @@ from xbench.video.seeking import Seeker
 
 NO_FRAME = "the published code finds no frame in this file"
 MAY_DIFFER = "the published choice of frames may differ in this file"
+PIXELS_MAY_DIFFER = "the published pixels may differ in this file"
 UNDER_ONE_FPS = "the published code divides by zero on this file: it has under one frame a second"
 
 _ROUGH_CONTAINERS = ("mpeg", "mpegts")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from xbench.errors import DataError
-from xbench.video.choice import MAY_DIFFER, Choice, choose
+from xbench.video.choice import MAY_DIFFER, PIXELS_MAY_DIFFER, Choice, choose
 from xbench.video.container import UnreadableVideo, VideoInfo, probe
 from xbench.video.frames import decode
 from xbench.video.pixels import PixelRule, Pixels
@@ -88,7 +88,14 @@ def read_clip(
         # Fewer frames came out than the packets promised (two fields each make one), so others are taken.
         decoded.pictures |= decode(path, missing, pixels, transform).pictures
     notes = choice.notes or ((MAY_DIFFER,) if decoded.skipped and sampling.rule == "published" else ())
-    clip = Clip(np.stack([decoded.pictures[index] for index in source]), tuple(source), choice.info, notes, decoded.differs)
+    notes += () if decoded.exact else (PIXELS_MAY_DIFFER,)
+    clip = Clip(
+        np.stack([decoded.pictures[index] for index in source]),
+        tuple(source),
+        choice.info,
+        notes,
+        decoded.differs,
+    )
     got = len(choice.found(frames))
     if choice.fault and got < choice.wanted:
         raise DamagedVideo(path, choice.wanted, got, choice.fault, clip)

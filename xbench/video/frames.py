@@ -21,7 +21,7 @@ class Decoded:
     pictures: index of a frame in decoding order -> what became of its RGB pixels. count: how many frames came
     out before the pass ended; `ended` is False when it stopped at the last wanted frame. fault: why decoding
     failed after `count` frames, None when it did not. skipped: packets before the first frame that failed.
-    differs: whether the other rule would give a picture other pixels.
+    differs and exact: what the Converter says of the pictures.
     """
 
     pictures: dict[int, Pixels] = field(default_factory=dict)
@@ -30,6 +30,7 @@ class Decoded:
     fault: str | None = None
     skipped: int = 0
     differs: bool = False
+    exact: bool = True
 
 
 def decode(
@@ -43,7 +44,7 @@ def decode(
     result = Decoded()
     last = max(wanted, default=-1)
     with opened(path) as (container, stream):
-        to_rgb = Converter(stream.width, stream.height, rule)
+        to_rgb = Converter(stream, rule)
         for frame in frames_of(container, stream, result):
             if result.count in wanted:
                 result.pictures[result.count] = transform(to_rgb(frame))
@@ -51,7 +52,7 @@ def decode(
             if result.count > last:
                 result.ended = False
                 break
-        result.differs = to_rgb.differs
+        result.differs, result.exact = to_rgb.differs, to_rgb.exact
     return result
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 from av.video.reformatter import ColorPrimaries, ColorRange, ColorTrc, Interpolation, VideoReformatter
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 PixelRule = Literal["published", "tagged"]
@@ -30,18 +31,19 @@ _HDR_CURVES = (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67)
 class Converter:
     """Turns decoded frames of one video into RGB: bicubic, upright, all of the header's size.
 
-    `differs` turns True with the first frame that the other rule gives other pixels. By way of BGR, as OpenCV
-    does: FFmpeg's conversion to RGB is another one, up to 4 levels off at 10 bit.
+    `differs` turns True with the first frame that the other rule gives other pixels, `exact` False with the
+    first whose pixels in OpenCV 4 depend on memory that it did not set. By way of BGR, as OpenCV does: FFmpeg's
+    conversion to RGB is another one, up to 4 levels off at 10 bit.
     """
 
-    def __init__(self, width: int, height: int, rule: PixelRule) -> None:
-        self.differs = False
-        self._rule = rule
+    def __init__(self, stream: VideoStream, rule: PixelRule) -> None:
+        self.differs, self.exact = False, True
+        self._rule, self._stream = rule, stream
         self._reformatters: dict[PixelRule, VideoReformatter] = {
             "published": VideoReformatter(),
             "tagged": VideoReformatter(),
         }
-        self._width, self._height = width or None, height or None
+        self._width, self._height = stream.width or None, stream.height or None
 
     def __call__(self, frame: VideoFrame) -> Pixels:
         """Return uint8 RGB [H, W, 3]."""
@@ -49,8 +51,21 @@ class Converter:
         if not self.differs and _may_differ(frame):
             other: PixelRule = "tagged" if self._rule == "published" else "published"
             self.differs = _is_remapped(frame) or not np.array_equal(picture, self._convert(frame, other))
+        self.exact &= self._rule == "tagged" or self._is_exact(frame)
         turns = QUARTER_TURNS.get(frame.rotation, 0)
         return np.ascontiguousarray(np.rot90(picture[:, :, ::-1], turns))
+
+    def _is_exact(self, frame: VideoFrame) -> bool:
+        """False where OpenCV 4 does not give the same pixels twice.
+
+        It converts all that the codec stores, rows below the picture too, which above 8 bit with few chroma
+        rows or columns reach up to three rows into the picture; and it does not see a change of size.
+        """
+        coder = self._stream.codec_context
+        if (frame.width, frame.height) != (self._width or frame.width, self._height or frame.height):
+            return False
+        whole = (coder.coded_width, coder.coded_height) == (frame.width, frame.height)
+        return whole or not _is_deep(frame) or not _has_few_chroma(frame)
 
     def _convert(self, frame: VideoFrame, rule: PixelRule) -> Pixels:
         if rule == "published":
@@ -107,8 +122,22 @@ def _rows(plane: VideoPlane) -> Pixels:
 def _may_differ(frame: VideoFrame) -> bool:
     """False for the ordinary frame, for which the two rules need not be compared: 8 bit, without tags."""
     full = frame.color_range == ColorRange.JPEG and not frame.format.name.startswith("yuvj")
-    deep = any(component.bits > 8 for component in frame.format.components)
-    return frame.interlaced_frame or deep or full or frame.colorspace not in _BT601 or _is_remapped(frame)
+    return (
+        frame.interlaced_frame
+        or _is_deep(frame)
+        or full
+        or frame.colorspace not in _BT601
+        or _is_remapped(frame)
+    )
+
+
+def _is_deep(frame: VideoFrame) -> bool:
+    return any(component.bits > 8 for component in frame.format.components)
+
+
+def _has_few_chroma(frame: VideoFrame) -> bool:
+    form = frame.format
+    return (form.chroma_width(frame.width), form.chroma_height(frame.height)) != (frame.width, frame.height)
 
 
 def _is_remapped(frame: VideoFrame) -> bool:
