@@ -18,7 +18,7 @@ test: $(VENV)/installed-test
 # The tests that hold frames and pixels against OpenCV, with the last version of the published family and with
 # the one that is installed. Only OpenCV differs, so the older one lies in a folder of its own.
 opencv: $(VENV)/installed-test
-	$(PIP) --no-deps --upgrade --target $(VENV)/opencv4 opencv-python-headless==4.12.0.88
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $(VENV)/opencv4 opencv-python-headless==4.12.0.88
 	PYTHONPATH=$(VENV)/opencv4 $(BIN)/python -m pytest tests/video -k "opencv or pixels or real_videos"
 	$(BIN)/python -m pytest tests/video -k "opencv or pixels or real_videos"
 
