@@ -282,7 +282,8 @@ def test_a_transport_stream_that_ends_within_a_packet_is_cut_short(
     assert len(data) % size == 0
 
     def fault() -> str | None:
-        return choose(path, None, Sampling(4)).fault
+        loss = choose(path, None, Sampling(4)).scan.loss
+        return loss and loss.cause
 
     assert fault() is None
     path.write_bytes(data + bytes(20))

@@ -12,8 +12,8 @@ from av.video.frame import PictureType, VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
-from xbench.video.container import UnreadableVideo, keep_times, opened
-from xbench.video.frames import Decoded, frames_of
+from xbench.video.container import UnreadableVideo, describe, keep_times, opened
+from xbench.video.decode import Decoded, frames_of
 from xbench.video.pacing import Pacer
 from xbench.video.packets import scan
 from xbench.video.pixels import QUARTER_TURNS
@@ -75,9 +75,9 @@ def reencode(
 def _small_frames(source: Path, recipe: Recipe) -> Iterator[VideoFrame]:
     """Yield the frames of the copy, in its size and upright. Raises UnreadableVideo for what is damaged."""
     with opened(source) as (container, stream):
-        fault = scan(source, container, stream).fault
-        if fault:
-            raise UnreadableVideo(source, fault)
+        loss = scan(source, container, stream, describe(container, stream)).loss
+        if loss:
+            raise UnreadableVideo(source, loss.cause)
     pacer, decoded, shrink = Pacer(recipe.rate), Decoded(), _Shrinker(recipe)
     last: VideoFrame | None = None
     with opened(source) as (container, stream):
