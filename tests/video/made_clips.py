@@ -1,5 +1,6 @@
 """Small clips for the tests, made on the spot. Every frame carries its number as ten black or white bars."""
 
+import random
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -99,6 +100,21 @@ def _fields(frame: av.VideoFrame, first: str) -> av.VideoFrame:
     frame.pts = 0
     graph.vpush(frame)
     return graph.vpull()
+
+
+def irregular(seed: int, frames: int) -> list[int]:
+    """Draw the times, in milliseconds, of a variable rate: jitter, dropped frames, or a change of rate."""
+    rng = random.Random(seed)
+    steps = {
+        0: lambda number: rng.choice([20, 33, 40, 50]),
+        1: lambda number: 40 * (1 + (rng.random() < 0.2) * rng.choice([1, 2, 5])),
+        2: lambda number: 33 if number < frames // 2 else 200,
+        3: lambda number: 4000 if number == frames // 2 else 40,
+    }[seed % 4]
+    times = [0]
+    for number in range(frames - 1):
+        times.append(times[-1] + steps(number))
+    return times
 
 
 def make_resized(path: Path, *sizes: tuple[int, int], frames: int = 60) -> Path:

@@ -3,14 +3,13 @@
 Held against the OpenCV that is installed, whichever family it is of: `make opencv` runs this with both.
 """
 
-import random
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from made_clips import make, make_headless, make_packed, make_resized, number_of
+from made_clips import irregular, make, make_headless, make_packed, make_resized, number_of
 from published_extractor import FAMILY, extract, read_in_turn, slices
 
 from xbench.video.choice import MAY_DIFFER, NO_FRAME, PIXELS_MAY_DIFFER
@@ -57,21 +56,6 @@ def test_a_clip_of_constant_rate_gives_opencvs_pixels(name: str, tmp_path: Path)
     path = make(tmp_path / name, **CONSTANT[name])
     assert_same(path)
     assert read_clip(path, None, ALL, None).notes == ()
-
-
-def irregular(seed: int, frames: int) -> list[int]:
-    """Draw the times, in milliseconds, of a variable rate: jitter, dropped frames, or a change of rate."""
-    rng = random.Random(seed)
-    steps = {
-        0: lambda number: rng.choice([20, 33, 40, 50]),
-        1: lambda number: 40 * (1 + (rng.random() < 0.2) * rng.choice([1, 2, 5])),
-        2: lambda number: 33 if number < frames // 2 else 200,
-        3: lambda number: 4000 if number == frames // 2 else 40,
-    }[seed % 4]
-    times = [0]
-    for number in range(frames - 1):
-        times.append(times[-1] + steps(number))
-    return times
 
 
 @pytest.mark.parametrize("seed", range(8))

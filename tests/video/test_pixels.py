@@ -1,4 +1,7 @@
-"""Both pixel rules, held against what each OpenCV was seen to make of the same clips (tools/opencv_pixels.py)."""
+"""Both pixel rules, held against what each OpenCV was seen to make of the same clips.
+
+What was seen is kept by tools/opencv_pixels.py.
+"""
 
 import hashlib
 import json

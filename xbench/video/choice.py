@@ -88,9 +88,10 @@ def choose(path: Path, window: Window | None, sampling: Sampling) -> Choice:
 
 
 def _promised(info: VideoInfo, packets: Scan) -> int:
-    """Return how many frames the file should hold: more than it does when it is known to have lost some.
+    """Return how many frames the file should hold: more than it does if it is known to have lost some.
 
-    Where the header does not tell, as in an MP4 of fragments, a file that lost its end lost a second at least.
+    Where the header does not tell, as in an MP4 of fragments, a file that lost its end lost a second at
+    least.
     """
     held, loss = packets.frames, packets.loss
     if loss is None:
@@ -107,9 +108,11 @@ def _targets(seeker: Seeker, positions: Iterator[int], frames: int, *, plain: bo
 
 
 def _older_differ(packets: Scan, info: VideoInfo, seeker: Seeker) -> bool:
-    """Seen with sound much longer than the picture, and with variable rate in an MP4 that has a segment index."""
+    """Seen with sound much longer than the picture, and at variable rate in an MP4 with a segment index."""
     seconds = seeker.seconds()
-    longer = info.frames is not None and seconds is not None and info.frames - seconds * info.fps > 2 * info.fps
+    longer = (
+        info.frames is not None and seconds is not None and info.frames - seconds * info.fps > 2 * info.fps
+    )
     return packets.loss is None and (longer or (packets.indexed and not seeker.counts()))
 
 

@@ -8,6 +8,7 @@ or may find another one, the clip's `notes` say so.
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -81,8 +82,8 @@ def read_clip(
     pixels: whose colours, OpenCV 4's or those that the file's tags say. With `size`, frames are resized and
     cropped as CLIP does; without, they come as stored, upright. Safe to call from several threads.
 
-    Raises UnreadableVideo when no frame can be had (not a video, no frame in the window, gone or changed while
-    it was read), DamagedVideo when the file lost frames and a wanted one is among them or behind them.
+    Raises UnreadableVideo when no frame can be had (not a video, no frame in the window, gone or changed
+    while it was read), DamagedVideo when the file lost frames and a wanted one is among them or behind them.
     """
 
     def transform(picture: Pixels) -> Pixels:
@@ -149,8 +150,8 @@ class Decoded:
     pictures: index of a frame in decoding order -> what became of its RGB pixels. count: how many frames came
     out before the pass ended; `ended` is False when it stopped at the last wanted frame. fault: why decoding
     failed after `count` frames, None when it did not. skipped: packets before the first frame that failed.
-    times: the time stamp of each frame that came out. opened_by_key: whether the first was a key frame. differs
-    and exact: what the Converter says of the pictures.
+    times: the time stamp of each frame that came out. opened_by_key: whether the first was a key frame.
+    differs and exact: what the Converter says of the pictures.
     """
 
     pictures: dict[int, Pixels] = field(default_factory=dict)
@@ -164,7 +165,7 @@ class Decoded:
     exact: bool = True
 
     def loss(self, scan: Scan, info: VideoInfo) -> Loss | None:
-        """Return why frames are known to be lost: the decoder failed, or bore out what the packets hint at."""
+        """Return why frames are known to be lost: the decoder failed, or bore out what packets hint at."""
         if scan.headless and self._headless(scan):
             return Loss("its first key frame is gone", 0)
         if self.fault:
@@ -199,7 +200,7 @@ class Decoded:
         seen, reached = set(came), max(came, default=times[0])
         silent = [at for at, time in enumerate(times) if time < reached and time not in seen]
         place = {time: at for at, time in enumerate(times)}
-        back = [place.get(time, 0) for last, time in zip(came, came[1:], strict=False) if time < last]
+        back = [place.get(time, 0) for last, time in pairwise(came) if time < last]
         for pause in scan.pauses:
             if silent and abs(silent[0] - pause) <= _NEAR:
                 return Loss(f"{len(silent)} packets around a gap give no frame", min(pause, silent[0]))

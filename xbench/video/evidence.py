@@ -19,9 +19,9 @@ _WITH_FRAMES = (b"moof", b"mdat", b"moov")
 class Boxes:
     """The top level of an MP4 file (ISO/IEC 14496-12), as far as it is one.
 
-    promised: where the file ends by a box or a segment index that reaches past its end, else None. broken: why
-    its fragments are not whole, None when they are or there are none. fragments: whether it has any. indexed:
-    whether a segment index (sidx) lists them.
+    promised: where the file ends by a box or a segment index that reaches past its end, else None. broken:
+    why its fragments are not whole, None when they are or there are none. fragments: whether it has any.
+    indexed: whether a segment index (sidx) lists them.
     """
 
     promised: int | None
@@ -88,9 +88,14 @@ def read_boxes(path: Path) -> Boxes:
                 if sequence and not inside:
                     broken = broken or "a fragment has lost its header"
                 inside = False
-            elif kind == bytes(4) and sequence and has_zero_run(path, start, size):
+            elif kind == bytes(4) and sequence and _begins_early(path, start, promised):
                 broken = broken or f"zeros stand where a fragment begins, at byte {start}"
     return Boxes(promised if promised > size else None, broken, bool(sequence), indexed)
+
+
+def _begins_early(path: Path, zeros: int, indexed: int) -> bool:
+    """Whether zeros that follow a fragment are no junk: the index tells of more, or they began within it."""
+    return zeros < indexed or has_zero_run(path, zeros - _ZERO_RUN, zeros)
 
 
 def _boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int]]:
@@ -126,7 +131,7 @@ def _indexed_end(file: BinaryIO, anchor: int) -> int:
 
 
 def _skipped(file: BinaryIO, sequence: dict[int, int]) -> str | None:
-    """Note the number of a fragment, whose content begins here, under its track; say if numbers are left out."""
+    """Note the number of a fragment whose content begins here, by its track; say if numbers are left out."""
     content = file.read(4096)
     at, track = content.find(b"mfhd"), content.find(b"tfhd")
     if at < 0 or track < 0:

@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from operator import attrgetter
 from pathlib import Path
 
@@ -56,8 +57,8 @@ class Scan:
     """All packets of the video stream, and the evidence, if any, that the file lost some (`loss`).
 
     pauses: the frames, in order of time, before which an unusual pause lies; alone they prove nothing.
-    headless: the file does not begin with a key frame; alone that proves nothing either. fragments and indexed:
-    it is an MP4 of fragments, and has a segment index.
+    headless: the file does not begin with a key frame; alone that proves nothing either. fragments and
+    indexed: it is an MP4 of fragments, and has a segment index.
     """
 
     packets: tuple[PacketTime, ...]
@@ -114,7 +115,7 @@ def filled(container: InputContainer, stream: VideoStream) -> Iterator["Packet[V
 
 def _pauses(packets: list[PacketTime]) -> tuple[int, ...]:
     times = sorted(packet.pts for packet in packets if packet.shown and packet.pts is not None)
-    steps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    steps = [later - earlier for earlier, later in pairwise(times)]
     usual = statistics.median(steps) if steps else 0
     return tuple(index + 1 for index, step in enumerate(steps) if usual > 0 and step > _LONG * usual)
 
@@ -125,11 +126,10 @@ def _with_boxes(path: Path, found: Scan, listed: int) -> Scan:
     loss = None
     if listed > len(found.packets):
         loss = Loss(f"it is cut short: {len(found.packets)} of {listed} frames", found.frames)
+    elif boxes.broken:
+        loss = Loss(boxes.broken, found.pauses[0] if found.pauses else found.frames)
     elif boxes.promised is not None:
         loss = Loss(f"it is cut short: {size} of {boxes.promised} bytes", found.frames)
-    elif boxes.broken:
-        longest = found.pauses[0] if found.pauses else found.frames
-        loss = Loss(boxes.broken, longest)
     return Scan(found.packets, loss, found.pauses, found.headless, boxes.fragments, boxes.indexed)
 
 
@@ -144,7 +144,7 @@ def _cut_short(path: Path, info: VideoInfo) -> str | None:
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where all packets of a file lie, of sound too, and when the last one ends, in seconds of its own clock."""
+    """Where all packets of a file lie, of sound too, and when the last one ends, by its own clock."""
 
     spans: tuple[tuple[int, int], ...]
     seconds: float

@@ -1,7 +1,7 @@
 """From a decoded frame to RGB, as one of two families of OpenCV converts it.
 
-All published numbers were made with OpenCV 4, whose conversion ignores what a file says of its colours: BT.601
-for all, interlaced frames as progressive ones, no gamut or tone mapped. OpenCV 4.13 and 5 honour it.
+All published numbers were made with OpenCV 4, whose conversion ignores what a file says of its colours:
+BT.601 for all, interlaced frames as progressive ones, no gamut or tone mapped. OpenCV 4.13 and 5 honour it.
 """
 
 from typing import Literal
@@ -32,8 +32,8 @@ class Converter:
     """Turns decoded frames of one video into RGB: bicubic, upright, all of the header's size.
 
     `differs` turns True with the first frame that the other rule gives other pixels, `exact` False with the
-    first whose pixels in OpenCV 4 depend on memory that it did not set. By way of BGR, as OpenCV does: FFmpeg's
-    conversion to RGB is another one, up to 4 levels off at 10 bit.
+    first whose pixels in OpenCV 4 depend on memory that it did not set. By way of BGR, as OpenCV does:
+    FFmpeg's conversion to RGB is another one, up to 4 levels off at 10 bit.
     """
 
     def __init__(self, stream: VideoStream, rule: PixelRule) -> None:
@@ -94,8 +94,7 @@ class Converter:
             dst_color_trc=transfer,
             threads=1,
         )
-        pixels: Pixels = picture.to_ndarray()
-        return pixels
+        return np.asarray(picture.to_ndarray(), np.uint8)
 
 
 def _untagged(frame: VideoFrame) -> VideoFrame:
@@ -105,7 +104,7 @@ def _untagged(frame: VideoFrame) -> VideoFrame:
     """
     if frame.format.has_palette:
         return frame
-    fresh = av.VideoFrame(frame.width, frame.height, frame.format.name)
+    fresh: VideoFrame = av.VideoFrame(frame.width, frame.height, frame.format.name)
     for source, target in zip(frame.planes, fresh.planes, strict=True):
         rows, copy = _rows(source), _rows(target)
         width = min(rows.shape[1], copy.shape[1])
@@ -115,7 +114,7 @@ def _untagged(frame: VideoFrame) -> VideoFrame:
 
 def _rows(plane: VideoPlane) -> Pixels:
     """A plane's bytes, row by row from the top, padding included."""
-    rows = np.frombuffer(plane, np.uint8).reshape(plane.height, abs(plane.line_size))
+    rows: Pixels = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, abs(plane.line_size))
     return rows[::-1] if plane.line_size < 0 else rows
 
 
