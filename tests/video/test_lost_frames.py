@@ -95,6 +95,7 @@ LOST: dict[str, tuple[str, dict[str, Any], Callable[[Path], None], int, int]] = 
     "zero tail, WMV": ("wmv", WMV, zeroed(0.6, 1), 8, 5),
     "zero tail, fragments": ("mp4", FRAGMENTS, zeroed(0.6, 1), 6, 5),
     "zero tail, DASH": ("mp4", DASH, zeroed(0.6, 1), 9, 5),
+    "hole, fragments": ("mp4", FRAGMENTS, zeroed(0.4, 0.55), 4, 3),
     "hole, VP8": ("webm", VP8, zeroed(0.4, 0.55), 8, 4),
     "hole, H.265": ("mkv", X265, zeroed(0.4, 0.55), 8, 3),
     "hole, WMV": ("wmv", WMV, zeroed(0.4, 0.6), 8, 4),

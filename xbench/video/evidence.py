@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import BinaryIO
 
@@ -94,8 +95,11 @@ def read_boxes(path: Path) -> Boxes:
 
 
 def _begins_early(path: Path, zeros: int, indexed: int) -> bool:
-    """Whether zeros that follow a fragment are no junk: the index tells of more, or they began within it."""
-    return zeros < indexed or has_zero_run(path, zeros - _ZERO_RUN, zeros)
+    """Whether zeros behind a fragment are no junk: an index tells of more, they began in it, or more comes."""
+    if zeros < indexed or has_zero_run(path, zeros - _ZERO_RUN, zeros):
+        return True
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+        return content.find(b"moof", zeros) >= 0
 
 
 def _boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int]]:
