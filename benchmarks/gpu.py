@@ -25,7 +25,7 @@ from benchmarks.gpu_scoring import SIZES, beside_published, rivals, scoring
 from benchmarks.gpu_table import render, write_docs
 from benchmarks.gpu_timing import product_rates
 from xbench.pipeline.environment import git_revision
-from xbench.scorers.precision import Precision
+from xbench.terms import Precision
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "tf32", "bf16")
 """Those in which scoring differs: fp16 scores as fp32 does."""

@@ -11,9 +11,9 @@ import torch
 from benchmarks.gpu_timing import Rates, forget_peak, peak_gb, seconds
 from xbench.scorers.clip.bpe import ClipTokenizer
 from xbench.scorers.clip.sizes import ClipSizes
-from xbench.scorers.precision import Precision
 from xbench.scorers.xclip.initial import initial_state, random_clip
 from xbench.scorers.xclip.scorer import XClip
+from xbench.terms import Precision
 
 FRAMES = 12
 VIDEOS = 84

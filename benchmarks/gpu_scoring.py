@@ -10,11 +10,11 @@ import torch
 from benchmarks.gpu_timing import Rates, forget_peak, peak_gb, seconds, wait
 from benchmarks.pairs import WIDTH, flop_of_a_pair, random_state
 from benchmarks.reference import Encoded, block_logits
-from xbench.scorers.precision import Precision
+from xbench.scorers.clip.temporal import unit
 from xbench.scorers.weights import State
 from xbench.scorers.xclip.aosm import Aosm
 from xbench.scorers.xclip.dispatch import Similarity, Tiles, similarity_on
-from xbench.scorers.xclip.temporal import unit
+from xbench.terms import Precision
 
 BLOCK = 512
 """Texts and videos of a block, as the scorer asks for them on a GPU."""

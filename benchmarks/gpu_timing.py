@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import torch
 
-from xbench.scorers.precision import Precision, arithmetic
+from xbench.scorers.precision import arithmetic
+from xbench.terms import Precision
 
 Rates = dict[str, float]
 """TFLOP/s of one large product, by precision."""

@@ -10,9 +10,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from xbench.data.folder import VideoFolder
 from xbench.data.loading import load_split
-from xbench.data.protocol import recognise
+from xbench.data.recognition import recognise
+from xbench.data.video_files import VideoFolder
 from xbench.registry.datasets import benchmark, protocols
 
 FILES = 20_000

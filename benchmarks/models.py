@@ -7,7 +7,8 @@ from xbench.scorers.clip.bpe import ClipTokenizer
 from xbench.scorers.clip.sizes import ClipSizes
 from xbench.scorers.weights import State
 from xbench.scorers.xclip.initial import initial_state, random_clip
-from xbench.scorers.xclip.scorer import Precision, XClip
+from xbench.scorers.xclip.scorer import XClip
+from xbench.terms import Precision
 
 _BYTES_AND_MARKS = 2 * 256 + 2
 """A vocabulary without merges: every byte is a token."""

@@ -20,12 +20,11 @@ from tabulate import tabulate
 import xbench
 from benchmarks.rounding import InTf32
 from xbench.data.loading import choose_protocol
-from xbench.pipeline.sources import with_miniature_weights
+from xbench.miniature import checkpoint_path
 from xbench.registry.datasets import benchmarks
 from xbench.scorers.base import Scorer
-from xbench.scorers.catalog import build
-from xbench.scorers.precision import Precision
-from xbench.scorers.request import ModelRequest
+from xbench.scorers.catalog import ModelRequest, resolve
+from xbench.terms import Precision
 
 
 @dataclass(frozen=True)
@@ -91,8 +90,9 @@ def _scorer(name: str, precision: Precision, device: str) -> Scorer:
         device=device,
         words=chosen.words,
         frames=chosen.frames,
+        miniature=checkpoint_path().parent,
     )
-    scorer = build(with_miniature_weights(request))
+    scorer = resolve(request).build()
     assert isinstance(scorer, Scorer)
     return InTf32(scorer) if emulated else scorer
 

@@ -1,7 +1,9 @@
 """Fixtures that every test may use."""
 
 import os
+import signal
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,10 @@ else:
     # Which kernel is the fastest is remembered there, and a user's choices are not the tests' to make.
     cache = tempfile.TemporaryDirectory(prefix="xbench-tests-")  # goes with this module
     os.environ["XBENCH_CACHE"] = cache.name
+
+if threading.current_thread() is threading.main_thread():
+    # `nohup` and jobs in the background start with Ctrl-C ignored, and what tests start would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 FIXTURES = Path(__file__).resolve().parent / "fixtures"

@@ -36,11 +36,11 @@ def test_the_wheel_brings_the_registries_and_the_published_numbers(site: Path) -
         "from xbench.registry import shipped\n"
         "from xbench.registry.datasets import benchmarks\n"
         "from xbench.registry.checkpoints import checkpoints\n"
-        "from xbench.reports.published import entries\n"
+        "from xbench.reports.published.claims import published_rows\n"
         "names = ['datasets.yaml', 'checkpoints.yaml', 'results/published.csv']\n"
         "checkpoints()\n"
         "print(json.dumps([xbench.__file__, [str(shipped(n)) for n in names], len(benchmarks()),"
-        " len(entries(benchmark='msrvtt')) > 10]))",
+        " len(published_rows(benchmark='msrvtt')) > 10]))",
     )
     package, files, benchmarks, published = json.loads(output)
     assert Path(package).is_relative_to(site)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from xbench.data.loading import load_split
-from xbench.data.members import FILE, pack
+from xbench.data.recognition import MEMBERS, pack
 from xbench.registry.datasets import benchmark, protocols
 
 root = Path(sys.argv[1])
@@ -21,5 +21,5 @@ known = [
 splits = [
     load_split(entry.benchmark, root / benchmark(entry.benchmark).annotations, entry.id) for entry in known
 ]
-np.savez_compressed(FILE, **pack(zip(known, splits, strict=True)))
-print(f"{FILE}: {len(known)} protocols, {FILE.stat().st_size} bytes")
+np.savez_compressed(MEMBERS, **pack(zip(known, splits, strict=True)))
+print(f"{MEMBERS}: {len(known)} protocols, {MEMBERS.stat().st_size} bytes")

@@ -12,9 +12,9 @@ import av
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from xbench.data.miniature.backdrop import HEIGHT, WIDTH
-from xbench.data.miniature.benchmarks import MANNERS, Clip, clips
-from xbench.data.miniature.drawing import frame
+from xbench.miniature.backdrop import HEIGHT, WIDTH
+from xbench.miniature.benchmarks import MANNERS, Clip, clips
+from xbench.miniature.drawing import frame
 
 FRAMES, GAP, LINE, COLUMNS = 6, 4, 15, 2
 ROOM = FRAMES * (WIDTH + GAP)

@@ -18,7 +18,7 @@ from miniature.measuring import measure
 from miniature.pool import draw
 from miniature.vocabulary import corpus, learn_merges, write_vocabulary
 
-from xbench.data.miniature import checkpoint_path, vocabulary_path
+from xbench.miniature import checkpoint_path, vocabulary_path
 from xbench.scorers.clip.bpe import ClipTokenizer
 
 CLIPS, THREADS = 10_000, 2

@@ -4,7 +4,9 @@
 A message says what was wrong, where, and what to do.
 """
 
-from collections.abc import Iterable
+import errno
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 
@@ -36,6 +38,50 @@ class ModelError(XbenchError):
     """A model, checkpoint or vocabulary that is missing, corrupt or does not fit."""
 
     exit_code = 4
+
+
+_ACCESS = "Give this user access to it and to the folders above it, or name another path."
+_SPACE = "Free space there, or name another place."
+_OTHER = "Name another path."
+_ADVICE = {
+    errno.EACCES: _ACCESS,
+    errno.EPERM: _ACCESS,
+    errno.EROFS: "It cannot be written to: name another place.",
+    errno.ENOENT: "Check the path: something on it is not there, or is there no more.",
+    errno.ENOTDIR: "A file stands on the path where a folder is wanted.",
+    errno.EISDIR: "A folder stands where a file is wanted.",
+    errno.ENAMETOOLONG: "Name a shorter path.",
+    errno.ELOOP: "Links lead in a circle there: name another path.",
+    errno.ENOSPC: _SPACE,
+    errno.EDQUOT: _SPACE,
+    errno.EFBIG: "Files may not grow that large here (ulimit -f, or the file system): name another place.",
+    errno.ESTALE: "The file server has forgotten it: mount it again, or try once more.",
+    errno.EIO: "The disk or the network reports a fault: try again, or name another place.",
+    errno.EMFILE: "Raise the limit of open files (ulimit -n), or give fewer --workers.",
+    errno.ENFILE: "The machine has too many open files: close some programs.",
+    errno.EBUSY: "Something else uses it: try again.",
+    errno.ENOTEMPTY: "Something else writes there: try again.",
+}
+
+
+def explain(error: OSError) -> str:
+    """Return what the operating system refused: which path, why, and what to do, in one line."""
+    places = [str(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
+    reason = error.strerror or str(error) or type(error).__name__
+    said = ": ".join([" -> ".join(places), reason]) if places else reason
+    return f"{said}. {_ADVICE.get(error.errno or 0, _OTHER if places else 'Try again.')}"
+
+
+@contextmanager
+def os_errors(kind: type[XbenchError], what: str) -> Iterator[None]:
+    """Turn an OSError within into `kind`, which says that `what` failed and what `explain` knows.
+
+    Without it an OSError ends a command as a DataError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise kind(f"{what}: {explain(error)}") from error
 
 
 def require_choice(what: str, value: str, known: Iterable[str]) -> None:

@@ -1,4 +1,4 @@
-"""Ctrl-C that is not lost: libraries have places, imports among them, that swallow a KeyboardInterrupt."""
+"""Ctrl-C and SIGTERM that are not lost: libraries have places, imports among them, that swallow them."""
 
 import signal
 import threading
@@ -9,23 +9,35 @@ from types import FrameType
 _asked = threading.Event()
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP: cleans up and ends as Ctrl-C does, with an exit code of its own."""
+
+
+_ENDING = {signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+_WATCHED = {signal.SIGINT: signal.default_int_handler, **_ENDING}
+"""The signals that end a command, with the handlers in whose place ours may go."""
+
+
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Within, Ctrl-C raises KeyboardInterrupt as ever; `stop_if_asked`, and the end, raise it again.
+    """Within, Ctrl-C raises KeyboardInterrupt and SIGTERM its subclass Terminated.
 
-    Changes nothing outside the main thread, and where Ctrl-C means something else already (`nohup`).
+    `stop_if_asked`, and the end, raise again what was swallowed. Changes nothing outside the main thread, and
+    no signal that means something else already, or is ignored (`nohup`, jobs in the background).
     """
-    ours = threading.current_thread() is threading.main_thread()
-    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
+    ours = {number: known for number, known in _WATCHED.items() if signal.getsignal(number) is known}
     _asked.clear()
-    signal.signal(signal.SIGINT, _interrupt)
+    for number in ours:
+        signal.signal(number, _interrupt)
     try:
         yield
         stop_if_asked()
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number, handler in ours.items():
+            signal.signal(number, handler)
         _asked.clear()
 
 
@@ -40,4 +52,4 @@ def stop_if_asked() -> None:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     _asked.set()
-    raise KeyboardInterrupt
+    raise Terminated(number) if number in _ENDING else KeyboardInterrupt

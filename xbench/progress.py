@@ -8,6 +8,8 @@ from typing import Any
 from tqdm import tqdm
 
 from xbench.interruption import stop_if_asked
+from xbench.shown import for_terminal, visible
+from xbench.streams import plain
 
 
 @contextmanager
@@ -17,7 +19,8 @@ def stage(title: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
         print(f"{title} ({total} {unit})", file=sys.stderr, flush=True)
         yield lambda count: stop_if_asked()
         return
-    with _bar(total=total, desc=title, unit=f" {unit}", file=sys.stderr, dynamic_ncols=True) as bar:
+    look = {"desc": for_terminal(title), "unit": f" {unit}", "dynamic_ncols": True}
+    with _bar(total=total, file=plain(sys.stderr), **look) as bar:
 
         def advance(count: int) -> None:
             stop_if_asked()
@@ -40,4 +43,4 @@ def _in_notebook() -> bool:
 
 def say(message: str) -> None:
     """Print one line on stderr, above a bar that is being shown."""
-    tqdm.write(message, file=sys.stderr)
+    tqdm.write(visible(message, keep="\n\t"), file=plain(sys.stderr))

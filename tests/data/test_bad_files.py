@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from xbench.data.loading import load_split
-from xbench.data.pickles import read_pickle
+from xbench.data.reading import read_pickle
 from xbench.errors import DataError
 
 FILES = {

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pairs import pairs
 
 from xbench.data.loading import load_split
-from xbench.data.protocol import recognise
+from xbench.data.recognition import recognise
 from xbench.errors import DataError, UsageError
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), min_size=1, max_size=20).filter(
@@ -74,7 +74,11 @@ def test_a_published_protocol_named_for_a_users_own_file_is_refused(
         ("my.csv", '{"video_id": "v", "caption": "a"}\n', "line 1: expected the column"),
         ("my.jsonl", '{"video_id": "v", "caption": "a"}\nv,a\n', "line 2: not valid JSON"),
         ("my.jsonl", '{"video_id": "v"}\n', "line 1: the key 'caption' is missing"),
-        ("my.jsonl", '{"video_id": "v", "caption": ["a"]}\n', "line 1: 'caption' is a list"),
+        (
+            "my.jsonl",
+            '{"video_id": "v", "caption": ["a", 1]}\n',
+            "line 1: expected 'caption' as a string",
+        ),
         ("my.jsonl", '["v", "a"]\n', "line 1: expected an object"),
         ("my.txt", "v a\n", "expected the folder that holds MSRVTT_JSFUSION_test.csv"),
     ],
@@ -87,5 +91,5 @@ def test_wrong_rows_are_told_with_their_line(tmp_path: Path, name: str, content:
 
 
 def test_a_folder_is_no_custom_annotation(msrvtt: Path) -> None:
-    with pytest.raises(DataError, match=r"is a folder; custom annotations are a \.csv or \.jsonl file"):
+    with pytest.raises(DataError, match=r"is a folder; custom annotations are a \.csv, \.tsv or"):
         load_split("msrvtt", msrvtt, "custom")

@@ -9,10 +9,10 @@ import av
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from file_server import Server, serve, whole
 
+from tests.file_server import Server, serve, whole
 from xbench.cli import main
-from xbench.data import download
+from xbench.data import fetch as annotations
 from xbench.registry import datasets as registry
 from xbench.registry.datasets import AnnotationFile, benchmarks, protocols
 
@@ -185,7 +185,7 @@ def published(msvd: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
             server.answers[f"/a/a/{'0' * 40}/{path.name}"] = whole(content)
         entry = benchmarks()["msvd"].model_copy(update={"fetch": files})
         monkeypatch.setattr(registry, "benchmarks", lambda: {"msvd": entry})
-        monkeypatch.setattr(download, "ADDRESS", server.address + "/{repository}/{commit}/{path}")
+        monkeypatch.setattr(annotations, "ADDRESS", server.address + "/{repository}/{commit}/{path}")
         yield server
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from xbench.data.durations import expected_seconds
+from xbench.data.benchmarks import room
 from xbench.data.split import Video
 
 
@@ -19,7 +19,7 @@ from xbench.data.split import Video
 def test_the_annotated_length_fits_and_others_do_not(
     benchmark: str, video: Video, fits: tuple[float, float], too_short: float, too_long: float
 ) -> None:
-    expected = expected_seconds(benchmark, video)
+    expected = room(benchmark).expected_seconds(video)
     assert expected is not None
     assert all(expected[0] <= seconds <= expected[1] for seconds in fits)
     assert not expected[0] <= too_short <= expected[1]
@@ -27,7 +27,7 @@ def test_the_annotated_length_fits_and_others_do_not(
 
 
 def test_didemo_files_may_be_longer_than_what_was_annotated() -> None:
-    expected = expected_seconds("didemo", Video("x.mov"))
+    expected = room("didemo").expected_seconds(Video("x.mov"))
     assert expected is not None
     assert all(expected[0] <= seconds <= expected[1] for seconds in (20, 3600))
     assert expected[0] > 10
@@ -35,4 +35,4 @@ def test_didemo_files_may_be_longer_than_what_was_annotated() -> None:
 
 @pytest.mark.parametrize("benchmark", ["msvd", "lsmdc", "activitynet"])
 def test_an_id_that_tells_nothing_expects_nothing(benchmark: str) -> None:
-    assert expected_seconds(benchmark, Video("some clip")) is None
+    assert room(benchmark).expected_seconds(Video("some clip")) is None

@@ -2,15 +2,14 @@
 
 import hashlib
 import io
-import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from file_server import Server, broken_off, dripping, serve, silent, status, whole
 
-from xbench.data import download
+from tests.file_server import Server, broken_off, serve, status, whole
+from xbench.data import fetch as annotations
 from xbench.data.fetch import Outcome, bytes_to_fetch, fetch
 from xbench.data.loading import load_split
 from xbench.errors import DataError
@@ -23,16 +22,8 @@ COMMIT = "0" * 40
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     with serve() as running:
-        monkeypatch.setattr(download, "ADDRESS", running.address + "/{repository}/{commit}/{path}")
+        monkeypatch.setattr(annotations, "ADDRESS", running.address + "/{repository}/{commit}/{path}")
         yield running
-
-
-@pytest.fixture
-def released() -> Iterator[threading.Event]:
-    """Set at the end, so that answers which hang let go of their threads."""
-    event = threading.Event()
-    yield event
-    event.set()
 
 
 def url(repository: str, path: str = "f.txt") -> str:
@@ -46,7 +37,7 @@ def listed(content: bytes, *repositories: str, path: str = "f.txt") -> dict[str,
 
 def get(content: bytes, folder: Path, *repositories: str) -> Path:
     file = AnnotationFile.model_validate(listed(content, *repositories))
-    return download.get("f.txt", file, folder, lambda _: None)
+    return annotations.get("f.txt", file, folder, lambda _: None)
 
 
 def names(folder: Path) -> set[str]:
@@ -108,36 +99,10 @@ def test_tampered_content_gives_way_to_an_alternate(server: Server, tmp_path: Pa
     assert get(CONTENT, tmp_path, "a/a", "b/b").read_bytes() == CONTENT
 
 
-def test_an_endless_answer_is_cut(server: Server, tmp_path: Path) -> None:
-    server.answers[url("a/a")] = whole(CONTENT * 1000)
-    seen = 0
-
-    def count(more: int) -> None:
-        nonlocal seen
-        seen += more
-
-    file = AnnotationFile.model_validate(listed(CONTENT, "a/a"))
-    with pytest.raises(DataError, match="other content"):
-        download.get("f.txt", file, tmp_path, count)
-    assert seen <= 2 * (len(CONTENT) + 1)
-
-
-def test_a_silent_or_dripping_server_is_given_up(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, released: threading.Event
-) -> None:
-    monkeypatch.setattr(download, "TIMEOUT", 0.2)
-    server.answers |= {url("a/a"): silent(released), url("b/b"): dripping(CONTENT, released)}
-    with pytest.raises(DataError, match="timed out") as error:
-        get(CONTENT, tmp_path, "a/a", "b/b")
-    assert "too slow" in str(error.value)
-    server.answers[url("c/c")] = whole(CONTENT)
-    assert get(CONTENT, tmp_path, "a/a", "c/c").read_bytes() == CONTENT
-
-
 def test_no_server_at_all_is_an_error_that_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "ADDRESS", "http://127.0.0.1:9/{repository}/{commit}/{path}")
+    monkeypatch.setattr(annotations, "ADDRESS", "http://127.0.0.1:9/{repository}/{commit}/{path}")
     with pytest.raises(DataError, match="put the file there by hand"):
         get(CONTENT, tmp_path, "a/a")
 
@@ -153,7 +118,7 @@ def archive(members: dict[str, bytes]) -> bytes:
 def get_zipped(server: Server, packed: bytes, folder: Path) -> Path:
     server.answers[url("a/a", "f.zip")] = whole(packed)
     entry = listed(CONTENT) | {"zip": listed(packed, "a/a", path="f.zip")}
-    return download.get("f.txt", AnnotationFile.model_validate(entry), folder, lambda _: None)
+    return annotations.get("f.txt", AnnotationFile.model_validate(entry), folder, lambda _: None)
 
 
 @pytest.mark.parametrize("name", ["f.txt", "deep/er/f.txt", "../../f.txt", "/etc/f.txt"])
@@ -271,7 +236,7 @@ def test_two_fetches_into_one_folder_do_not_mix(
 
 def test_a_folder_that_cannot_be_made_is_an_error(published: Benchmark, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(DataError, match="cannot be made a folder"):
+    with pytest.raises(DataError, match="cannot be written: Not a directory"):
         fetch_all(published, tmp_path / "file" / "MSVD")
 
 
@@ -293,7 +258,7 @@ def test_the_listed_files_are_those_of_the_facts(shared: Path) -> None:
             assert [source.model_dump() for source in pinned.sources] == known
             local = shared / "annotations" / benchmark(name).annotations / file
             if local.exists():
-                assert download.has_content(local, entry)
+                assert annotations.has_content(local, entry)
 
 
 def test_every_runnable_protocol_but_lsmdc_can_be_fetched() -> None:

@@ -12,7 +12,7 @@ import pytest
 from pairs import pairs
 
 from xbench.data.loading import load_split
-from xbench.data.protocol import recognise
+from xbench.data.recognition import recognise
 from xbench.data.split import Split
 from xbench.errors import DataError
 

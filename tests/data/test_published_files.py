@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from xbench.data.loading import load_split
-from xbench.data.members import FILE, pack
-from xbench.data.protocol import recognise
+from xbench.data.recognition import MEMBERS, pack, recognise
 from xbench.data.split import Split
 from xbench.registry.datasets import Protocol, benchmark, protocols
 
@@ -60,7 +59,7 @@ def test_the_registry_holds_the_facts_of_the_protocol_table(shared: Path) -> Non
 
 def test_the_shipped_members_are_those_of_the_published_files(shared: Path) -> None:
     made = pack((entry, load(shared, entry)) for entry in PUBLIC)
-    with np.load(FILE) as stored:
+    with np.load(MEMBERS) as stored:
         assert set(stored) == set(made)
         for name, values in made.items():
             np.testing.assert_array_equal(stored[name], values)

@@ -8,11 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from xbench.data import members as members_module
-from xbench.data import protocol as protocol_module
+from xbench.data import recognition as recognition_module
 from xbench.data.loading import load_split
-from xbench.data.members import pack
-from xbench.data.protocol import Recognition, recognise, window_hash
+from xbench.data.recognition import Recognition, pack, recognise, window_hash
 from xbench.data.split import Caption, Split, Video
 from xbench.registry.datasets import CUSTOM, Benchmark, Hashes, Protocol, benchmark, protocols
 
@@ -40,8 +38,8 @@ def known(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def publish_only(*published: tuple[Protocol, Split]) -> None:
         entries = {protocol.id: protocol for protocol, _ in published}
         only: Benchmark = benchmark(published[0][0].benchmark).model_copy(update={"protocols": entries})
-        monkeypatch.setattr(protocol_module, "benchmark", lambda _: only)
-        monkeypatch.setattr(members_module, "_stored", lambda: pack(published))
+        monkeypatch.setattr(recognition_module, "benchmark", lambda _: only)
+        monkeypatch.setattr(recognition_module, "_stored", lambda: pack(published))
 
     return publish_only
 
@@ -173,7 +171,7 @@ def test_lsmdc_edited_text_under_equal_ids_is_said(
 ) -> None:
     split = make(CAPTIONS, "lsmdc/test")
     known((publish(split), split))
-    monkeypatch.setattr(members_module, "_stored", dict)
+    monkeypatch.setattr(recognition_module, "_stored", dict)
     edited = replace(split, captions=(*split.captions[:-1], Caption("edited", 3)))
     assert recognise(edited).reasons == (
         "ids equal to those of lsmdc/test, but the text of some captions differs",

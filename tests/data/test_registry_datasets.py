@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from xbench.data.adapters import activitynet, didemo, lsmdc, msrvtt, msvd
+from xbench.data.benchmarks import activitynet, didemo, lsmdc, msrvtt, msvd
 from xbench.errors import UsageError
 from xbench.registry.datasets import Benchmark, Protocol, benchmark, benchmarks, protocol, protocols
 

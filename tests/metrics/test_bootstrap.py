@@ -11,18 +11,16 @@ from hypothesis import strategies as st
 from xbench.metrics import bootstrap, medians
 from xbench.metrics.bootstrap import Interval, intervals, percentile_interval, resample
 from xbench.metrics.counts import Counts
-from xbench.metrics.measures import (
-    DEFAULT_MEASURES,
-    NDCG,
-    MeanRank,
-    Measure,
-    MedianRank,
-    Recall,
-    RecallSum,
-    ReciprocalRank,
-)
+from xbench.metrics.measures import DEFAULT_MEASURES, Measure
+from xbench.metrics.measures.mean_rank import MeanRank
+from xbench.metrics.measures.median_rank import MedianRank
+from xbench.metrics.measures.ndcg import NDCG
+from xbench.metrics.measures.recall import Recall
+from xbench.metrics.measures.recall_sum import RecallSum
+from xbench.metrics.measures.reciprocal_rank import ReciprocalRank
 from xbench.metrics.medians import MedianTable
-from xbench.metrics.ties import Ranked, Ties, rank_queries
+from xbench.metrics.ties import Ranked, rank_queries
+from xbench.terms import Ties
 
 MEASURES: list[Measure] = [*DEFAULT_MEASURES, ReciprocalRank(), NDCG(10), RecallSum()]
 

@@ -9,20 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xbench.errors import DataError, UsageError
-from xbench.metrics.measures import (
-    DEFAULT_MEASURES,
-    NDCG,
-    MeanRank,
-    Measure,
-    MedianRank,
-    Recall,
-    RecallSum,
-    ReciprocalRank,
-)
-from xbench.metrics.parse import parse_measure, parse_measures
+from xbench.metrics.measures import DEFAULT_MEASURES, Measure, parse_measure, parse_measures
+from xbench.metrics.measures.mean_rank import MeanRank
+from xbench.metrics.measures.median_rank import MedianRank
+from xbench.metrics.measures.ndcg import NDCG
+from xbench.metrics.measures.recall import Recall
+from xbench.metrics.measures.recall_sum import RecallSum
+from xbench.metrics.measures.reciprocal_rank import ReciprocalRank
 from xbench.metrics.ranking import Counts, t2v_counts
 from xbench.metrics.summary import summarise
-from xbench.metrics.ties import Ties, rank_queries
+from xbench.metrics.ties import rank_queries
+from xbench.terms import Ties
 
 HONEST = [Ties.AVERAGE, Ties.OPTIMISTIC, Ties.PESSIMISTIC]
 MEASURES: list[Measure] = [

@@ -8,12 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.significance import EQUAL, LOST, SHIFTED, found_share
 from xbench.metrics.significance import (
+    PValues,
     holm,
     mcnemar,
     resolvable_difference,
     resolvable_share,
     sign_flip,
+    signed_ranks,
     wilcoxon,
 )
 
@@ -22,14 +25,13 @@ from xbench.metrics.significance import (
 def test_mcnemar_is_the_two_sided_binomial_tail(first: int, second: int) -> None:
     n, smaller = first + second, min(first, second)
     tail = sum(math.comb(n, k) for k in range(smaller + 1)) / 2**n
-    assert mcnemar(first, second) == pytest.approx(min(1.0, 2 * tail), rel=1e-9)
-    assert mcnemar(first, second) == mcnemar(second, first)
+    assert mcnemar(first, second).two_sided == pytest.approx(min(1.0, 2 * tail), rel=1e-9)
+    assert mcnemar(first, second).two_sided == mcnemar(second, first).two_sided
 
 
 def test_runs_that_agree_everywhere_have_p_1() -> None:
-    assert mcnemar(0, 0) == 1.0
-    assert wilcoxon(np.zeros(9)) == 1.0
-    assert sign_flip(np.zeros(9), np.arange(9)) == 1.0
+    nothing = PValues(1.0, 1.0)
+    assert mcnemar(0, 0) == wilcoxon(np.zeros(9)) == sign_flip(np.zeros(9), np.arange(9)) == nothing
 
 
 def test_wilcoxon_is_the_exact_signed_rank_test_on_few_queries() -> None:
@@ -39,7 +41,8 @@ def test_wilcoxon_is_the_exact_signed_rank_test_on_few_queries() -> None:
     positive = signs @ ranks
     observed = 1 * 0 + 2 + 3 + 4 + 6  # of 1..6, the magnitudes 1 and 5 are negative
     extreme = (positive >= observed).mean()
-    assert wilcoxon(differences) == pytest.approx(2 * extreme)
+    assert wilcoxon(differences).two_sided == pytest.approx(2 * extreme)
+    assert wilcoxon(-differences).worse == pytest.approx(extreme)
 
 
 @given(st.lists(st.integers(-4, 4), min_size=1, max_size=8), st.integers(0, 5))
@@ -47,8 +50,10 @@ def test_sign_flip_approaches_full_enumeration_by_video(values: list[int], seed:
     differences, clusters = np.array(values, dtype=float), np.arange(len(values)) // 2
     sums = np.bincount(clusters, differences)
     signs = np.array(list(itertools.product([-1, 1], repeat=len(sums))))
-    exact = (np.abs(signs @ sums) >= abs(sums.sum())).mean()
-    assert sign_flip(differences, clusters, resamples=20_000, seed=seed) == pytest.approx(exact, abs=0.02)
+    found = sign_flip(differences, clusters, resamples=20_000, seed=seed)
+    two_sided = (np.abs(signs @ sums) >= abs(sums.sum())).mean()
+    assert found.two_sided == pytest.approx(two_sided, abs=0.02)
+    assert found.worse == pytest.approx((signs @ sums <= sums.sum()).mean(), abs=0.02)
 
 
 def test_sign_flip_by_video_ignores_how_often_a_video_is_captioned() -> None:
@@ -56,7 +61,7 @@ def test_sign_flip_by_video_ignores_how_often_a_video_is_captioned() -> None:
     once = sign_flip(differences, np.arange(6))
     often = sign_flip(np.repeat(differences, 50), np.repeat(np.arange(6), 50))
     assert once == often
-    assert sign_flip(np.repeat(differences, 50), np.arange(300)) < 0.001
+    assert sign_flip(np.repeat(differences, 50)).two_sided < 0.001
 
 
 def test_tests_of_equal_runs_are_significant_in_5_percent() -> None:
@@ -65,10 +70,11 @@ def test_tests_of_equal_runs_are_significant_in_5_percent() -> None:
         ranks = random.geometric(0.3, size=(2, 200))
         hits = ranks <= 1
         wins = (hits[0] & ~hits[1]).sum(), (hits[1] & ~hits[0]).sum()
-        found["mcnemar"] += mcnemar(int(wins[0]), int(wins[1])) < 0.05
-        found["wilcoxon"] += wilcoxon((ranks[1] - ranks[0]).astype(float)) < 0.05
+        found["mcnemar"] += mcnemar(int(wins[0]), int(wins[1])).two_sided < 0.05
+        found["wilcoxon"] += wilcoxon((ranks[1] - ranks[0]).astype(float)).two_sided < 0.05
         videos = np.repeat(random.standard_normal(40), 5) + random.standard_normal(200)
-        found["sign flip"] += sign_flip(videos, np.arange(200) // 5, resamples=500, seed=seed) < 0.05
+        flipped = sign_flip(videos, np.arange(200) // 5, resamples=500, seed=seed)
+        found["sign flip"] += flipped.two_sided < 0.05
     assert 0.01 <= found["mcnemar"] / 400 <= 0.07
     assert 0.03 <= found["wilcoxon"] / 400 <= 0.08
     assert 0.03 <= found["sign flip"] / 400 <= 0.08
@@ -101,7 +107,7 @@ def test_the_resolvable_difference_is_found_in_80_percent(queries: int, discorda
     random, found = np.random.default_rng(5), 0
     chances = [(discordance + difference) / 2, (discordance - difference) / 2, 1 - discordance]
     for wins_first, wins_second, _ in random.multinomial(queries, chances, size=2000):
-        found += mcnemar(int(wins_first), int(wins_second)) < 0.05
+        found += mcnemar(int(wins_first), int(wins_second)).two_sided < 0.05
     assert 0.775 <= found / 2000 <= 0.825
 
 
@@ -117,3 +123,36 @@ def test_more_queries_resolve_less_and_five_resolve_nothing() -> None:
     assert resolvable_share(0, 6) == pytest.approx(1.0, abs=0.05)
     assert resolvable_difference(0.0) is None
     assert resolvable_difference(1.0) == pytest.approx(1.95996 + 0.84162, rel=1e-5)
+
+
+@given(st.integers(0, 30), st.integers(0, 30))
+def test_one_sided_mcnemar_is_the_upper_tail_of_the_first_runs_wins(first: int, second: int) -> None:
+    n = first + second
+    tail = sum(math.comb(n, k) for k in range(first, n + 1)) / 2**n
+    assert mcnemar(first, second).worse == pytest.approx(tail, rel=1e-9)
+
+
+def test_signed_ranks_by_hand() -> None:
+    assert signed_ranks(np.array([0.0, -3, 1, 3, 9])).tolist() == [0, -2.5, 1, 2.5, 4]
+
+
+def test_the_worse_run_has_the_small_one_sided_p() -> None:
+    gains = np.array([-1.0, -2, -3, -4, -5, -6, -7, -8])
+    assert sign_flip(gains).worse == pytest.approx(2**-8, abs=0.003)
+    assert sign_flip(-gains).worse == 1.0
+    assert wilcoxon(gains).worse == pytest.approx(2**-8)
+    assert mcnemar(8, 0).worse == pytest.approx(2**-8)
+
+
+@pytest.mark.parametrize("queries", [24, 100])
+@pytest.mark.parametrize("videos", [False, True])
+def test_runs_that_differ_by_chance_alone_are_called_worse_in_at_most_5_percent(
+    queries: int, videos: bool
+) -> None:
+    assert found_share("MnR", EQUAL, queries, 400, captions=5 if videos else 1) <= 0.05 + 2.5 * 0.011
+
+
+def test_a_worse_mean_is_found_though_most_queries_are_better() -> None:
+    assert found_share("MnR", LOST, 1000, 100) > 0.9
+    assert found_share("MdR", LOST, 1000, 100) < 0.05
+    assert found_share("MnR", SHIFTED, 1000, 100) > 0.8

@@ -51,7 +51,7 @@ def test_a_plugin_is_found_by_name_and_evaluated(world: World) -> None:
     assert record["scorer"]["name"] == "colours"
     own = {"grey": 0.25, "frames": 2, "device": "cpu"}
     assert record["scorer"]["settings"] == {**own, "sampling": "published"}
-    assert record["settings"]["passed"]["model_args"] == ["grey=0.25", "frames=2"]
+    assert record["settings"]["passed"]["model_args"] == {"grey": "0.25", "frames": "2"}
     assert record["queries"] == {"t2v": 6, "v2t": 6}
     assert not list(world.cache.rglob("*.safetensors"))  # no identity, no cache
 

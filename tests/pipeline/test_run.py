@@ -285,7 +285,7 @@ def test_videos_that_share_a_file_are_told_in_the_record(world: World) -> None:
 def test_several_runs_may_check_one_output_folder_at_once(tmp_path: Path) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    from xbench.pipeline.request import require_writable
+    from xbench.pipeline.plan import require_writable
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: require_writable(tmp_path, "The result"), range(200)))

@@ -1,14 +1,15 @@
 """checkpoints.yaml: the shipped one, a user's layered over it, and faults with file, key and line."""
 
 import hashlib
+import sys
 from pathlib import Path
 
 import pytest
 
 from xbench.errors import ModelError, UsageError
 from xbench.registry.checkpoints import checkpoints, user_file
-from xbench.reports.published import entries
-from xbench.scorers.catalog import ModelRequest, check_request, resolve
+from xbench.reports.published.claims import published_rows
+from xbench.scorers.catalog import ModelRequest, resolve
 
 MINE = """\
 checkpoints:
@@ -24,6 +25,9 @@ checkpoints:
     reproduces:
       model: CLIP4Clip-meanP
       benchmark: didemo
+"""
+REPLACED = """\
+checkpoints:
   clip-vit-b-32:
     scorer: xclip-zeroshot
     clip: ViT-B/32
@@ -44,7 +48,9 @@ def write(text: str) -> None:
 
 
 def weights() -> str:
-    """Put a file where the entry `mine` says; return its sha256."""
+    """Put files where the entry `mine` says; return the sha256 of its weights."""
+    Path("words.txt.gz").write_bytes(b"words")
+    Path("own.gz").write_bytes(b"words")
     Path("weights").mkdir()
     Path("weights/pytorch_model.bin.4").write_bytes(b"weights")
     return hashlib.sha256(b"weights").hexdigest()
@@ -56,14 +62,14 @@ def test_every_shipped_entry_names_a_scorer_a_licence_and_a_source():
         assert entry.source.startswith("https://"), name
         if entry.clip is not None:
             assert entry.clip in checkpoints().clip
-        check_request(ModelRequest(name))
+        resolve(ModelRequest(name))
 
 
 def test_every_row_that_a_shipped_entry_should_reproduce_is_published():
     rows = [entry.reproduces for entry in checkpoints().checkpoints.values() if entry.reproduces]
     assert rows
     for row in rows:
-        assert entries(benchmark=row.benchmark, model=row.model, backbone=row.backbone)
+        assert published_rows(benchmark=row.benchmark, model=row.model, backbone=row.backbone)
 
 
 def test_a_users_file_is_layered_over_the_shipped_one():
@@ -71,8 +77,30 @@ def test_a_users_file_is_layered_over_the_shipped_one():
     write(MINE)
     layered = checkpoints()
     assert layered.checkpoints.keys() == shipped.checkpoints.keys() | {"mine"}
-    assert layered.checkpoints["clip-vit-b-32"].scorer == "xclip-zeroshot"
     assert layered.clip == shipped.clip
+
+
+def test_only_a_file_that_the_user_names_replaces_what_ships(elsewhere, monkeypatch):
+    write(REPLACED)
+    with pytest.raises(UsageError, match=r"checkpoints\.clip-vit-b-32 comes with xbench"):
+        checkpoints()
+    monkeypatch.setenv("XBENCH_CHECKPOINTS", str(elsewhere / "checkpoints.yaml"))
+    assert checkpoints().checkpoints["clip-vit-b-32"].scorer == "xclip-zeroshot"
+    listed = f"{{url: https://x/y.gz, sha256: {'ab' * 32}, source: me}}"
+    write(f"vocabulary:\n  clip-bpe: {listed}\n")
+    assert checkpoints().vocabulary["clip-bpe"].sha256 == "ab" * 32
+    monkeypatch.delenv("XBENCH_CHECKPOINTS")
+    with pytest.raises(UsageError, match=r"vocabulary\.clip-bpe comes with xbench"):
+        checkpoints()
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_an_entry_with_the_name_of_a_scorer_is_an_error(elsewhere, monkeypatch, chosen):
+    write("checkpoints:\n  xclip:\n    scorer: clip4clip\n")
+    if chosen:
+        monkeypatch.setenv("XBENCH_CHECKPOINTS", str(elsewhere / "checkpoints.yaml"))
+    with pytest.raises(UsageError, match=r"checkpoints\.xclip: xclip is a scorer that comes with xbench"):
+        resolve(ModelRequest("xclip", checkpoint=Path("x")))
 
 
 def test_the_variable_names_a_file_or_turns_the_local_one_off(tmp_path, monkeypatch):
@@ -91,7 +119,7 @@ def test_the_variable_names_a_file_or_turns_the_local_one_off(tmp_path, monkeypa
 def test_a_named_checkpoint_stands_for_its_scorer_weights_and_settings(elsewhere):
     weights()
     write(MINE)
-    request = resolve(ModelRequest("mine", words=64, device="cpu"))
+    request = resolve(ModelRequest("mine", words=64, device="cpu")).request
     assert request == ModelRequest(
         "clip4clip",
         checkpoint=elsewhere / "weights" / "pytorch_model.bin.4",
@@ -106,10 +134,11 @@ def test_a_named_checkpoint_stands_for_its_scorer_weights_and_settings(elsewhere
 def test_what_the_user_says_wins_over_the_entry():
     weights()
     write(MINE)
-    request = resolve(ModelRequest("mine", precision="fp16", bpe=Path("own.gz"), args={"frames": "2"}))
+    asked = ModelRequest("mine", precision="fp16", bpe=Path("own.gz"), args={"frames": "2"})
+    request = resolve(asked).request
     assert (request.precision, request.bpe) == ("fp16", Path("own.gz"))
     assert request.args == {"words": 8, "frames": "2"}
-    assert resolve(ModelRequest("mine", precision="fp32")).precision == "fp32"
+    assert resolve(ModelRequest("mine", precision="fp32")).request.precision == "fp32"
     with pytest.raises(UsageError, match="brings its own weights: leave --checkpoint out"):
         resolve(ModelRequest("mine", checkpoint=Path("x")))
 
@@ -118,7 +147,7 @@ def test_weights_are_the_listed_ones_or_none():
     sha256 = weights()
     good = MINE.replace("    licence: MIT\n", f"    sha256: {sha256}\n")
     write(good)
-    assert resolve(ModelRequest("mine")).checkpoint is not None
+    assert resolve(ModelRequest("mine")).request.checkpoint is not None
     write(good.replace(sha256, "ab" * 32))
     with pytest.raises(ModelError, match=f"its sha256 is {sha256}, expected abab"):
         resolve(ModelRequest("mine"))
@@ -127,11 +156,27 @@ def test_weights_are_the_listed_ones_or_none():
         resolve(ModelRequest("mine"))
 
 
-def test_a_scorer_of_ones_own_is_found_beside_the_file(elsewhere):
+def test_a_scorer_of_ones_own_is_found_beside_the_file(elsewhere, monkeypatch):
+    monkeypatch.setenv("XBENCH_CHECKPOINTS", str(elsewhere / "checkpoints.yaml"))
     write("checkpoints:\n  own:\n    scorer: models/mine.py:Model\n")
     Path("models").mkdir()
     Path("models/mine.py").write_text("class Model:\n    def __init__(self, depth: int = 1): pass\n")
-    assert resolve(ModelRequest("own")).name == f"{elsewhere / 'models' / 'mine.py'}:Model"
+    assert resolve(ModelRequest("own")).request.name == f"{elsewhere / 'models' / 'mine.py'}:Model"
+
+
+@pytest.mark.parametrize("scorer", ["models/mine.py:Model", "nobodys_model:Model"])
+def test_code_that_a_file_nobody_named_names_is_not_run(elsewhere, monkeypatch, scorer):
+    write(f"checkpoints:\n  own:\n    scorer: {scorer}\n")
+    Path("models").mkdir()
+    for path in (Path("models/mine.py"), Path("nobodys_model.py")):
+        path.write_text("from pathlib import Path\nPath('ran').touch()\nclass Model: pass\n")
+    with pytest.raises(UsageError, match=r"runs code, .*m.*XBENCH_CHECKPOINTS=.*says that it is yours"):
+        resolve(ModelRequest("own"))
+    assert not Path("ran").exists()
+    monkeypatch.setenv("XBENCH_CHECKPOINTS", "checkpoints.yaml")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    resolve(ModelRequest("own"))
+    assert Path("ran").exists()
 
 
 @pytest.mark.parametrize(
@@ -182,7 +227,7 @@ def test_a_fault_is_told_with_file_line_and_key(elsewhere, text, said):
 def test_an_entry_that_cannot_be_built_is_told_by_name(entry, error, said):
     write(f"checkpoints:\n  a: {entry}\n")
     with pytest.raises(error, match=said):
-        check_request(ModelRequest("a"))
+        resolve(ModelRequest("a"))
 
 
 def test_a_file_that_nobody_named_does_not_say_which_archives_may_run_code(elsewhere, monkeypatch):

@@ -2,14 +2,14 @@
 
 import hashlib
 import json
-import urllib.request
-from io import BytesIO
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.file_server import Server, as_host, serve, whole
 from xbench.cli import main
 
 MINE = """\
@@ -72,24 +72,24 @@ def test_an_unknown_name_is_told_with_the_closest(command: str) -> None:
     assert "Did you mean 'mine'" in result.stderr
 
 
-def test_fetch_downloads_once_checks_and_prints_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serve() as running, as_host("nowhere.example", running):
+        yield running
 
-    def answer(url: str, timeout: float) -> BytesIO:
-        asked.append(url)
-        return BytesIO(CONTENT)
 
-    monkeypatch.setattr(urllib.request, "urlopen", answer)
+def test_fetch_downloads_once_checks_and_prints_the_path(server: Server) -> None:
+    server.answers["/pytorch_model.bin.4"] = whole(CONTENT)
     for _ in range(2):
         result = models("fetch", "mine")
         assert result.exit_code == 0, result.stderr
         assert Path(result.stdout.strip()).read_bytes() == CONTENT
-    assert asked == ["https://nowhere.example/pytorch_model.bin.4"]
+    assert len(server.requests) == 1
     assert str(Path(result.stdout.strip())) in models("show", "mine").stdout
 
 
-def test_fetch_refuses_what_is_not_the_listed_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(urllib.request, "urlopen", lambda url, timeout: BytesIO(b"something else"))
+def test_fetch_refuses_what_is_not_the_listed_file(server: Server) -> None:
+    server.answers["/pytorch_model.bin.4"] = whole(b"something else")
     result = models("fetch", "mine")
     assert result.exit_code == 4
     assert "is not the listed file" in result.stderr

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from xbench.metrics.ranking import t2v_counts, v2t_counts
-from xbench.metrics.ties import Ties
-from xbench.reports.per_query import PerQuery
-from xbench.reports.result import Fingerprint, ProtocolRecord, Result, ScorerRecord, Videos
-from xbench.reports.scoring import scored
+from xbench.reports.record.per_query import PerQuery
+from xbench.reports.record.schema import Fingerprint, ProtocolRecord, Record, ScorerRecord, Videos
+from xbench.reports.record.scoring import scored
+from xbench.terms import Ties
 
 HASHES = dict.fromkeys(("ids", "pairs", "pairs_sorted", "pairs_ws_normalised_sorted"), "0" * 64)
 
@@ -24,7 +24,7 @@ def per_query(queries: int = 40, captions: int = 1, seed: int = 0) -> PerQuery:
     return PerQuery.of(t2v_counts(similarity, owner), v2t_counts(similarity, owner), owner, texts, ids)
 
 
-def result(counts: PerQuery | None = None, **changes: Any) -> Result:
+def result(counts: PerQuery | None = None, **changes: Any) -> Record:
     """A result of X-CLIP on a set of the size of `counts`; `changes` replace fields of the record."""
     counts = counts or per_query()
     ties = changes.pop("policy", Ties.AVERAGE)
@@ -43,4 +43,4 @@ def result(counts: PerQuery | None = None, **changes: Any) -> Result:
         "scorer": ScorerRecord(name="xclip", settings={"backbone": "ViT-B/32"}),
         **numbers,
     }
-    return Result(**{**fields, **changes})
+    return Record(**{**fields, **changes})

@@ -11,19 +11,20 @@ from record_examples import HASHES, per_query, result
 
 from xbench.cli.compare import command
 from xbench.errors import DataError, UsageError
-from xbench.metrics.measures import MeanRank, Recall
-from xbench.metrics.parse import parse_measures
-from xbench.metrics.significance import mcnemar, wilcoxon
-from xbench.reports.compare import Comparison, compare
-from xbench.reports.compare_text import render_comparison
-from xbench.reports.per_query import PerQuery
-from xbench.reports.result import Fingerprint, Result, Videos
-from xbench.reports.runs import Run, aligned, load_run
-from xbench.reports.store import save
+from xbench.metrics.measures import parse_measures
+from xbench.metrics.measures.mean_rank import MeanRank
+from xbench.metrics.measures.recall import Recall
+from xbench.metrics.significance import mcnemar, sign_flip, wilcoxon
+from xbench.reports.compare.comparison import Comparison
+from xbench.reports.compare.paired import compare
+from xbench.reports.compare.pairing import aligned
+from xbench.reports.record.files import Measurement, read, save
+from xbench.reports.record.per_query import PerQuery
+from xbench.reports.record.schema import Fingerprint, Record, Videos
 
 
-def run(counts: PerQuery, name: str = "a.json", **changes: Any) -> Run:
-    return Run(Path(name), result(counts, **changes), counts)
+def run(counts: PerQuery, name: str = "a.json", **changes: Any) -> Measurement:
+    return Measurement(result(counts, **changes), counts, Path(name))
 
 
 def shuffled(counts: PerQuery, seed: int) -> PerQuery:
@@ -55,13 +56,15 @@ def test_every_number_equals_its_naive_computation() -> None:
     assert found.second == pytest.approx(100 * recalls[1].mean())
     assert found.wins_first == (recalls[0] > recalls[1] + 1e-12).sum()
     assert found.wins_second == (recalls[1] > recalls[0] + 1e-12).sum()
-    assert found.p == mcnemar(found.wins_first, found.wins_second)
+    assert found.p == mcnemar(found.wins_first, found.wins_second).two_sided
     assert found.low < found.difference < found.high
     half_width = 1.96 * 100 * (recalls[1] - recalls[0]).std() / np.sqrt(200)
     assert found.high - found.low == pytest.approx(2 * half_width, rel=0.05)
     ranked = contrasts["t2v", "MnR"]
     assert ranked.difference == pytest.approx((ranks[1] - ranks[0]).mean())
-    assert ranked.p == wilcoxon(ranks[0] - ranks[1])
+    assert ranked.p == sign_flip(ranks[0] - ranks[1]).two_sided
+    assert ranked.p_worse == sign_flip(ranks[0] - ranks[1]).worse
+    assert contrasts["t2v", "MdR"].p == wilcoxon(ranks[0] - ranks[1]).two_sided
     assert ranked.wins_first == (ranks[0] < ranks[1]).sum()
     assert ranked.worsening == ranked.difference
     assert found.worsening == -found.difference
@@ -98,13 +101,15 @@ def test_captions_of_one_video_are_taken_together() -> None:
     comparison = compare([run(MULTI[0]), run(MULTI[1])])
     tests = {(c.direction, str(c.measure)): c.test for c in comparison.versus[0].contrasts}
     assert comparison.clustered
-    assert tests["t2v", "R@1"] == "sign flip by video"
-    assert tests["t2v", "MnR"] == "sign flip by video of ranks"
+    assert tests["t2v", "R@1"] == "sign flip by video of the mean"
+    assert tests["t2v", "MnR"] == "sign flip by video of the mean"
+    assert tests["t2v", "MdR"] == "signed ranks, sign flip by video"
+    assert tests["v2t", "MnR"] == "sign flip of the mean"
     assert tests["v2t", "R@1"] == "McNemar, exact"
     assert tests["v2t", "MdR"] == "Wilcoxon signed-rank of ranks"
 
 
-def with_fingerprint(**changes: Any) -> Result:
+def with_fingerprint(**changes: Any) -> Record:
     record = result(FIRST)
     fingerprint = Fingerprint(**record.protocol.fingerprint.model_dump() | changes)
     return record.model_copy(
@@ -126,9 +131,9 @@ def with_fingerprint(**changes: Any) -> Result:
         ),
     ],
 )
-def test_runs_over_other_queries_are_refused_saying_what_differs(other: Result, reason: str) -> None:
+def test_runs_over_other_queries_are_refused_saying_what_differs(other: Record, reason: str) -> None:
     with pytest.raises(UsageError, match=reason):
-        compare([run(FIRST), Run(Path("b.json"), other, FIRST)])
+        compare([run(FIRST), Measurement(other, FIRST, Path("b.json"))])
 
 
 def test_equal_missing_lists_can_be_compared() -> None:
@@ -138,7 +143,7 @@ def test_equal_missing_lists_can_be_compared() -> None:
 
 def test_white_space_and_order_of_the_files_do_not_forbid_comparing() -> None:
     other = with_fingerprint(pairs="2" * 64, pairs_sorted="3" * 64)
-    assert compare([run(FIRST), Run(Path("b.json"), other, SECOND)]).versus
+    assert compare([run(FIRST), Measurement(other, SECOND, Path("b.json"))]).versus
     assert set(HASHES.values()) == {"0" * 64}
     texts = ["a  dog\nruns ", "a dog runs"]
     keys = [
@@ -180,7 +185,7 @@ def comparison() -> Comparison:
 
 
 def test_text_fits_100_columns_and_says_what_can_be_resolved(comparison: Comparison) -> None:
-    shown = render_comparison(comparison)
+    shown = comparison.render()
     assert max(len(line) for line in shown.splitlines()) <= 100
     assert "first: xclip ViT-B/32 (a_1.json)" in shown
     assert "resolves" in shown
@@ -191,16 +196,16 @@ def test_text_fits_100_columns_and_says_what_can_be_resolved(comparison: Compari
 
 
 def test_markdown_and_latex_escape_what_they_must(comparison: Comparison) -> None:
-    assert "a\\_1.json" in render_comparison(comparison, "md")
-    assert "| t2v | R@1" in render_comparison(comparison, "md")
-    latex = render_comparison(comparison, "latex")
+    assert "a\\_1.json" in comparison.render("md")
+    assert "| t2v | R@1" in comparison.render("md")
+    latex = comparison.render("latex")
     assert "a\\_1.json" in latex
     assert r"95\% interval" in latex
     assert r"\toprule" in latex
 
 
 def test_json_holds_every_contrast(comparison: Comparison) -> None:
-    raw = json.loads(render_comparison(comparison, "json"))
+    raw = json.loads(comparison.render("json"))
     contrasts = raw["versus"][0]["contrasts"]
     assert [(c["direction"], c["measure"]) for c in contrasts] == [
         ("t2v", "R@1"),
@@ -221,7 +226,7 @@ def test_a_clear_difference_is_marked() -> None:
         FIRST.caption_keys,
         FIRST.video_keys,
     )
-    shown = render_comparison(compare([run(FIRST), run(worse)]))
+    shown = compare([run(FIRST), run(worse)]).render()
     assert "*" in next(line for line in shown.splitlines() if line.startswith("t2v  R@1"))
     assert "<.001" in shown
 
@@ -231,7 +236,7 @@ def test_the_command_needs_nothing_but_the_saved_files(tmp_path: Path) -> None:
     shown = CliRunner().invoke(command, [*map(str, paths), "--metrics", "R@1,RSum"])
     assert shown.exit_code == 0
     assert "RSum" in shown.output
-    assert load_run(paths[0]).result.protocol.requested == "msrvtt/1ka"
+    assert read(paths[0]).record.protocol.requested == "msrvtt/1ka"
     paths[1].with_suffix(".npz").unlink()
     failed = CliRunner().invoke(command, list(map(str, paths)))
     assert isinstance(failed.exception, DataError)

@@ -8,17 +8,17 @@ from click.testing import CliRunner
 from record_examples import per_query, result
 
 from xbench.cli.diff import command
-from xbench.metrics.ties import Ties
-from xbench.reports.difference import Comparison, diff
-from xbench.reports.difference_text import render_difference
-from xbench.reports.published import entries
-from xbench.reports.result import Metric, ProtocolRecord, Result, ScorerRecord, scoring_reasons
-from xbench.reports.store import save
+from xbench.reports.published.claims import published_rows
+from xbench.reports.published.difference import AgainstClaim, diff
+from xbench.reports.published.text import render_difference
+from xbench.reports.record.files import save
+from xbench.reports.record.schema import Metric, ProtocolRecord, Record, ScorerRecord, scoring_reasons
+from xbench.terms import Ties
 
 VALUES = {"R@1": Metric(value=49.25, low=46.2, high=52.3), "R@10": Metric(value=70.0, low=69.0, high=71.0)}
 
 
-def run_on(benchmark: str, protocol: str | None, backbone: str | None = "ViT-B/32", **changes: Any) -> Result:
+def run_on(benchmark: str, protocol: str | None, backbone: str | None = "ViT-B/32", **changes: Any) -> Record:
     record = result(benchmark=benchmark, metrics={"t2v": VALUES, "v2t": VALUES}, **changes)
     renamed = ProtocolRecord(
         **record.protocol.model_dump() | {"requested": protocol or "x", "matched": protocol}
@@ -28,7 +28,7 @@ def run_on(benchmark: str, protocol: str | None, backbone: str | None = "ViT-B/3
     return record.model_copy(update={"protocol": renamed, "scorer": scorer})
 
 
-def comparison(record: Result, backbone: str) -> Comparison:
+def comparison(record: Record, backbone: str) -> AgainstClaim:
     (found,) = [each for each in diff(record).comparisons if each.claim.backbone == backbone]
     return found
 
@@ -104,7 +104,7 @@ def test_the_wrong_label_of_the_archive_is_told(benchmark: str, protocol: str, v
         ),
     ],
 )
-def test_a_claim_of_something_else_says_why_it_cannot_be_compared(record: Result, reason: str) -> None:
+def test_a_claim_of_something_else_says_why_it_cannot_be_compared(record: Record, reason: str) -> None:
     found = comparison(record, "ViT-B/32")
     assert not found.comparable
     assert any(reason in each for each in found.reasons)
@@ -134,7 +134,9 @@ def test_what_makes_a_result_not_comparable_stands_at_every_claim() -> None:
 def test_post_processing_that_the_claim_has_too_is_no_reason_against_it() -> None:
     why = scoring_reasons(Ties.AVERAGE, "dsl")
     record = run_on("msrvtt", "msrvtt/1ka", post_processing="dsl", not_comparable_because=why)
-    processed = {entry.claim.model for entry in entries("msrvtt") if entry.claim.post_processing == "dsl"}
+    processed = {
+        entry.claim.model for entry in published_rows("msrvtt") if entry.claim.post_processing == "dsl"
+    }
     assert processed
     for model in processed:
         for each in diff(record, model).comparisons:
@@ -161,7 +163,7 @@ def test_every_published_model_can_be_compared_with() -> None:
             ("activitynet", "activitynet/val1-paragraph"),
         )
     }
-    for entry in entries():
+    for entry in published_rows():
         shown = render_difference(diff(records[entry.claim.benchmark], entry.claim.model))
         assert entry.claim.model in shown
         assert max(len(line) for line in shown.splitlines()) <= 100
@@ -174,3 +176,9 @@ def test_the_command_prints_the_diff_of_a_saved_result(tmp_path: Path) -> None:
     assert "X-CLIP ViT-B/32 on msrvtt/1ka, fine-tuned" in shown.output
     other = CliRunner().invoke(command, [str(path), "--model", "clip4clip-meanP"])
     assert "CLIP4Clip-meanP ViT-B/32 on msrvtt/1ka" in other.output
+
+
+def test_a_claim_inside_a_rough_interval_is_said_to_be_no_more() -> None:
+    rough = {"R@1": Metric(value=49.2, low=40.0, high=60.0, rough=True)}
+    record = run_on("msrvtt", "msrvtt/1ka").model_copy(update={"metrics": {"t2v": rough}})
+    assert "inside the rough interval" in render_difference(diff(record))

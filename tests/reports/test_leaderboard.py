@@ -16,33 +16,32 @@ from xbench.cli.leaderboard import command
 from xbench.errors import DataError, UsageError
 from xbench.metrics.counts import Counts
 from xbench.registry.datasets import protocols
-from xbench.reports.board import Board, Row
-from xbench.reports.collect import collect
-from xbench.reports.compare import compare
-from xbench.reports.escape import escape_cell, escape_latex, escape_markdown, escape_terminal
-from xbench.reports.leaderboard import Choice, boards
-from xbench.reports.leaderboard_text import render_boards, render_csv
-from xbench.reports.model_index import model_index
-from xbench.reports.naming import protocol_of
-from xbench.reports.per_query import PerQuery
-from xbench.reports.published import entries
-from xbench.reports.regression import check_against_run
-from xbench.reports.result import Metric, ProtocolRecord, Result, ScorerRecord, Videos
-from xbench.reports.runs import Saved, load_saved, with_counts
-from xbench.reports.store import save
-from xbench.reports.text import render
+from xbench.reports.board.boards import Filter, boards
+from xbench.reports.board.model_index import model_index
+from xbench.reports.board.rows import Board, BoardRow
+from xbench.reports.board.text import render_boards, render_csv
+from xbench.reports.check.regression import check_against_run
+from xbench.reports.compare.paired import compare
+from xbench.reports.published.claims import published_rows
+from xbench.reports.record.files import Measurement, read, read_all, save
+from xbench.reports.record.naming import protocol_of
+from xbench.reports.record.per_query import PerQuery
+from xbench.reports.record.schema import Metric, ProtocolRecord, Record, ScorerRecord, Videos
+from xbench.reports.record.text import render
 
 NASTY = ["<script>alert(1)</script>", "=cmd()", "@SUM(A1)", "a|b`c*d_e", "\\input{x}", "+1", "\x1b[2J"]
 
 
-def measured(folder: Path, name: str = "xclip", counts: PerQuery | None = None, **changes: Any) -> Saved:
+def measured(
+    folder: Path, name: str = "xclip", counts: PerQuery | None = None, **changes: Any
+) -> Measurement:
     counts = counts or per_query(300)
     scorer = ScorerRecord(name=name, settings={"backbone": "ViT-B/32"})
     record = result(counts, resamples=500, scorer=scorer, **changes)
-    return load_saved(save(record, counts, folder)[0])
+    return read(save(record, counts, folder)[0])
 
 
-def scored(folder: Path, name: str, value: float, **changes: Any) -> Saved:
+def scored(folder: Path, name: str, value: float, **changes: Any) -> Measurement:
     interval = Metric(value=value, low=value - 3, high=value + 3)
     return measured(folder, name, metrics={"t2v": {"R@1": interval}}, **changes)
 
@@ -54,8 +53,8 @@ def shifted(counts: PerQuery, queries: int) -> PerQuery:
     return PerQuery(t2v, counts.v2t, counts.caption_to_video, counts.caption_keys, counts.video_keys)
 
 
-def rows(saved: list[Saved], **options: Any) -> tuple[Row, ...]:
-    return boards(saved, Choice(directions=["t2v"]), **options)[0].rows
+def rows(saved: list[Measurement], **options: Any) -> tuple[BoardRow, ...]:
+    return boards(saved, Filter(directions=["t2v"]), **options)[0].rows
 
 
 def test_rows_are_sorted_and_what_prints_alike_shares_a_place(tmp_path: Path) -> None:
@@ -69,6 +68,15 @@ def test_rows_are_sorted_and_what_prints_alike_shares_a_place(tmp_path: Path) ->
         ("5", "a"),
     ]
     assert [row.mark for row in found[:2]] == ["best", "best"]
+
+
+def test_a_board_ranks_by_the_first_recall_whatever_its_k(tmp_path: Path) -> None:
+    few = {"t2v": {"MdR": Metric(value=1), "R@100": Metric(value=80), "R@20": Metric(value=40)}}
+    many = {"t2v": {"MdR": Metric(value=2), "R@100": Metric(value=70), "R@20": Metric(value=60)}}
+    saved = [measured(tmp_path, "few", metrics=few), measured(tmp_path, "many", metrics=many)]
+    (board,) = boards(saved, Filter(directions=["t2v"]))
+    assert board.metrics == ("R@20", "R@100", "MdR")
+    assert [row.model for row in board.rows] == ["many", "few"]
 
 
 def test_what_is_not_significantly_worse_than_the_best_is_marked_by_a_paired_test(tmp_path: Path) -> None:
@@ -86,8 +94,10 @@ def test_what_is_not_significantly_worse_than_the_best_is_marked_by_a_paired_tes
 def test_without_the_counts_the_interval_decides(tmp_path: Path) -> None:
     saved = [scored(tmp_path, name, value) for name, value in (("a", 50.0), ("b", 48.0), ("c", 40.0))]
     for each in saved:
+        assert each.path
         each.path.with_suffix(".npz").unlink()
-    assert [row.mark for row in rows(saved)] == ["best", "even", ""]
+    claims = [read(each.path) for each in saved if each.path]
+    assert [row.mark for row in rows(claims)] == ["best", "even", ""]
 
 
 def test_a_claim_is_best_by_its_number_and_never_marked_even(tmp_path: Path) -> None:
@@ -111,7 +121,7 @@ def test_results_that_are_not_comparable_have_no_place_and_come_last(tmp_path: P
     found = rows(saved)
     assert [(row.model, row.place) for row in found] == [("whole", "1"), ("subset", "")]
     assert found[1].remarks == ("not comparable: limited to 300 videos",)
-    only = boards(saved, Choice(comparable_only=True))
+    only = boards(saved, Filter(comparable_only=True))
     assert [row.model for row in only[0].rows] == ["whole"]
 
 
@@ -121,28 +131,28 @@ def test_post_processed_results_never_share_a_board_with_raw_ones(tmp_path: Path
         scored(tmp_path, "raw", 40.0),
         scored(tmp_path, "raw", 45.0, post_processing="dsl", not_comparable_because=reason),
     ]
-    found = boards(saved, Choice(directions=["t2v"]), include_published=True)
+    found = boards(saved, Filter(directions=["t2v"]), include_published=True)
     for board in found:
         assert {row.post_processing != "none" for row in board.rows} == {board.processed}
     processed = next(board for board in found if board.processed and board.protocol == "msrvtt/1ka")
     dsl = next(row for row in processed.rows if row.measured)
     assert dsl.place
     assert not dsl.honest
-    for choice in (Choice(comparable_only=True), Choice(comparable_only=True, benchmarks=["msrvtt"])):
+    for choice in (Filter(comparable_only=True), Filter(comparable_only=True, benchmarks=["msrvtt"])):
         assert not any(board.processed for board in boards(saved, choice, include_published=True))
 
 
 def test_every_published_claim_stands_on_one_board_per_direction(tmp_path: Path) -> None:
     found = boards([], include_published=True)
     shown = sum(len(board.rows) for board in found)
-    assert shown == sum(len({value.direction for value in entry.values}) for entry in entries())
+    assert shown == sum(len({value.direction for value in entry.values}) for entry in published_rows())
     for board in found:
         assert all(row.source for row in board.rows)
 
 
 def test_filters_choose_benchmark_protocol_and_direction() -> None:
     def protocols_of(**filters: Any) -> set[tuple[str, str]]:
-        return {(b.protocol, b.direction) for b in boards([], Choice(**filters), include_published=True)}
+        return {(b.protocol, b.direction) for b in boards([], Filter(**filters), include_published=True)}
 
     assert protocols_of(benchmarks=["lsmdc"], directions=["t2v"]) == {
         ("lsmdc/test", "t2v"),
@@ -168,7 +178,7 @@ def test_own_content_never_stands_on_the_board_of_the_protocol_that_was_asked_fo
         scored(tmp_path, "edited", 90.0, protocol=own(), **WHY),
         scored(tmp_path, "mine", 95.0, protocol=own("custom", "msrvtt/1ka"), **WHY),
     ]
-    found = {board.protocol: board for board in boards(saved, Choice(directions=["t2v"]))}
+    found = {board.protocol: board for board in boards(saved, Filter(directions=["t2v"]))}
     assert [row.model for row in found.pop("msrvtt/1ka").rows] == ["whole"]
     assert [row.model for _, board in sorted(found.items()) for row in board.rows] == ["mine", "edited"]
     assert all("(own content " in name for name in found)
@@ -182,18 +192,18 @@ def test_own_sets_share_a_board_only_if_the_same_was_scored(tmp_path: Path) -> N
         scored(tmp_path, "c", 42.0, protocol=own("custom"), videos=partial, **WHY),
     ]
     again = scored(tmp_path, "d", 43.0, protocol=own("custom"), **WHY)
-    found = boards([*different, again], Choice(directions=["t2v"]))
+    found = boards([*different, again], Filter(directions=["t2v"]))
     assert sorted([row.model for row in board.rows] for board in found) == [["b"], ["c"], ["d", "a"]]
 
 
 def test_every_report_calls_own_content_by_the_same_name(tmp_path: Path) -> None:
     saved = measured(tmp_path, protocol=own(), **WHY)
-    name = protocol_of(saved.result)
+    name = protocol_of(saved.record)
     assert name.startswith("msrvtt/1ka (own content ")
-    assert render(saved.result).startswith(f"{name}: ")
-    assert compare([with_counts(saved)] * 2).protocol == name
+    assert render(saved.record).startswith(f"{name}: ")
+    assert compare([saved] * 2).protocol == name
     assert check_against_run(saved, saved, {}, None).protocol == name
-    (first, *_) = yaml.safe_load(model_index([saved.result]))["model-index"][0]["results"]
+    (first, *_) = yaml.safe_load(model_index([saved.record]))["model-index"][0]["results"]
     assert first["dataset"]["config"] == name
     assert first["dataset"]["name"].startswith(name)
 
@@ -217,7 +227,7 @@ def test_a_record_that_is_given_twice_stands_once(tmp_path: Path) -> None:
     copy.write_bytes(saved.path.read_bytes())
     link = tmp_path / "link.json"
     link.symlink_to(saved.path)
-    found, skipped = collect([tmp_path / "results", saved.path, copy, link])
+    found, skipped = read_all([tmp_path / "results", saved.path, copy, link])
     assert [each.path for each in found] == [saved.path]
     assert skipped == [f"{path} is the same record as {saved.path}" for path in (saved.path, copy, link)]
 
@@ -256,19 +266,11 @@ def test_no_cell_of_the_csv_is_a_formula(nasty: list[Board]) -> None:
     assert claim["source_url"] == "https://arxiv.org/abs/2207.07285"
 
 
-def test_escapes_by_hand() -> None:
-    assert escape_markdown("a\nb &lt;") == "a b &amp;lt;"
-    assert escape_latex("50% & {x}_1") == r"50\% \& \{x\}\_1"
-    assert escape_cell(" =1") == "' =1"
-    assert escape_cell("a=1") == "a=1"
-    assert escape_terminal("a\x1bb\u202e") == "a b "
-
-
 def test_model_index_is_read_back_by_the_hub_library() -> None:
     record = result(per_query(300), resamples=200)
     titled = ProtocolRecord(**record.protocol.model_dump() | {"title": "MSR-VTT 1k-A"})
     whole = record.model_copy(update={"protocol": titled})
-    limited: Result = result(not_comparable_because=["limited: 40 videos"])
+    limited: Record = result(not_comparable_because=["limited: 40 videos"])
     raw = yaml.safe_load(model_index([whole, limited]))
     assert "&id" not in model_index([whole, limited])
     name, found = model_index_to_eval_results(raw["model-index"])

@@ -6,8 +6,8 @@ import pytest
 from browser import Browser
 from test_leaderboard import NASTY, scored
 
-from xbench.reports.leaderboard import boards
-from xbench.reports.leaderboard_html import render_html
+from xbench.reports.board.boards import boards
+from xbench.reports.board.html import render_html
 
 
 @pytest.fixture

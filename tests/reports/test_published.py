@@ -9,21 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xbench.errors import UsageError
-from xbench.metrics.parse import parse_measure
+from xbench.metrics.measures import parse_measure
 from xbench.registry import shipped
-from xbench.reports.published import (
+from xbench.reports.published.claims import (
     Claim,
-    Entry,
     Published,
-    entries,
+    PublishedRow,
     find_model,
     published_model,
+    published_rows,
     published_values,
 )
 
 
 def value_of(model: str, backbone: str, benchmark: str, side: str, metric: str) -> float | None:
-    (entry,) = entries(benchmark, model, backbone)
+    (entry,) = published_rows(benchmark, model, backbone)
     found = entry.value(side, metric)
     return None if found is None else found.value
 
@@ -75,9 +75,9 @@ def test_values_with_the_archives_wrong_label_stand_as_in_the_paper() -> None:
 
 
 def test_post_processing_is_a_claim_of_its_own() -> None:
-    post = {entry.claim.post_processing for entry in entries("msrvtt", "TS2-Net", "ViT-B/32")}
+    post = {entry.claim.post_processing for entry in published_rows("msrvtt", "TS2-Net", "ViT-B/32")}
     assert {"none", "inverted-softmax"} <= post
-    for entry in entries():
+    for entry in published_rows():
         assert len({value.claim.post_processing for value in entry.values}) == 1
 
 
@@ -100,7 +100,7 @@ def test_the_primary_value_is_used_and_contradictions_stay(found: list[tuple[str
         Published(CLAIM, "t2v", "R@1", float(number), standing, "", f"source {index}", "")  # type: ignore[arg-type]
         for index, (standing, number) in enumerate(found)
     )
-    entry = Entry(CLAIM, values)
+    entry = PublishedRow(CLAIM, values)
     used = entry.value("t2v", "R@1")
     assert used is not None
     assert (used.standing == "primary") == any(value.standing == "primary" for value in values)

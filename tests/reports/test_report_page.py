@@ -11,7 +11,7 @@ from record_examples import result
 from xbench.errors import DataError
 from xbench.metrics.dsl import dsl_counts
 from xbench.metrics.ranking import t2v_counts, v2t_counts
-from xbench.reports.findings import (
+from xbench.reports.page.findings import (
     Material,
     both_directions,
     curves,
@@ -19,9 +19,9 @@ from xbench.reports.findings import (
     require_own_matrix,
     shown_queries,
 )
-from xbench.reports.per_query import PerQuery
-from xbench.reports.report_page import MAX_BYTES, render_report
-from xbench.reports.runs import Run
+from xbench.reports.page.report import MAX_BYTES, render_report
+from xbench.reports.record.files import Measurement
+from xbench.reports.record.per_query import PerQuery
 
 NASTY = "<script>document.title='owned'</script> & \"quoted\" 'caption'"
 
@@ -33,7 +33,7 @@ def matrix_of(videos: int, captions: int = 1, seed: int = 0) -> tuple[np.ndarray
     return similarity, owner
 
 
-def run_of(similarity: np.ndarray, owner: np.ndarray, **changes: Any) -> Run:
+def run_of(similarity: np.ndarray, owner: np.ndarray, **changes: Any) -> Measurement:
     videos = similarity.shape[1]
     counts = PerQuery.of(
         t2v_counts(similarity, owner),
@@ -42,7 +42,7 @@ def run_of(similarity: np.ndarray, owner: np.ndarray, **changes: Any) -> Run:
         [f"caption {i}" for i in range(len(owner))],
         [f"video{i}" for i in range(videos)],
     )
-    return Run(Path("a.json"), result(counts, resamples=200, **changes), counts)
+    return Measurement(result(counts, resamples=200, **changes), counts, Path("a.json"))
 
 
 def material_of(similarity: np.ndarray, owner: np.ndarray) -> Material:
@@ -58,7 +58,7 @@ def material_of(similarity: np.ndarray, owner: np.ndarray) -> Material:
 @pytest.mark.parametrize("captions", [1, 4])
 def test_the_curve_is_recall_at_each_k_inside_its_band(captions: int) -> None:
     run = run_of(*matrix_of(50, captions))
-    for line, counts in zip(curves(run), (run.per_query.t2v, run.per_query.v2t), strict=True):
+    for line, counts in zip(curves(run), (run.counts.t2v, run.counts.v2t), strict=True):
         for k, y, low, high in zip(line.x, line.y, line.low, line.high, strict=True):
             assert y == pytest.approx(100 * (counts.better < k).mean())
             assert low - 1e-9 <= y <= high + 1e-9
@@ -69,7 +69,7 @@ def test_rank_shares_add_up_and_fall_into_their_bins() -> None:
     run = run_of(*matrix_of(120))
     labels, series = rank_shares(run)
     assert labels[:4] == ["1", "2-3", "4-5", "6-10"]
-    ranks = run.per_query.t2v.better + 1
+    ranks = run.counts.t2v.better + 1
     for name, shares in series:
         assert sum(shares) == pytest.approx(100)
         assert name in ("t2v", "v2t")
@@ -88,8 +88,8 @@ def test_both_directions_count_every_video_once(captions: int) -> None:
     run = run_of(*matrix_of(60, captions))
     labels, cells = both_directions(run)
     assert np.sum(cells) == pytest.approx(100)
-    t2v = np.median((run.per_query.t2v.better + 1).reshape(60, captions), axis=1)
-    v2t = run.per_query.v2t.better + 1
+    t2v = np.median((run.counts.t2v.better + 1).reshape(60, captions), axis=1)
+    v2t = run.counts.v2t.better + 1
     assert cells[0][0] == pytest.approx(100 * ((t2v < 1.5) & (v2t == 1)).mean())
     assert labels[0] == "1"
 
@@ -113,7 +113,7 @@ def test_after_dual_softmax_right_and_wrong_videos_are_scored_alike() -> None:
     counts = PerQuery.of(*dsl_counts(similarity, owner), owner, names, names)
     reasons = ["post-processing (dsl) looked at the whole test set"]
     record = result(counts, post_processing="dsl", not_comparable_because=reasons)
-    run = Run(Path("dsl.json"), record, counts)
+    run = Measurement(record, counts, Path("dsl.json"))
     softmax = np.exp(similarity.astype(np.float64)) / np.exp(similarity.astype(np.float64)).sum(axis=0)
     processed = similarity * softmax
     for query in [each for shown in shown_queries(run, similarity) for each in shown]:
@@ -137,7 +137,7 @@ def test_queries_without_a_finite_score_are_not_shown_as_found() -> None:
     similarity, owner = matrix_of(30)
     similarity[:, 4] = np.nan
     reasons = ["ties and NaN were counted as the published code does, faults included"]
-    from xbench.metrics.ties import Ties
+    from xbench.terms import Ties
 
     run = run_of(similarity, owner, policy=Ties.REFERENCE, not_comparable_because=reasons)
     worst, random = shown_queries(run, similarity)
@@ -162,7 +162,7 @@ def test_a_post_processed_run_is_checked_against_its_own_ranks() -> None:
     counts = PerQuery(t2v, v2t, owner, plain.caption_keys, plain.video_keys)
     reasons = ["post-processing (dsl) looked at the whole test set"]
     record = result(counts, post_processing="dsl", not_comparable_because=reasons)
-    require_own_matrix(Run(Path("a.json"), record, counts), similarity)
+    require_own_matrix(Measurement(record, counts, Path("a.json")), similarity)
 
 
 def test_without_material_the_page_says_how_to_get_it() -> None:

@@ -2,20 +2,21 @@
 
 from record_examples import per_query, result
 
-from xbench.metrics.ties import Ties
-from xbench.reports.result import (
+from xbench.reports.printing import signed
+from xbench.reports.record.schema import (
     Metric,
     ProtocolRecord,
-    Result,
+    Record,
     ScorerRecord,
     VideoNote,
     Videos,
     scoring_reasons,
 )
-from xbench.reports.text import render, render_many, signed
+from xbench.reports.record.text import render, render_many
+from xbench.terms import Ties
 
 
-def of_protocol(name: str, **changes: object) -> Result:
+def of_protocol(name: str, **changes: object) -> Record:
     record = result(**changes)
     renamed = record.protocol.model_copy(update={"requested": name, "matched": name})
     return record.model_copy(update={"protocol": ProtocolRecord(**renamed.model_dump())})
@@ -109,3 +110,20 @@ def test_a_note_that_is_a_reason_is_said_once_and_a_note_of_many_videos_once() -
 
 def test_a_difference_that_rounds_to_zero_has_no_minus() -> None:
     assert [signed(value, 1) for value in (-0.04, 0.04, -0.06, 1.25)] == ["+0.0", "+0.0", "-0.1", "+1.2"]
+
+
+def test_an_interval_of_too_few_queries_is_called_rough() -> None:
+    rough = Metric(value=40.0, low=21.0, high=60.0, rough=True)
+    steady = Metric(value=2.0, low=1.0, high=3.0)
+    shown = render(
+        result(metrics={"t2v": {"R@1": rough, "MdR": steady, "MnR": rough}, "v2t": {"R@1": rough}})
+    )
+    assert (
+        "\nRough intervals (too few queries, or too few that matter, for 95%): t2v R@1, MnR; v2t R@1" in shown
+    )
+    assert "Rough" not in render(result(metrics={"t2v": {"MdR": steady}}))
+
+
+def test_only_a_rough_interval_says_so_in_the_record() -> None:
+    assert Metric(value=0.0, low=0.0, high=0.0).model_dump() == {"value": 0.0, "low": 0.0, "high": 0.0}
+    assert Metric(value=0.0, low=0.0, high=1.0, rough=True).model_dump()["rough"] is True

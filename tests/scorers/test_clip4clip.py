@@ -7,10 +7,11 @@ from xclip_small import FRAMES, SIDE, WORDS, state, tokenizer
 
 from xbench.errors import ModelError
 from xbench.scorers.clip.layout import without_prefix
+from xbench.scorers.clip.variants import VARIANTS
 from xbench.scorers.clip4clip import load_clip4clip
 from xbench.scorers.clip4clip.model import Clip4ClipModel
 from xbench.scorers.verify import verify
-from xbench.scorers.xclip.sizes import VARIANTS, matrix_shapes
+from xbench.scorers.xclip.sizes import matrix_shapes
 
 COUNTS = (4, 1, 3)
 TEXTS = ["the cat", "a dog and the cat sat on the dog and sat", "and"]

@@ -12,8 +12,8 @@ from xbench.errors import ModelError
 from xbench.registry.checkpoints import checkpoints
 from xbench.scorers.clip.layout import clip_from_transformers, clip_to_transformers
 from xbench.scorers.clip.sources import load_clip
-from xbench.scorers.weights import file_sha256
 from xbench.scorers.xclip.initial import random_clip
+from xbench.storage import file_sha256
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def _assert_equal(loaded, state):
 def test_an_archive_whose_sha256_is_listed_is_opened(archive, state):
     loaded = load_clip(archive, trusted=frozenset({file_sha256(archive)}))
     _assert_equal(loaded.state, {name: tensor.half().float() for name, tensor in state.items()})
-    assert loaded.sha256 == file_sha256(archive)
+    assert loaded.file.sha256 == file_sha256(archive)
 
 
 def test_an_archive_whose_sha256_is_not_listed_is_not_opened(archive, monkeypatch):

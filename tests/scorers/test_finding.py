@@ -6,9 +6,13 @@ from pathlib import Path
 import pytest
 
 from xbench.errors import ModelError, UsageError
-from xbench.scorers.catalog import ModelRequest, build, check_request
+from xbench.scorers.catalog import Model, ModelRequest, resolve
 
 COLOURS = Path(__file__).resolve().parent.parent / "plugin" / "xbench_colours" / "__init__.py"
+
+
+def build(request: ModelRequest) -> Model:
+    return resolve(request).build()
 
 
 @pytest.fixture(autouse=True)
@@ -22,12 +26,12 @@ def write(folder: Path, code: str, name: str = "mine.py") -> Path:
 
 
 def test_a_checkpoint_may_be_a_hub_id_where_a_model_takes_one(tmp_path):
-    check_request(ModelRequest("hf", checkpoint=Path("google/siglip2-base-patch16-224")))
+    resolve(ModelRequest("hf", checkpoint=Path("google/siglip2-base-patch16-224")))
     path = write(tmp_path, "class Model:\n  def __init__(self, checkpoint): pass")
-    check_request(ModelRequest(f"{path}:Model", checkpoint=Path("someone/their-model")))
+    resolve(ModelRequest(f"{path}:Model", checkpoint=Path("someone/their-model")))
     for name in ("xclip", "clip4clip"):
         with pytest.raises(ModelError, match="There is no file"):
-            check_request(ModelRequest(name, checkpoint=Path("someone/their-model")))
+            resolve(ModelRequest(name, checkpoint=Path("someone/their-model")))
 
 
 def test_a_class_in_a_file_is_built_with_its_arguments():
@@ -110,5 +114,5 @@ def test_a_module_that_is_not_there_is_told_apart_from_one_that_needs_what_is_no
 def test_what_cannot_be_built_is_known_before_any_data_is_read(tmp_path):
     path = write(tmp_path, "class Model:\n  def __init__(self, depth):\n    1 / 0")
     with pytest.raises(UsageError, match="needs --model-args depth="):
-        check_request(ModelRequest(f"{path}:Model"))
-    check_request(ModelRequest(f"{path}:Model", args={"depth": "2"}))  # looked at, not built
+        resolve(ModelRequest(f"{path}:Model"))
+    resolve(ModelRequest(f"{path}:Model", args={"depth": "2"}))  # looked at, not built

@@ -187,6 +187,27 @@ def test_weights_that_are_missing_are_not_filled_with_random_numbers(copy):
         load_hf(str(copy))
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_weights_that_are_not_finite_or_not_what_their_checksums_say_are_refused(copy, name):
+    weights = load_file(copy / "model.safetensors")
+    (copy / "model.safetensors").unlink()
+    save = (
+        torch.save if name.endswith(".bin") else lambda state, path: save_file(state, path, {"format": "pt"})
+    )
+    broken = weights["visual_projection.weight"].clone()
+    broken[0, 0] = float("nan")
+    save(weights | {"visual_projection.weight": broken}, copy / name)
+    with pytest.raises(ModelError, match=r"NaN or infinite values in visual_projection\.weight"):
+        load_hf(str(copy))
+    save(weights, copy / name)
+    whole = bytearray((copy / name).read_bytes())
+    whole[whole.find(weights["visual_projection.weight"].numpy().tobytes()) + 2] ^= 1
+    (copy / name).write_bytes(whole)
+    if name.endswith(".bin"):
+        with pytest.raises(ModelError, match="is damaged: the content of"):
+            load_hf(str(copy))
+
+
 def test_code_in_a_repository_is_not_run(copy):
     config = json.loads((copy / "config.json").read_text())
     config |= {"model_type": "their-own", "auto_map": {"AutoConfig": "c.C", "AutoModel": "m.M"}}

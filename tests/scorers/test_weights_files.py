@@ -1,6 +1,8 @@
 """Weight files: every format, and a clear error for everything that is none."""
 
 import collections
+import hashlib
+import io
 import os
 
 import pytest
@@ -13,7 +15,8 @@ from xbench.scorers.weights import read_weights
 STATE = {"a.weight": torch.arange(6.0).reshape(2, 3), "b": torch.tensor([1.5, -2.0]).half()}
 
 
-def _assert_is_state(read):
+def _assert_is_state(weights):
+    read = weights.state
     assert read.keys() == STATE.keys()
     assert all(torch.equal(read[name], STATE[name].float()) for name in STATE)
     assert all(tensor.dtype == torch.float32 for tensor in read.values())
@@ -106,3 +109,57 @@ def test_a_torchscript_archive_is_not_opened(tmp_path):
     torch.jit.script(torch.nn.Linear(2, 2)).save(str(tmp_path / "script.pt"))
     with pytest.raises(ModelError, match="TorchScript"):
         read_weights(tmp_path / "script.pt")
+
+
+def _flipped(path, tensor):
+    """Flip one bit in the middle of a tensor's bytes in a file."""
+    whole = bytearray(path.read_bytes())
+    at = whole.find(tensor.numpy().tobytes())
+    whole[at + tensor.nbytes // 2] ^= 4
+    path.write_bytes(whole)
+
+
+def test_a_flipped_bit_in_a_torch_archive_is_told_by_its_checksum(tmp_path):
+    torch.save(STATE, tmp_path / "model.pt")
+    _flipped(tmp_path / "model.pt", STATE["a.weight"])
+    assert torch.load(tmp_path / "model.pt", weights_only=True)["b"][0] == 1.5  # torch does not look
+    with pytest.raises(ModelError, match=r"model\.pt is damaged: the content of model/data/0"):
+        read_weights(tmp_path / "model.pt")
+
+
+def test_an_archive_that_was_written_without_checksums_is_read_with_a_note(tmp_path, capsys):
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save(STATE, tmp_path / "model.pt")
+    finally:
+        torch.serialization.set_crc32_options(True)
+    weights = read_weights(tmp_path / "model.pt")
+    _assert_is_state(weights)
+    assert weights.file.settings == {"weights": "written without checksums"}
+    assert "without checksums" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("save", [torch.save, save_file])
+def test_weights_that_are_not_finite_are_refused_when_they_are_read(tmp_path, save):
+    save(STATE | {"c": torch.tensor([1.0, float("nan")])}, tmp_path / "model")
+    with pytest.raises(ModelError, match="model holds NaN or infinite values in c:"):
+        read_weights(tmp_path / "model")
+
+
+def test_a_file_is_opened_once_for_its_hash_its_checksums_and_its_weights(tmp_path, monkeypatch):
+    torch.save({"module": STATE}, tmp_path / "model.pt")
+    save_file(STATE, tmp_path / "model.safetensors")
+    opened: list[str] = []
+    plain = io.open
+
+    def counted(path, *more, **named):
+        opened.append(str(path))
+        return plain(path, *more, **named)
+
+    monkeypatch.setattr(io, "open", counted)
+    monkeypatch.setattr("builtins.open", counted)
+    for name in ("model.pt", "model.safetensors"):
+        opened.clear()
+        weights = read_weights(tmp_path / name)
+        assert opened.count(str(tmp_path / name)) == 1
+        assert weights.file.sha256 == hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()

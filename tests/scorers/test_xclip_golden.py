@@ -17,8 +17,9 @@ from xclip_golden import (
 )
 
 from xbench.scorers.clip.towers import in_half
+from xbench.scorers.clip.variants import VARIANTS
 from xbench.scorers.xclip.model import XClipModel
-from xbench.scorers.xclip.sizes import VARIANTS, infer_sizes
+from xbench.scorers.xclip.sizes import infer_sizes
 
 
 @pytest.fixture(autouse=True)

@@ -12,10 +12,12 @@ from xclip_small import CLIP, FRAMES, VOCABULARY, WORDS, state, tokenizer, vocab
 
 from xbench.errors import ModelError, UsageError
 from xbench.scorers.base import Scorer
+from xbench.scorers.catalog import ModelRequest, resolve
 from xbench.scorers.clip.layout import without_prefix
+from xbench.scorers.clip.variants import VARIANTS
 from xbench.scorers.xclip import load_xclip, xclip_zeroshot
 from xbench.scorers.xclip.initial import initial_state, random_clip
-from xbench.scorers.xclip.sizes import VARIANTS, infer_sizes
+from xbench.scorers.xclip.sizes import infer_sizes
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,31 @@ def test_a_loaded_checkpoint_is_a_scorer_with_settings_from_its_shapes(tmp_path,
     wanted = {"backbone": "ViT-64x1/8", "variant": "seqTransf", "words": WORDS, "frames": FRAMES}
     assert wanted.items() <= scorer.settings.items()
     assert scorer.settings["logit_scale"] == pytest.approx(100, abs=0.01)
+
+
+def test_wrapped_weights_are_the_same_scorer_and_the_record_tells(tmp_path, words):
+    plain = load_xclip(_saved(tmp_path, state()), tokenizer=words)
+    wrapped = {f"module._orig_mod.{name}": tensor for name, tensor in state().items()}
+    scorer = load_xclip(_saved(tmp_path, {"model_state_dict": wrapped}, "w.bin"), tokenizer=words)
+    assert scorer.settings == {**plain.settings, "weights": "taken off all names: _orig_mod., module."}
+    texts = ["the cat", "a dog"]
+    assert torch.equal(scorer.encode_texts(texts)["words"], plain.encode_texts(texts)["words"])
+
+
+def test_weights_and_their_average_are_two_scorers_that_share_no_cache(tmp_path):
+    both = {"state_dict": state(), "state_dict_ema": state(seed=1)}
+    asked = {"checkpoint": _saved(tmp_path, both), "bpe": vocabulary(tmp_path), "device": "cpu"}
+    with pytest.raises(ModelError, match="weights=ema"):
+        resolve(ModelRequest("xclip", **asked)).build()
+    model, average = (
+        resolve(ModelRequest("xclip", **asked, args={"weights": which})).build() for which in ("model", "ema")
+    )
+    assert model.identity != average.identity
+    alone = load_xclip(_saved(tmp_path, state(seed=1), "ema.bin"), tokenizer=tokenizer(tmp_path))
+    assert torch.equal(average.encode_texts(["the cat"])["words"], alone.encode_texts(["the cat"])["words"])
+    assert "average under 'state_dict_ema'" in str(average.settings["weights"])
+    with pytest.raises(UsageError, match="weights=emma"):
+        resolve(ModelRequest("xclip", **asked, args={"weights": "emma"}))
 
 
 def test_torch_and_safetensors_give_the_same_scorer(tmp_path, words):

@@ -5,9 +5,10 @@ import torch
 from xclip_small import FRAMES, SIDE, WORDS, state, tokenizer
 
 from xbench.errors import ModelError
+from xbench.scorers.clip.variants import VARIANTS
 from xbench.scorers.xclip import XClip
 from xbench.scorers.xclip.model import XClipModel
-from xbench.scorers.xclip.sizes import VARIANTS, infer_sizes
+from xbench.scorers.xclip.sizes import infer_sizes
 
 
 @pytest.fixture(scope="module")

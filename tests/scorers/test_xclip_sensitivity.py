@@ -8,11 +8,12 @@ import torch
 from torch import nn
 from xclip_golden import LOGITS, Golden, complete, shipped, upcast, whole
 
+from xbench.scorers.clip.temporal import pool, unit
 from xbench.scorers.clip.towers import AttentionBlocks
+from xbench.scorers.clip.variants import VARIANTS
 from xbench.scorers.weights import State
 from xbench.scorers.xclip.model import XClipModel
-from xbench.scorers.xclip.sizes import VARIANTS, infer_sizes
-from xbench.scorers.xclip.temporal import pool, unit
+from xbench.scorers.xclip.sizes import infer_sizes
 
 MATRICES = (
     "global_mat_weight",

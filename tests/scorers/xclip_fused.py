@@ -4,9 +4,9 @@ import pytest
 import torch
 from test_xclip_similarity import _features, _matrices
 
-from xbench.scorers.precision import Precision
 from xbench.scorers.xclip.aosm import Aosm
 from xbench.scorers.xclip.fused.tuning import FINE, Tile
+from xbench.terms import Precision
 
 pytest.importorskip("triton", reason="the kernels are written in Triton")
 

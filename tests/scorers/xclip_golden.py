@@ -11,11 +11,12 @@ import torch
 from safetensors.torch import load_file
 
 from xbench.scorers.clip.layout import without_prefix
+from xbench.scorers.clip.temporal import build_temporal, pool, unit
+from xbench.scorers.clip.variants import RetrievalSizes
 from xbench.scorers.weights import State
 from xbench.scorers.xclip.aosm import Aosm, Grains
 from xbench.scorers.xclip.model import XClipModel
-from xbench.scorers.xclip.sizes import XClipSizes, infer_sizes
-from xbench.scorers.xclip.temporal import build_temporal, pool, unit
+from xbench.scorers.xclip.sizes import infer_sizes
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "xclip"
 LOGITS, FRAME_WORD, OTHERS = 2e-4, 1e-3, 1e-4
@@ -66,7 +67,7 @@ def upcast(state: State) -> State:
     return {name: tensor.float() for name, tensor in state.items()}
 
 
-def whole_sizes() -> XClipSizes:
+def whole_sizes() -> RetrievalSizes:
     """The sizes of the golden seqTransf model; those of the others differ in the variant only."""
     return infer_sizes(upcast(shipped("seqTransf").state), "the golden model")
 
@@ -81,7 +82,7 @@ class Computed:
         return {name: (self.out[name] - golden[name]).abs().max().item() for name in self.out}
 
 
-def after_towers(state: State, sizes: XClipSizes, golden: Golden) -> Computed:
+def after_towers(state: State, sizes: RetrievalSizes, golden: Golden) -> Computed:
     """Run everything after the towers on the golden towers' output."""
     temporal = build_temporal(sizes, state)(golden.out["visual_output"], golden.mask)
     words = unit(golden.out["seq_features"])

@@ -192,10 +192,10 @@ def test_a_target_that_cannot_be_written_is_a_failure_and_not_a_crash(tmp_path: 
 
 def test_what_a_killed_run_left_is_cleared_away_later(tmp_path: Path) -> None:
     source = make(tmp_path / "clip.mp4", frames=5)
-    old, fresh = tmp_path / ".old.partial", tmp_path / ".fresh.partial"
+    old, fresh = tmp_path / ".old.mp4.tmp", tmp_path / ".fresh.mp4.tmp"
     old.write_text("left over")
     fresh.write_text("another run is at it")
-    os.utime(old, (time.time() - 7200,) * 2)
+    os.utime(old, (time.time() - 90000,) * 2)
     copy(source, tmp_path / "copy.mp4")
     assert not old.exists()
     assert fresh.exists()

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from made_clips import make
 
 from xbench.cli import main
-from xbench.data.folder import VideoFolder
+from xbench.data.video_files import VideoFolder
 from xbench.errors import DataError, UsageError
 from xbench.pipeline.copies import plan_copies
 

@@ -11,10 +11,10 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 
 from miniature.descent import Plan, Report, descend
 from miniature.pool import Drawn, Example, normalised
-from xbench.data.miniature.backdrop import BACKDROPS
-from xbench.data.miniature.colour import PALETTE
-from xbench.data.miniature.drawing import SHAPES
-from xbench.data.miniature.scene import look
+from xbench.miniature.backdrop import BACKDROPS
+from xbench.miniature.colour import PALETTE
+from xbench.miniature.drawing import SHAPES
+from xbench.miniature.scene import look
 from xbench.scorers.xclip.model import XClipModel
 
 _SHAPES, _COLOURS, _BACKDROPS = list(SHAPES), list(PALETTE), list(BACKDROPS)

@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 from miniature.descent import Plan, Report, descend
 from miniature.images import tower
 from miniature.pool import FRAMES, WORDS, Bunch, Drawn, normalised
-from xbench.data.miniature.dice import Dice
+from xbench.miniature.dice import Dice
 from xbench.scorers.clip.bpe import ClipTokenizer
 from xbench.scorers.xclip.model import XClipModel, place
 

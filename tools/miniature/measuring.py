@@ -6,11 +6,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from xbench.data.miniature import MANNERS, prepare
-from xbench.data.miniature.benchmarks import clips
 from xbench.data.split import Split
-from xbench.pipeline.preflight import load
-from xbench.pipeline.request import Request
+from xbench.miniature import MANNERS
+from xbench.miniature.benchmarks import clips
+from xbench.pipeline.plan import plan_runs
 from xbench.pipeline.run import run
 from xbench.scorers.clip.bpe import ClipTokenizer
 from xbench.scorers.xclip.load import load_xclip
@@ -22,16 +21,16 @@ def measure(checkpoint: Path, vocabulary: Path) -> str:
     lines = ["benchmark     queries videos   t2v R@1   v2t R@1   pairs won"]
     with tempfile.TemporaryDirectory() as folder:
         for benchmark in MANNERS:
-            paths = prepare(benchmark, Path(folder))
-            request = Request(
-                benchmark=benchmark,
-                annotations=paths.annotations,
-                videos=paths.videos,
-                save_similarity=Path(folder) / f"{benchmark}.npy",
-                miniature=True,
-            )
-            run(scorer, request)
-            split, _ = load(request)
+            asked = {
+                "model": scorer,
+                "dataset": benchmark,
+                "miniature": True,
+                "cache": False,
+                "save_similarity": Path(folder) / f"{benchmark}.npy",
+            }
+            [plan] = plan_runs([asked])
+            run(scorer, plan)
+            split = plan.split
             scores = np.load(Path(folder) / f"{benchmark}.npy")
             own = split.caption_to_video
             t2v, v2t = first_places(scores, own)

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from xbench.data.miniature.benchmarks import MANNERS, Manner, clips, told
-from xbench.data.miniature.captions import caption
-from xbench.data.miniature.dice import Dice
-from xbench.data.miniature.drawing import frame
-from xbench.data.miniature.encoding import FPS
-from xbench.data.miniature.grammar import four, single
-from xbench.data.miniature.scene import Scene
+from xbench.miniature.benchmarks import MANNERS, Manner, clips, told
+from xbench.miniature.captions import caption
+from xbench.miniature.dice import Dice
+from xbench.miniature.drawing import frame
+from xbench.miniature.encoding import FPS
+from xbench.miniature.grammar import four, single
+from xbench.miniature.scene import Scene
 from xbench.scorers.base import VideoInput
 from xbench.video.sampling import cut, published_positions
 from xbench.video.transform import normalise, resize_and_crop

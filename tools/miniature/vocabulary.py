@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
-from xbench.data.miniature.benchmarks import MANNERS, clips
+from xbench.miniature.benchmarks import MANNERS, clips
 
 _HEADER = "#version: miniature"
 

@@ -1,12 +1,10 @@
 """`compare`: whether results differ by more than chance."""
 
-from pathlib import Path
-
 from xbench.api.result import Result
-from xbench.metrics.parse import parse_measures
-from xbench.reports.compare import Comparison
-from xbench.reports.compare import compare as _compare
-from xbench.reports.runs import Run
+from xbench.metrics.measures import parse_measures
+from xbench.reports.compare.comparison import Comparison
+from xbench.reports.compare.paired import compare as _compare
+from xbench.reports.record.files import Measurement
 
 
 def compare(first: Result, *others: Result, metrics: str | None = None) -> Comparison:
@@ -17,9 +15,8 @@ def compare(first: Result, *others: Result, metrics: str | None = None) -> Compa
     many queries each wins. Raises UsageError, saying what differs, when they cannot be compared.
     """
     measures = parse_measures(metrics) if metrics else None
-    return _compare([_run(result) for result in (first, *others)], measures)
+    return _compare([_measurement(result) for result in (first, *others)], measures)
 
 
-def _run(result: Result) -> Run:
-    path = result.path or Path(f"{result.record.protocol.requested}_{result.record.scorer.name}")
-    return Run(path, result.record, result.per_query)
+def _measurement(result: Result) -> Measurement:
+    return Measurement(result.record, result.per_query, result.path)

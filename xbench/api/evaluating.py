@@ -2,22 +2,23 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xbench.api.result import Result, ties_named
+from xbench.api.result import Result
 from xbench.api.running import TiesName
 from xbench.data.loading import choose_protocol
 from xbench.data.loading import load_split as _load_split
-from xbench.data.protocol import Recognition, recognise
-from xbench.data.split import Caption, Split, V2TRule, Video
-from xbench.errors import DataError, UsageError, require_choice
-from xbench.metrics.parse import parse_measures
-from xbench.pipeline.matrix import record_matrix
-from xbench.pipeline.request import Request
-from xbench.pipeline.sources import find_sources
+from xbench.data.recognition import Recognition
+from xbench.data.split import Caption, Split, Video
+from xbench.errors import DataError, UsageError
+from xbench.metrics.measures import Measure
+from xbench.pipeline.matrix import score_scores
+from xbench.pipeline.options import EVALUATE, read
+from xbench.pipeline.plan import data_folders, plan_scores
+from xbench.terms import DEFAULT_METRICS, Post, V2TRule
 
 if TYPE_CHECKING:
     import torch
@@ -30,8 +31,8 @@ def evaluate(
     caption_to_video: Sequence[int] | NDArray[np.integer[Any]] | None = None,
     v2t: V2TRule = "group-max",
     ties: TiesName = "average",
-    metrics: str = "R@1,R@5,R@10,MdR,MnR",
-    post: Literal["none", "dsl"] = "none",
+    metrics: str | Sequence[str | Measure] = DEFAULT_METRICS,
+    post: Post = "none",
     name: str = "similarity",
 ) -> Result:
     """Compute the metrics of a similarity matrix [T, V], rows captions, columns videos, higher is closer.
@@ -46,23 +47,16 @@ def evaluate(
     """
     if (split is None) == (caption_to_video is None):
         raise UsageError("xbench.evaluate needs either split or caption_to_video.")
-    require_choice("The video-to-text rule", v2t, get_args(V2TRule))
-    similarity = _as_matrix(similarity)
+    settings = {"v2t": v2t, "ties": ties, "metrics": metrics, "post": post, "name": name}
+    matrix = _as_matrix(similarity)
     recognition = None
     if split is None:
         assert caption_to_video is not None
-        split = _anonymous_split(np.asarray(caption_to_video), similarity.shape[1], v2t)
+        rule = read(EVALUATE, settings)["v2t"]
+        split = _anonymous_split(np.asarray(caption_to_video), matrix.shape[1], rule)
         recognition = Recognition(None, (), ("the matrix was scored without a protocol",))
-    request = Request(
-        benchmark=split.benchmark,
-        annotations=Path(),
-        videos=Path(),
-        protocol=split.protocol,
-        ties=ties_named(ties),
-        measures=parse_measures(metrics),
-        post=post,
-    )
-    return Result(*record_matrix(similarity, request, split, recognition or recognise(split), name=name)[-1])
+    plan = plan_scores(settings, split, recognition)
+    return Result(*score_scores(matrix, plan, name=name)[-1])
 
 
 def load_split(dataset: str, annotations: str | Path | None = None, protocol: str | None = None) -> Split:
@@ -72,7 +66,7 @@ def load_split(dataset: str, annotations: str | Path | None = None, protocol: st
     Default: below $XBENCH_DATA. Raises DataError for wrong or missing files, UsageError for unknown names.
     """
     chosen = choose_protocol(dataset, protocol)
-    folder, _ = find_sources(
+    folder, _ = data_folders(
         chosen.benchmark, None if annotations is None else Path(annotations), None, needs_videos=False
     )
     return _load_split(chosen.benchmark, folder, protocol)

@@ -5,32 +5,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xbench.errors import require_choice
-from xbench.metrics.ties import Ties
-from xbench.reports import store
-from xbench.reports.difference import Difference
-from xbench.reports.difference import diff as _diff
-from xbench.reports.per_query import PerQuery
-from xbench.reports.result import Direction, Metric
-from xbench.reports.result import Result as Record
-from xbench.reports.text import render
+from xbench.reports.published.difference import Difference
+from xbench.reports.published.difference import diff as _diff
+from xbench.reports.record import files
+from xbench.reports.record.per_query import PerQuery
+from xbench.reports.record.schema import Metric, Record
+from xbench.reports.record.text import render
+from xbench.terms import Direction
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-def ties_named(name: str) -> Ties:
-    """Return a tie policy by its name. Raises UsageError, suggesting the closest."""
-    require_choice("The tie policy", name, [ties.value for ties in Ties])
-    return Ties[name.upper()]
 
 
 @dataclass(frozen=True, repr=False)
 class Result:
     """What an evaluation gives. Printed, it is the table of the command line; in a notebook, an HTML table.
 
-    record: everything that can change the numbers, typed (see `xbench.reports.result`). per_query: the counts
-    of every query, from which comparisons and other tie policies follow.
+    record: everything that can change the numbers, typed (see `xbench.reports.record.schema`). per_query: the
+    counts of every query, from which comparisons and other tie policies follow.
     """
 
     record: Record
@@ -59,12 +51,12 @@ class Result:
 
         Raises DataError when the record or its counts are missing, damaged or not each other's.
         """
-        record = store.load(Path(path))
-        return cls(record, store.load_per_query(Path(path), record), Path(path))
+        measured = files.read(Path(path))
+        return cls(measured.record, measured.counts, Path(path))
 
     def save(self, folder: str | Path) -> "Result":
         """Write the record and its counts into a folder, atomically; return the result with its path."""
-        path, record = store.save(self.record, self.per_query, Path(folder))
+        path, record = files.save(self.record, self.per_query, Path(folder))
         return Result(record, self.per_query, path)
 
     def diff(self, model: str | None = None) -> Difference:

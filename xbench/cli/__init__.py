@@ -3,15 +3,16 @@
 import atexit
 import gc
 import importlib
-import os
+import signal
 import sys
 import traceback
 from typing import Any
 
 import click
 
-from xbench.errors import UsageError, XbenchError, did_you_mean
-from xbench.interruption import interruptible
+from xbench.errors import DataError, UsageError, XbenchError, did_you_mean, explain
+from xbench.interruption import Terminated, interruptible
+from xbench.streams import ReaderGone, safe_streams
 from xbench.version import __version__
 
 # Before it ends, Python would look through everything that torch and transformers made.
@@ -19,6 +20,8 @@ atexit.register(gc.freeze)
 
 UNEXPECTED = 70
 """Exit code of a fault in xbench itself (EX_SOFTWARE); 1 means that a regression was found."""
+READER_GONE = 141
+"""Exit code when nobody reads stdout any more, as a shell tells it of SIGPIPE."""
 
 COMMANDS = {
     "run": "xbench.cli.run",
@@ -31,6 +34,7 @@ COMMANDS = {
     "datasets": "xbench.cli.datasets",
     "models": "xbench.cli.models",
     "cache": "xbench.cli.cache",
+    "doctor": "xbench.cli.doctor",
     "miniature": "xbench.cli.miniature",
 }
 """Command name -> the module whose attribute `command` is the click command."""
@@ -46,6 +50,7 @@ _SUMMARIES = {
     "datasets": "The benchmarks and protocols: list, show, verify a copy, fetch annotations.",
     "models": "The models that can be evaluated, your own included: list, show, fetch, verify.",
     "cache": "List or clear the cached features.",
+    "doctor": "What this installation is and whether it can work: for a report of a fault.",
     "miniature": "Write the small rendered benchmarks out, to look at and to try things on.",
 }
 
@@ -76,31 +81,60 @@ class _LazyGroup(click.Group):
 
 
 class _Root(_LazyGroup):
-    """Turns every user error into one message on stderr and its exit code."""
+    """The boundary: every failure ends in one message on stderr and its exit code."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
+        with safe_streams():
+            try:
+                with interruptible():
+                    result = super().main(*args, **{**kwargs, "standalone_mode": False})
+                sys.stdout.flush()
+            except (Exception, KeyboardInterrupt, ReaderGone) as error:
+                sys.exit(_end(error))
+            return result
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """What the operating system refuses is told here: click takes some of it for a closed pipe."""
         try:
-            with interruptible():
-                return super().main(*args, **{**kwargs, "standalone_mode": False})
-        except XbenchError as error:
-            click.echo(f"Error: {error}", err=True)
-            sys.exit(error.exit_code)
-        except click.ClickException as error:
-            error.show()
-            sys.exit(UsageError.exit_code)
-        except (KeyboardInterrupt, click.Abort):
-            click.echo("Stopped. Unless --no-cache was given, the same command goes on from here.", err=True)
-            sys.exit(130)
-        except BrokenPipeError:  # the reader of a pipe, e.g. `head`, has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(141)
-        except Exception:
-            traceback.print_exc()
-            click.echo("This is a fault of xbench: please report it with the lines above.", err=True)
-            sys.exit(UNEXPECTED)
+            return super().invoke(ctx)
+        except OSError as error:
+            raise DataError(explain(error)) from error
 
 
-@click.group(cls=_Root, context_settings={"help_option_names": ["-h", "--help"]})
+def _end(error: BaseException) -> int:
+    """Say what ended the command, and return the exit code."""
+    if isinstance(error, ReaderGone):
+        return READER_GONE
+    if isinstance(error, click.ClickException):
+        error.show()
+        return UsageError.exit_code
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        click.echo("Stopped. Unless --no-cache was given, the same command goes on from here.", err=True)
+        asked = error.__cause__ if isinstance(error, click.Abort) else error
+        return 128 + (asked.args[0] if isinstance(asked, Terminated) else signal.SIGINT)
+    named = _named(error)
+    if named is not None:
+        click.echo(f"Error: {named}", err=True, color=True)
+        return named.exit_code
+    traceback.print_exception(error)
+    click.echo("This is a fault of xbench: please report it with the lines above.", err=True)
+    return UNEXPECTED
+
+
+def _named(error: BaseException) -> XbenchError | None:
+    """Return the error that a user can understand; None for a fault of xbench."""
+    if isinstance(error, XbenchError):
+        return error
+    if isinstance(error, OSError):
+        return DataError(explain(error))
+    if isinstance(error, MemoryError):
+        return DataError("The memory is not enough. Give fewer --workers and less --memory.")
+    if isinstance(error, ValueError) and ("null byte" in str(error) or "null character" in str(error)):
+        return UsageError("A path with a zero byte in it can be no path. Name another one.")
+    return None
+
+
+@click.group(cls=_Root, context_settings={"help_option_names": ["-h", "--help"], "color": True})
 @click.version_option(__version__, prog_name="xbench")
 def main() -> None:
     """Evaluate video-text retrieval models on MSR-VTT, MSVD, LSMDC, DiDeMo and ActivityNet.

@@ -30,7 +30,7 @@ def list_features(cache_dir: Path | None, as_json: bool) -> None:
     from tabulate import tabulate
 
     from xbench.engine.store import stored
-    from xbench.registry.cache import cache_dir as default_cache_dir
+    from xbench.storage import cache_dir as default_cache_dir
 
     root = cache_dir or default_cache_dir()
     entries = list(stored(root))
@@ -77,7 +77,7 @@ def clear_features(names: tuple[str, ...], everything: bool, cache_dir: Path | N
     """Remove the features of the named entries (see `xbench cache list`), or of all of them."""
     from xbench.engine.store import clear, stored
     from xbench.errors import did_you_mean
-    from xbench.registry.cache import cache_dir as default_cache_dir
+    from xbench.storage import cache_dir as default_cache_dir
 
     if bool(names) == everything:
         raise UsageError("Name the entries to clear (see `xbench cache list`), or give --all.")

@@ -42,21 +42,21 @@ def command(
     against published numbers. Improvement never fails. With $GITHUB_STEP_SUMMARY set, the table is appended
     there.
     """
-    from xbench.reports.gates import Verdict, parse_limits
-    from xbench.reports.regression import check_against_published, check_against_run
-    from xbench.reports.regression_text import conclusion, render_junit, render_markdown, render_verdict
-    from xbench.reports.runs import load_saved
-    from xbench.reports.store import load, write_atomically
+    from xbench.reports.check.gates import Verdict, parse_limits
+    from xbench.reports.check.regression import check_against_published, check_against_run
+    from xbench.reports.check.text import conclusion, render_junit, render_markdown, render_verdict
+    from xbench.reports.record.files import read
+    from xbench.storage import write_atomically
 
     asked = parse_limits(limits)
     verdict: Verdict
     if baseline == "published" or baseline.startswith("published:"):
         choice = baseline.removeprefix("published").removeprefix(":")
-        verdict = check_against_published(load(result), result.name, choice, asked, significance)
+        verdict = check_against_published(read(result).record, result.name, choice, asked, significance)
     else:
         if not Path(baseline).exists():
             raise DataError(f"--baseline {baseline}: no such file; give an earlier result, or `published`")
-        verdict = check_against_run(load_saved(result), load_saved(Path(baseline)), asked, significance)
+        verdict = check_against_run(read(result), read(Path(baseline)), asked, significance)
     click.echo(render_verdict(verdict))
     summary = None
     try:

@@ -25,13 +25,12 @@ def command(results: tuple[Path, ...], metrics: str | None, style: str) -> None:
     interval, a p-value, which run wins how many queries, and how large a difference this benchmark can
     resolve at all. Needs nothing but the saved files.
     """
-    from xbench.metrics.parse import parse_measures
-    from xbench.reports.compare import compare
-    from xbench.reports.compare_text import render_comparison
-    from xbench.reports.runs import load_run
+    from xbench.metrics.measures import parse_measures
+    from xbench.reports.compare.paired import compare
+    from xbench.reports.record.files import read
 
     if len(results) < 2:
         raise UsageError("compare needs two results or more: xbench compare A.json B.json")
     measures = parse_measures(metrics) if metrics else None
-    comparison = compare([load_run(path) for path in results], measures)
-    click.echo(render_comparison(comparison, style))  # type: ignore[arg-type]  # click.Choice checked it
+    comparison = compare([read(path) for path in results], measures)
+    click.echo(comparison.render(style))  # type: ignore[arg-type]  # click.Choice checked it

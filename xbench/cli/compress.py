@@ -33,12 +33,12 @@ def command(name: str, videos: Path | None, to: Path, workers: int | None, squee
     """
     from xbench.pipeline.copies import plan_copies
     from xbench.progress import stage
-    from xbench.registry.datasets import benchmark, protocol
+    from xbench.registry.datasets import find
     from xbench.registry.folders import default_folders
     from xbench.video.compress import compress
     from xbench.video.reencode import Recipe
 
-    entry = benchmark(protocol(name).benchmark if "/" in name else name)
+    entry, _ = find(name)
     default = default_folders(entry.id)
     folder = videos or (default[1] if default else None)
     if folder is None:

@@ -2,15 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from xbench.cli.compress import command as compress
 from xbench.errors import DataError, UsageError
-
-if TYPE_CHECKING:
-    from xbench.registry.datasets import Benchmark, Protocol
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout, and nothing else.")
 
@@ -21,13 +17,18 @@ def command() -> None:
 
 
 @command.command("list")
+@click.argument("names", metavar="[NAME]...", nargs=-1)
 @json_option
-def list_protocols(as_json: bool) -> None:
-    """List benchmarks and protocols with their counts, and what is found below $XBENCH_DATA."""
+def list_protocols(names: tuple[str, ...], as_json: bool) -> None:
+    """List benchmarks and protocols with their counts, and what is found below $XBENCH_DATA.
+
+    NAME is a benchmark, or the YAML file of one of your own; without any, all that are known.
+    """
     from xbench.cli.datasets_text import listing
     from xbench.data.inventory import take_stock
+    from xbench.registry.datasets import benchmark, known_benchmarks
 
-    stock = take_stock()
+    stock = take_stock([benchmark(name) for name in names] or list(known_benchmarks().values()))
     click.echo(json.dumps([each.as_json() for each in stock], indent=2) if as_json else listing(stock))
 
 
@@ -35,10 +36,11 @@ def list_protocols(as_json: bool) -> None:
 @click.argument("name", metavar="ID")
 @json_option
 def show(name: str, as_json: bool) -> None:
-    """Show all that is known of a benchmark (`didemo`) or protocol (`didemo/paragraph`)."""
+    """Show all that is known of a benchmark (`didemo`, `my.yaml`) or protocol (`didemo/paragraph`)."""
     from xbench.cli.datasets_text import describe_benchmark, describe_protocol
+    from xbench.registry.datasets import find
 
-    entry, protocol = _find(name)
+    entry, protocol = find(name)
     if as_json:
         click.echo((protocol or entry).model_dump_json(indent=2))
     else:
@@ -66,15 +68,12 @@ def verify(name: str, annotations: str | None, videos: Path | None, deep: bool, 
     """
     from xbench.cli.datasets_text import verification_json, verification_text
     from xbench.pipeline.verification import verify as verify_data
+    from xbench.registry.datasets import find
     from xbench.registry.folders import default_folders
 
-    entry, protocol = _find(name)
+    entry, protocol = find(name)
     default = default_folders(entry.id)
-    if annotations is None and default is None:
-        raise UsageError(
-            f"Where are the annotations of {entry.id}? Give --annotations DIR or set XBENCH_DATA."
-        )
-    source = annotations or str(default[0] if default else "")
+    source = annotations or _default_annotations(entry.id)
     folder = videos or (default[1] if default and default[1].is_dir() else None)
     if deep and folder is None:
         raise UsageError("--deep decodes videos: give --videos DIR, or put them where XBENCH_DATA says.")
@@ -85,20 +84,49 @@ def verify(name: str, annotations: str | None, videos: Path | None, deep: bool, 
         raise DataError(f"{name}: {problems} problem{'s' if problems > 1 else ''}, listed on stdout.")
 
 
+@command.command("fingerprint")
+@click.argument("name", metavar="ID")
+@click.option("--annotations", metavar="DIR", help="Annotation files.  [default: as the benchmark says]")
+def fingerprint(name: str, annotations: str | None) -> None:
+    """Print the counts and hashes of annotations, to paste below the protocol in your benchmark's YAML file.
+
+    ID is that file (`my.yaml`: its default protocol), or a protocol. From then on every other content is NOT
+    COMPARABLE, and the run says in what it differs.
+    """
+    from xbench.cli.datasets_text import fingerprint_text
+    from xbench.data.loading import load_split
+    from xbench.registry.datasets import find
+
+    entry, protocol = find(name)
+    chosen = protocol or entry.protocols[entry.default_protocol]
+    split = load_split(entry.id, annotations or _default_annotations(entry.id), chosen.id)
+    click.echo(fingerprint_text(entry, chosen, split))
+
+
+def _default_annotations(benchmark: str) -> str:
+    from xbench.registry.folders import default_folders
+
+    default = default_folders(benchmark)
+    if default is None:
+        raise UsageError(f"Where are the annotations of {benchmark}? Give --annotations or set XBENCH_DATA.")
+    return str(default[0])
+
+
 @command.command("fetch")
 @click.argument("name", metavar="ID")
 @click.option("--to", type=click.Path(path_type=Path), help="[default: $XBENCH_DATA/<Benchmark>]")
 def fetch(name: str, to: Path | None) -> None:
     """Download the annotations of a benchmark or protocol from pinned public addresses.
 
-    Videos, LSMDC and whatever a licence or a form guards are not fetched: it says where to go.
+    Videos and whatever a licence or a form guards are not fetched: it says where to go.
     """
     from xbench.data.fetch import bytes_to_fetch
     from xbench.data.fetch import fetch as fetch_files
     from xbench.progress import stage
+    from xbench.registry.datasets import find
     from xbench.registry.folders import default_folders
 
-    entry, protocol = _find(name)
+    entry, protocol = find(name)
     default = default_folders(entry.id)
     folder = to or (default[0] if default else None)
     if folder is None:
@@ -117,21 +145,6 @@ def fetch(name: str, to: Path | None) -> None:
     failed = [outcome.name for outcome in outcomes if not outcome.is_fine]
     if failed:
         raise DataError(f"{len(failed)} of {len(outcomes)} files are not there: {', '.join(failed)}.")
-
-
-def _find(name: str) -> "tuple[Benchmark, Protocol | None]":
-    """A benchmark by its id, or a protocol with its benchmark."""
-    from xbench.registry.datasets import benchmark, benchmarks, protocol, protocols
-
-    if name in benchmarks():
-        return benchmark(name), None
-    if "/" not in name:
-        known: dict[str, Any] = benchmarks() | protocols()
-        from xbench.errors import did_you_mean
-
-        raise UsageError(f"There is no benchmark or protocol {name!r}.{did_you_mean(name, known)}")
-    found = protocol(name)
-    return benchmark(found.benchmark), found
 
 
 command.add_command(compress)

@@ -5,12 +5,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import yaml
 from tabulate import tabulate
 
 from xbench.data.inventory import Stock
+from xbench.data.recognition import window_hash
 from xbench.registry.datasets import Benchmark, Protocol
 
 if TYPE_CHECKING:
+    from xbench.data.split import Split
     from xbench.pipeline.verification import Finding, Verification
 
 _WIDTH = 100
@@ -30,16 +33,28 @@ def describe_benchmark(entry: Benchmark) -> str:
     facts = [
         ("name", entry.name),
         ("default protocol", entry.default_protocol),
-        ("annotations", f"$XBENCH_DATA/{entry.annotations}"),
+        ("annotations", f"{_root(entry)}/{entry.annotations}"),
         ("", f"from {entry.annotations_from}"),
-        ("videos", f"$XBENCH_DATA/{entry.videos}"),
+        ("videos", f"{_root(entry)}/{entry.videos}"),
         ("", f"from {entry.videos_from}"),
         ("licence", entry.licence),
         ("can be fetched", ", ".join(entry.fetch) or "nothing"),
+        ("named in", str(entry.home or "")),
         ("words x frames", f"{entry.words} x {entry.frames}"),
         ("window", _window(entry)),
     ]
-    return _facts(facts) + "\n\n" + _facts((each.id, each.title) for each in entry.protocols.values())
+    known = [(name, text) for name, text in facts if text not in ("", "from ")]
+    return _facts(known) + "\n\n" + _facts((each.id, each.title) for each in entry.protocols.values())
+
+
+def fingerprint_text(entry: Benchmark, protocol: Protocol, split: "Split") -> str:
+    """The facts of a split as they stand below a protocol in a file of benchmarks."""
+    found = asdict(split.fingerprint())
+    facts = {name: found.pop(name) for name in ("videos", "captions")} | {"sha256": found}
+    timed = entry.window == "annotated-duration" or getattr(protocol.read, "end", None)
+    if timed:
+        facts["windows"] = window_hash(split)
+    return textwrap.indent(yaml.safe_dump(facts, sort_keys=False).rstrip(), " " * 8)
 
 
 def describe_protocol(entry: Benchmark, protocol: Protocol) -> str:
@@ -100,7 +115,11 @@ def verification_json(seen: "Verification") -> dict[str, Any]:
     }
 
 
-def _rows(stock: Stock) -> list[tuple[str, int | None, int, str]]:
+def _root(entry: Benchmark) -> str:
+    return "$XBENCH_DATA" if entry.home is None else str(entry.home.parent)
+
+
+def _rows(stock: Stock) -> list[tuple[str, int | None, int | None, str]]:
     return [
         (each.id + _mark(each, stock.benchmark), each.videos, each.captions, _annotations_here(each, stock))
         for each in stock.benchmark.protocols.values()

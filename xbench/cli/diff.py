@@ -18,9 +18,9 @@ def command(result: Path, model: str | None) -> None:
     Shows value, published value and difference, and why a published row cannot be compared: its protocol,
     backbone, post-processing or setting. A value that no source gives is shown as not given.
     """
-    from xbench.reports.difference import diff
-    from xbench.reports.difference_text import render_difference
-    from xbench.reports.published import find_model
-    from xbench.reports.store import load
+    from xbench.reports.published.claims import find_model
+    from xbench.reports.published.difference import diff
+    from xbench.reports.published.text import render_difference
+    from xbench.reports.record.files import read
 
-    click.echo(render_difference(diff(load(result), find_model(model) if model else None)))
+    click.echo(render_difference(diff(read(result).record, find_model(model) if model else None)))

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from xbench.errors import DataError, UsageError
+from xbench.terms import Direction, choices
 
 _SUFFIXES = {".html": "html", ".htm": "html", ".md": "md", ".tex": "latex", ".csv": "csv", ".txt": "text"}
 
@@ -14,7 +15,7 @@ _SUFFIXES = {".html": "html", ".htm": "html", ".md": "md", ".tex": "latex", ".cs
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it here.")
 @click.option("--dataset", "datasets", multiple=True, metavar="NAME", help="Only this benchmark. Repeatable.")
 @click.option("--protocol", "protocols", multiple=True, metavar="ID", help="Only this protocol. Repeatable.")
-@click.option("--direction", type=click.Choice(["t2v", "v2t"]), help="Only this direction.  [default: both]")
+@click.option("--direction", type=click.Choice(choices(Direction)), help="Only this one.  [default: both]")
 @click.option(
     "--format",
     "style",
@@ -40,23 +41,23 @@ def command(
     is what was measured and is not significantly worse. HTML is one file that sorts and filters offline.
     """
     from xbench.registry.datasets import benchmark, protocol
-    from xbench.reports.collect import collect
-    from xbench.reports.formats import render_leaderboard
-    from xbench.reports.leaderboard import Choice
-    from xbench.reports.result import DIRECTIONS
-    from xbench.reports.store import write_atomically
+    from xbench.reports.board.boards import Filter
+    from xbench.reports.board.formats import render_leaderboard
+    from xbench.reports.record.files import read_all
+    from xbench.reports.record.schema import DIRECTIONS
+    from xbench.storage import write_atomically
 
     for name in datasets:
         benchmark(name)
     for name in protocols:
         protocol(name)
     directions = [side for side in DIRECTIONS if direction in (None, side)]
-    choice = Choice(datasets, protocols, directions, comparable_only)
-    saved, skipped = collect(results)
+    choice = Filter(datasets, protocols, directions, comparable_only)
+    measured, skipped = read_all(results)
     for reason in skipped:
         click.echo(f"Skipped: {reason}", err=True)
     style = style or _style_of(output)
-    text = render_leaderboard(saved, style, choice, include_published=include_published)
+    text = render_leaderboard(measured, style, choice, include_published=include_published)
     if output is None:
         click.echo(text, nl=not text.endswith("\n"))
         return

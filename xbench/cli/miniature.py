@@ -16,7 +16,7 @@ def command(folder: Path, datasets: tuple[str, ...]) -> None:
     DIR then looks as $XBENCH_DATA does with the real data: DIR/DiDeMo/test_data.json, DIR/DiDeMo/videos/ and
     so on. `xbench run --miniature` does not need this; it renders into the cache.
     """
-    from xbench.data.miniature import MANNERS, MiniaturePaths, render
+    from xbench.miniature import MANNERS, MiniaturePaths, render
     from xbench.registry.datasets import benchmark
 
     entries = [benchmark(name) for name in datasets or MANNERS]

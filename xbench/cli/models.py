@@ -6,8 +6,10 @@ from typing import Any
 
 import click
 
-from xbench.cli.options import FiniteRange, json_option, key_values
+from xbench.cli.options import FiniteRange, json_option
 from xbench.errors import ModelError, UsageError, did_you_mean
+from xbench.pipeline.options import key_values
+from xbench.terms import Precision, choices
 
 _file = click.Path(path_type=Path, dir_okay=False)
 
@@ -32,16 +34,16 @@ def show_model(name: str) -> None:
     """Show a model and its options, a named checkpoint, or a file that checkpoints.yaml lists."""
     from xbench.cli.models_text import describe_listed, describe_model, describe_named
     from xbench.registry.checkpoints import checkpoints
-    from xbench.scorers.catalog import MODELS, find
+    from xbench.scorers.catalog import find, is_shipped
 
     known = checkpoints()
     listed = known.clip | known.vocabulary
-    if name in known.checkpoints and name not in MODELS:
+    if name in known.checkpoints and not is_shipped(name):
         click.echo(describe_named(name, known.checkpoints[name]))
     elif name in listed:
         click.echo(describe_listed(name, listed[name]))
     else:
-        origin = "comes with xbench" if name in MODELS else "your own"
+        origin = "comes with xbench" if is_shipped(name) else "your own"
         click.echo(describe_model(name, find(name), origin))
 
 
@@ -50,7 +52,7 @@ def show_model(name: str) -> None:
 def fetch_weights(name: str) -> None:
     """Fetch what checkpoints.yaml lists under NAME into the cache, check its sha256, and print its path."""
     from xbench.registry.checkpoints import checkpoints
-    from xbench.registry.fetch import fetched
+    from xbench.registry.download import fetched
     from xbench.scorers.named import place
 
     known = checkpoints()
@@ -76,7 +78,7 @@ def fetch_weights(name: str) -> None:
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="As for `xbench run`, the rest too.")
 @click.option("--clip", metavar="PATH|HUB_ID")
 @click.option("--bpe", type=_file)
-@click.option("--precision", type=click.Choice(["fp32", "tf32", "fp16", "bf16"]))
+@click.option("--precision", type=click.Choice(choices(Precision)))
 @click.option("--device", default="auto")
 @click.option("--model-args", multiple=True, metavar="KEY=VALUE")
 @click.option(
@@ -91,13 +93,12 @@ def verify_model(name: str, model_args: tuple[str, ...], tolerance: float, **opt
     Shapes, finite values, long texts, one-frame and padded videos, the same features twice and in any batch,
     the same scores in any block and order, and from saved features. Exit code 4 when a promise is broken.
     """
-    from xbench.scorers.catalog import ModelRequest, build, check_request
+    from xbench.scorers.catalog import ModelRequest, resolve
     from xbench.scorers.features import PrecomputedFeatures
     from xbench.scorers.verify import verify
 
     request = ModelRequest(name, args=key_values("--model-args", model_args), **options)
-    check_request(request)
-    model = build(request)
+    model = resolve(request).build()
     if isinstance(model, PrecomputedFeatures):
         raise UsageError("--model features encodes nothing, so there is nothing to verify.")
     failed = 0

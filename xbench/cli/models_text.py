@@ -9,10 +9,11 @@ from typing import Any
 from tabulate import tabulate
 
 from xbench.registry.checkpoints import Listed, Named, Reproduces, checkpoints, user_file
-from xbench.registry.fetch import place_of
-from xbench.reports.published import entries
+from xbench.registry.download import place_of
+from xbench.registry.scorers import SHIPPED
+from xbench.reports.published.claims import published_rows
 from xbench.scorers.arguments import parameters_of
-from xbench.scorers.catalog import MODELS
+from xbench.scorers.catalog import find, is_shipped
 from xbench.scorers.finding import plugins
 
 _WIDTH = 100
@@ -22,13 +23,13 @@ _FLAGS = ("checkpoint", "clip", "bpe", "precision", "device", "text_features", "
 def inventory() -> dict[str, list[dict[str, Any]]]:
     """Return all models that have a name, as JSON values. No plugin is loaded."""
     return {
-        "models": [{"name": name, "summary": _summary(builder)} for name, builder in MODELS.items()],
+        "models": [{"name": name, "summary": _summary(find(name))} for name in SHIPPED],
         "plugins": [
             {
                 "name": plugin.name,
                 "value": plugin.value,
                 "package": plugin.package,
-                "hidden": plugin.name in MODELS,
+                "hidden": is_shipped(plugin.name),
             }
             for plugin in plugins()
         ],
@@ -101,7 +102,7 @@ def describe_listed(name: str, entry: Listed) -> str:
 
 def _published(row: Reproduces) -> Iterable[str]:
     """The values of a published row, direction by direction; one line that says so when there is none."""
-    found = entries(benchmark=row.benchmark, model=row.model, backbone=row.backbone)
+    found = published_rows(benchmark=row.benchmark, model=row.model, backbone=row.backbone)
     what = f"{row.model} on {row.benchmark}{f' with {row.backbone}' if row.backbone else ''}"
     if not found:
         yield f"{what}: results/published.csv has no such row"

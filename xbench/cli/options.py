@@ -1,16 +1,19 @@
-"""Options that several commands share, and what the record keeps of them."""
+"""Options of the command line, declared from the table that the Python API shares; see pipeline/options.py.
+
+Click takes them as text: the table reads and refuses them, with the words that the API has.
+"""
 
 import math
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
-from click.core import ParameterSource
 
-from xbench.errors import UsageError, did_you_mean
+from xbench.pipeline.options import EVALUATE, RUN, SCORE, flag
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_TABLE = EVALUATE | SCORE | RUN
 
 
 class FiniteRange(click.FloatRange):
@@ -24,79 +27,57 @@ class FiniteRange(click.FloatRange):
         return number
 
 
+class _OneOf(click.Choice[str]):
+    """Shows and completes what there is to choose from."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the text as it is: the table refuses it."""
+        return value
+
+
+def option(name: str, *, help: str, metavar: str | None = None) -> Callable[[F], F]:  # noqa: A002
+    """Declare an option of the table for a command; help and metavar as click's."""
+    known = _TABLE[name]
+    more: dict[str, Any] = {"help": help, "default": known.default}
+    if isinstance(known.default, bool):
+        more["is_flag"] = True
+    elif known.words:
+        more |= {"type": _OneOf(known.words)}
+    else:
+        more |= {"type": str, "metavar": f"[BENCHMARK=]{metavar}" if known.per_benchmark else metavar}
+    if known.per_benchmark:
+        more |= {"multiple": True, "default": ()}
+    return click.option(flag(name), name, **more)
+
+
 json_option: Callable[[F], F] = click.option(
     "--json", "as_json", is_flag=True, help="Print the record as JSON on stdout, and nothing else."
 )
-ties_option: Callable[[F], F] = click.option(
-    "--ties",
-    type=click.Choice(["average", "optimistic", "pessimistic", "reference"]),
-    default="average",
+ties_option: Callable[[F], F] = option(
+    "ties",
     help="How equal scores are ranked; reference counts as the published code does (NOT COMPARABLE).",
 )
-metrics_option: Callable[[F], F] = click.option(
-    "--metrics",
-    default="R@1,R@5,R@10,MdR,MnR",
-    metavar="LIST",
-    help="Any of R@K, MdR, MnR, MRR, nDCG@K, RSum.",
+metrics_option: Callable[[F], F] = option(
+    "metrics", metavar="LIST", help="E.g. R@1,R@50,MdR,MnR,MRR,nDCG@10,RSum."
 )
-post_option: Callable[[F], F] = click.option(
-    "--post",
-    type=click.Choice(["none", "dsl"]),
-    default="none",
+post_option: Callable[[F], F] = option(
+    "post",
     help="dsl adds a row with dual softmax, which looks at the whole test set (never comparable with raw).",
 )
 
 
-def given_and_default(ctx: click.Context) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the options that the user gave and those left at their defaults, as JSON values."""
-    given: dict[str, Any] = {}
-    default: dict[str, Any] = {}
-    for name, value in ctx.params.items():
-        left = ctx.get_parameter_source(name) in (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
-        (default if left else given)[name] = _json(value)
-    return given, default
+def as_keywords(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a command was given as the keywords of the Python API, repeatable options as lists."""
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in options.items()
+        if value is not None and value != ()
+    }
 
 
-def per_benchmark(option: str, values: Sequence[str], benchmarks: Sequence[str]) -> dict[str, Path]:
-    """Split repeatable `[BENCHMARK=]PATH` values into one path per benchmark.
-
-    A value without a benchmark is for the only one that runs. Raises UsageError otherwise, for a benchmark
-    that does not run, and for two values of one.
-    """
-    paths: dict[str, Path] = {}
-    for value in values:
-        name, separator, rest = value.partition("=")
-        if not separator or not name.isidentifier():
-            if len(benchmarks) > 1:
-                raise UsageError(
-                    f"{option} {value}: several benchmarks run, so say for which one, e.g. "
-                    f"{option} {benchmarks[0]}={value}"
-                )
-            name, rest = benchmarks[0], value
-        if name not in benchmarks:
-            raise UsageError(
-                f"{option} {value}: {name!r} is not a benchmark of this run.{did_you_mean(name, benchmarks)}"
-            )
-        if name in paths:
-            raise UsageError(f"{option} is given twice for {name}: {paths[name]} and {rest}")
-        paths[name] = Path(rest).expanduser()
-    return paths
-
-
-def key_values(option: str, values: Sequence[str]) -> dict[str, str]:
-    """Split repeatable `KEY=VALUE` values. Raises UsageError for one without a key, and for two of a key."""
-    pairs: dict[str, str] = {}
-    for value in values:
-        key, separator, rest = value.partition("=")
-        if not separator or not key.isidentifier():
-            raise UsageError(f"{option} {value}: write {option} key=value.")
-        if key in pairs:
-            raise UsageError(f"{option} gives {key} twice: {pairs[key]} and {rest}.")
-        pairs[key] = rest
-    return pairs
-
-
-def _json(value: Any) -> Any:
-    if isinstance(value, Path):
-        return str(value)
-    return [_json(item) for item in value] if isinstance(value, tuple) else value
+def gibibytes(value: str) -> Any:
+    """Return an amount in bytes; text that is no number as it is, for the table to refuse."""
+    try:
+        return float(value) * 2**30
+    except ValueError:
+        return value

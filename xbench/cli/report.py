@@ -36,16 +36,16 @@ def command(
     Recall curve, ranks, both directions, the similarity matrix, hubs, and the 20 worst and 20 random captions
     with the videos found for them. What is not at hand is left out, and the page says how to get it.
     """
-    from xbench.pipeline.material import find_material_sources, gather
+    from xbench.pipeline.material import find_places, gather
     from xbench.progress import say
-    from xbench.reports.report_page import render_report
-    from xbench.reports.runs import load_run
-    from xbench.reports.store import write_atomically
+    from xbench.reports.page.report import render_report
+    from xbench.reports.record.files import read
+    from xbench.storage import write_atomically
 
-    run = load_run(result)
-    sources = find_material_sources(run.result, annotations, videos, similarity)
+    measured = read(result)
+    places = find_places(measured.record, annotations, videos, similarity)
     say("Reading captions, similarity and videos")
-    page = render_report(run, gather(run, sources))
+    page = render_report(measured, gather(measured, places))
     try:
         write_atomically(output, page.encode())
     except OSError as error:

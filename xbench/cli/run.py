@@ -1,28 +1,31 @@
 """`xbench run`: evaluate a model on one or several benchmarks."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from xbench.cli.options import (
-    FiniteRange,
-    given_and_default,
+    as_keywords,
+    gibibytes,
     json_option,
     metrics_option,
+    option,
     post_option,
     ties_option,
 )
 from xbench.errors import UsageError
+from xbench.pipeline.options import key_values
 
-_folder = click.Path(path_type=Path, file_okay=False)
-_file = click.Path(path_type=Path, dir_okay=False)
+if TYPE_CHECKING:
+    from xbench.pipeline.plan import RunPlan
 
 
 @click.command("run", context_settings={"show_default": True})
-@click.option(
-    "--model",
-    default="xclip",
+@option(
+    "model",
+    metavar="NAME",
     help="A name (see `xbench models list`), or your own: path/to/file.py:Class, package.module:Class.",
 )
 @click.option(
@@ -30,103 +33,122 @@ _file = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option(
     "--dataset",
-    "datasets",
     multiple=True,
     required=True,
     metavar="NAME",
-    help="msrvtt, msvd, lsmdc, didemo, activitynet, or all. Repeatable.",
+    help="A benchmark (see `xbench datasets list`), or all. Repeatable.",
 )
-@click.option(
-    "--checkpoint",
-    "checkpoints",
-    multiple=True,
-    metavar="[BENCHMARK=]FILE",
+@option(
+    "checkpoint",
+    metavar="FILE",
     help="pytorch_model.bin.N, .pt or .safetensors. With several benchmarks BENCHMARK=FILE, repeatable.",
 )
-@click.option("--clip", metavar="PATH|HUB_ID", help="CLIP weights for xclip-zeroshot.")
-@click.option(
-    "--text-features",
-    multiple=True,
-    metavar="[BENCHMARK=]FILE",
+@option("clip", metavar="PATH|HUB_ID", help="CLIP weights, for a model that starts from them.")
+@option(
+    "text_features",
+    metavar="FILE",
     help="For --model features: .npy, .npz, .safetensors or a torch file, with ids or in protocol order.",
 )
-@click.option(
-    "--video-features", multiple=True, metavar="[BENCHMARK=]FILE", help="The same, one item for each video."
-)
-@click.option(
-    "--annotations",
-    multiple=True,
-    metavar="[BENCHMARK=]DIR",
-    help="Annotation files.  [default: $XBENCH_DATA/<Benchmark>]",
-)
-@click.option(
-    "--videos",
-    multiple=True,
-    metavar="[BENCHMARK=]DIR",
+@option("video_features", metavar="FILE", help="The same, one item for each video.")
+@option("annotations", metavar="DIR", help="Annotation files.  [default: $XBENCH_DATA/<Benchmark>]")
+@option(
+    "videos",
+    metavar="DIR",
     help="Video files, searched recursively.  [default: $XBENCH_DATA/<Benchmark>/videos]",
 )
-@click.option("--protocol", metavar="ID", help="E.g. didemo/paragraph.  [default: the benchmark's usual one]")
-@click.option(
-    "--miniature", is_flag=True, help="Small rendered benchmarks and a small checkpoint; no download."
-)
-@click.option("--bpe", type=_file, help="CLIP's bpe_simple_vocab_16e6.txt.gz.")
-@click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
-@click.option(
-    "--precision",
-    type=click.Choice(["fp32", "tf32", "fp16", "bf16"]),
+@option("protocol", metavar="ID", help="See `xbench datasets show`.  [default: the benchmark's usual one]")
+@option("miniature", help="Small rendered benchmarks and a small checkpoint; no download.")
+@option("bpe", metavar="FILE", help="CLIP's bpe_simple_vocab_16e6.txt.gz.")
+@option("device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")
+@option(
+    "precision",
     help="fp16: CLIP towers in half precision, as the published GPU evaluation has them. tf32: GPUs only."
     "  [default: fp32, or what checkpoints.yaml says of the model]",
 )
-@click.option(
-    "--batch-size", type=click.IntRange(min=1), help="Videos per encoder call.  [default: 256 frames]"
-)
-@click.option("--workers", type=click.IntRange(min=1), default=2, help="Threads that decode ahead.")
-@click.option(
-    "--memory",
-    type=FiniteRange(min=0, min_open=True),
-    metavar="GIB",
-    help="For scoring; changes no number.  [default: 1/4 of RAM]",
-)
-@click.option("--limit", type=click.IntRange(min=1), help="Score only the first N videos (NOT COMPARABLE).")
-@click.option("--allow-missing", is_flag=True, help="Score without missing videos (NOT COMPARABLE).")
-@click.option(
-    "--allow-damaged",
-    is_flag=True,
+@option("batch_size", metavar="N", help="Videos per encoder call.  [default: 256 frames]")
+@option("workers", metavar="N", help="Threads that decode ahead.")
+@option("memory", metavar="GIB", help="For scoring; changes no number.  [default: 1/4 of RAM]")
+@option("limit", metavar="N", help="Score only the first N videos (NOT COMPARABLE).")
+@option("allow_missing", help="Score without missing videos (NOT COMPARABLE).")
+@option(
+    "allow_damaged",
     help="Score damaged videos with the frames they have, without unreadable ones (NOT COMPARABLE).",
 )
 @metrics_option
 @post_option
-@click.option(
-    "--sampling",
-    type=click.Choice(["published", "uniform"]),
+@option(
+    "sampling",
     help="published: one frame a second, cut uniformly; uniform: the middle of equal parts.  "
     "[default: as the model asks]",
 )
 @ties_option
-@click.option("--output", type=_folder, default=Path("results"), help="Folder of the result record.")
 @click.option(
-    "--save-similarity",
-    type=_file,
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    help="Folder of the result record.",
+)
+@option(
+    "save_similarity",
+    metavar="FILE",
     help="Save the matrix as .npy: rows captions, columns videos, protocol order. One benchmark only.",
 )
-@click.option("--cache-dir", type=_folder, help="[default: $XBENCH_CACHE, else ~/.cache/xbench]")
+@option("cache_dir", metavar="DIR", help="[default: $XBENCH_CACHE, else ~/.cache/xbench]")
 @click.option("--no-cache", is_flag=True, help="Keep no features after the run.")
 @click.option("--dry-run", is_flag=True, help="Check data, checkpoint and protocol; encode nothing.")
 @json_option
-@click.pass_context
-def command(ctx: click.Context, /, **options: Any) -> None:
+def command(*, output: Path, dry_run: bool, as_json: bool, **options: Any) -> None:
     """Evaluate a model on a benchmark.
 
     Reads the annotations, finds and decodes the videos, encodes both sides (cached), scores every pair, and
     writes a result record with the difference from the paper's numbers.
     """
-    from xbench.cli.jobs import make_jobs
-    from xbench.cli.perform import dry_run, perform
-
-    if options["dry_run"] and options["as_json"]:
+    if dry_run and as_json:
         raise UsageError("--dry-run makes no record, so there is no JSON to print: leave --json out.")
-    jobs = make_jobs(options, *given_and_default(ctx))
-    if options["dry_run"]:
-        dry_run(jobs)
+    from xbench.pipeline.plan import by_benchmark, plan_runs
+
+    each = by_benchmark(_keywords(options))
+    if dry_run:
+        _show_plans(plan_runs(each))
+        return
+    _carry_out(plan_runs(each, output), output, as_json=as_json)
+
+
+def _keywords(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options as the keywords of `xbench.run`; `dataset` and paths of a benchmark as lists."""
+    given = as_keywords(options)
+    given["cache"] = not given.pop("no_cache")
+    if "model_args" in given:
+        given["model_args"] = key_values("--model-args", given["model_args"])
+    if "memory" in given:
+        given["memory"] = gibibytes(given["memory"])
+    return given
+
+
+def _carry_out(plans: Sequence["RunPlan"], output: Path, *, as_json: bool) -> None:
+    """Save each record as soon as it is there, and print one table or the JSON."""
+    from xbench.cli.show import save_and_say, show_differences, show_json, show_tables
+    from xbench.pipeline.run import run_all
+
+    records = [save_and_say(evaluated, output) for evaluated in run_all(plans)]
+    if as_json:
+        show_json(records)
     else:
-        perform(jobs, options["output"], as_json=options["as_json"])
+        show_tables(records)
+        show_differences(records)
+
+
+def _show_plans(plans: Sequence["RunPlan"]) -> None:
+    """Do everything that comes before encoding, and say what was found."""
+    from xbench.pipeline.run import Models, look
+
+    models = Models()
+    for plan in plans:
+        scorer = models.of(plan)
+        split, found = plan.split, look(scorer, plan)
+        click.echo(f"{split.protocol}: {len(split.captions)} captions, {len(split.videos)} videos, {found}")
+        for line in plan.recognition.notes:
+            click.echo(f"  {line}")
+        settings = ", ".join(f"{key} {value}" for key, value in scorer.settings.items())
+        click.echo(f"  {scorer.name}: {settings}")
+    click.echo("Dry run: nothing was encoded or scored.")

@@ -1,4 +1,4 @@
-"""Outcomes saved and shown: tables on stdout, or the records as JSON and nothing else."""
+"""Evaluations saved and shown: tables on stdout, or the records as JSON and nothing else."""
 
 import json
 from collections.abc import Sequence
@@ -6,22 +6,22 @@ from pathlib import Path
 
 import click
 
-from xbench.pipeline.record import Outcome
-from xbench.reports.difference import diff
-from xbench.reports.difference_text import render_difference
-from xbench.reports.result import Result
-from xbench.reports.store import save, to_json
-from xbench.reports.text import render, render_many
+from xbench.pipeline.record import Evaluated
+from xbench.reports.published.difference import diff
+from xbench.reports.published.text import render_difference
+from xbench.reports.record.files import save, to_json
+from xbench.reports.record.schema import Record
+from xbench.reports.record.text import render, render_many
 
 
-def save_outcome(outcome: Outcome, folder: Path) -> Result:
+def save_and_say(evaluated: Evaluated, folder: Path) -> Record:
     """Save a record with its per-query counts, and say where."""
-    path, saved = save(*outcome, folder)
+    path, saved = save(*evaluated, folder)
     click.echo(f"Saved {path}", err=True)
     return saved
 
 
-def show_json(results: Sequence[Result]) -> None:
+def show_json(results: Sequence[Record]) -> None:
     """Print one record, or an array of several."""
     if len(results) == 1:
         click.echo(to_json(results[0]), nl=False)
@@ -29,12 +29,12 @@ def show_json(results: Sequence[Result]) -> None:
     click.echo(json.dumps([json.loads(to_json(result)) for result in results], indent=2, ensure_ascii=False))
 
 
-def show_tables(results: Sequence[Result]) -> None:
+def show_tables(results: Sequence[Record]) -> None:
     """Print the metrics of one result, or one table of several."""
     click.echo(render(results[0]) if len(results) == 1 else render_many(results))
 
 
-def show_differences(results: Sequence[Result]) -> None:
+def show_differences(results: Sequence[Record]) -> None:
     """Print the difference from the paper's numbers where there is one to speak of."""
     for result in results:
         if result.comparable:

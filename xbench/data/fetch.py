@@ -1,16 +1,19 @@
 """Fetching the annotations of a benchmark or protocol: what may be fetched, and where the rest comes from."""
 
-import fcntl
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import zipfile
+import zlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
+from urllib.parse import quote
 
-from xbench.data.download import get, has_content
 from xbench.errors import DataError
-from xbench.registry.datasets import AnnotationFile, Benchmark, Protocol
+from xbench.registry.datasets import AnnotationFile, Benchmark, Download, Protocol, Source
+from xbench.registry.download import Advance, Wanted, download
+from xbench.storage import appearing, file_sha256, lock
+
+ADDRESS = "https://raw.githubusercontent.com/{repository}/{commit}/{path}"
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,14 @@ def fetch(
     there"; with other content it is "left as it is", which is not fine.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        with lock(folder / ".fetching.lock", wait=False):
+            return [_fetch_one(names, benchmark, folder, advance) for names in wanted_files(protocols)]
+    except BlockingIOError:
+        raise DataError(f"Another xbench is fetching into {folder}; wait until it is done.") from None
     except OSError as error:
-        raise DataError(f"{folder} cannot be made a folder: {error.strerror or error}.") from None
-    with _only_one(folder):
-        return [_fetch_one(names, benchmark, folder, advance) for names in wanted_files(protocols)]
+        raise DataError(
+            f"{folder} cannot be written: {error.strerror or error}. Choose another folder."
+        ) from error
 
 
 def bytes_to_fetch(benchmark: Benchmark, protocols: Sequence[Protocol], folder: Path) -> int:
@@ -90,15 +96,56 @@ def _judge(name: str, listed: AnnotationFile | None, folder: Path) -> Outcome:
     return Outcome(name, "left as it is", "its content is not the published one; move it away to fetch that")
 
 
-@contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
-    """Hold a lock on the folder, which the system frees even after kill -9."""
-    handle = os.open(folder, os.O_RDONLY)
+def get(name: str, file: AnnotationFile, folder: Path, advance: Advance) -> Path:
+    """Put an annotation file into a folder, under its name, and return its path.
+
+    What an earlier attempt left is continued. `advance` is told how many more bytes came. DataError if no
+    address gives the listed content; the folder then holds no file of that name.
+    """
+    target = folder / name
+    if file.zip is None:
+        _download(name, file, target, advance)
+        return target
+    archive = folder / f".{name}.zip"
+    _download(f"{name} (zip)", file.zip, archive, advance)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataError(f"Another xbench is fetching into {folder}; wait until it is done.") from None
-        yield
+        _extract(archive, name, file, target)
     finally:
-        os.close(handle)
+        archive.unlink(missing_ok=True)
+    return target
+
+
+def has_content(path: Path, wanted: Download) -> bool:
+    """True if the file is there with the listed content."""
+    return path.is_file() and path.stat().st_size == wanted.bytes and file_sha256(path) == wanted.sha256
+
+
+def address(source: Source) -> str:
+    """The public address of a pinned file."""
+    return ADDRESS.format(repository=source.repository, commit=source.commit, path=quote(source.path))
+
+
+def _download(name: str, listed: Download, target: Path, advance: Advance) -> None:
+    download(
+        Wanted(name, tuple(address(source) for source in listed.sources), listed.sha256, listed.bytes),
+        target,
+        refuse=DataError,
+        instead=f"Or put the file there by hand (sha256 {listed.sha256}).",
+        advance=advance,
+    )
+
+
+def _extract(archive: Path, name: str, wanted: Download, target: Path) -> None:
+    """Copy one member to our own path; names inside the archive are only compared, never used as paths."""
+    try:
+        with zipfile.ZipFile(archive) as opened, appearing(target) as part:
+            members = [m for m in opened.infolist() if PurePosixPath(m.filename).name == name]
+            fitting = [member for member in members if member.file_size == wanted.bytes]
+            if not fitting:
+                raise DataError(f"{archive.name} holds no {name} of {wanted.bytes} bytes.")
+            with opened.open(fitting[0]) as member:
+                part.write_bytes(member.read(wanted.bytes + 1))
+            if file_sha256(part) != wanted.sha256:
+                raise DataError(f"{name} in its archive is not the listed file (sha256 differs).")
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, zlib.error) as error:
+        raise DataError(f"{archive.name} is no usable zip archive ({error}).") from error

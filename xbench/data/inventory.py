@@ -1,12 +1,13 @@
 """What of the benchmarks is found on this machine, below $XBENCH_DATA."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from xbench.data.fetch import wanted_files
-from xbench.data.folder import EXTENSIONS, VideoFolder
-from xbench.registry.datasets import Benchmark, benchmarks
+from xbench.data.video_files import EXTENSIONS, VideoFolder
+from xbench.registry.datasets import Benchmark
 from xbench.registry.folders import default_folders
 
 
@@ -46,9 +47,9 @@ class Stock:
         }
 
 
-def take_stock() -> list[Stock]:
-    """Look for the annotation and video files of every benchmark."""
-    return [_look(entry) for entry in benchmarks().values()]
+def take_stock(benchmarks: Iterable[Benchmark]) -> list[Stock]:
+    """Look for the annotation and video files of benchmarks."""
+    return [_look(entry) for entry in benchmarks]
 
 
 def _look(entry: Benchmark) -> Stock:

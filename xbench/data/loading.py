@@ -1,31 +1,22 @@
 """One function for callers: a benchmark's annotations in, whatever form they have, a Split out."""
 
-from collections.abc import Callable
 from pathlib import Path
 
-from xbench.data.adapters import activitynet, custom, didemo, hub, lsmdc, msrvtt, msvd
+from xbench.data.benchmarks import custom, hub, room
 from xbench.data.split import Split
 from xbench.errors import DataError, UsageError, did_you_mean
 from xbench.registry.datasets import CUSTOM, Protocol, custom_protocol
 from xbench.registry.datasets import benchmark as find_benchmark
-
-_ADAPTERS: dict[str, Callable[[Path, Protocol], Split]] = {
-    "msrvtt": msrvtt.load,
-    "msvd": msvd.load,
-    "lsmdc": lsmdc.load,
-    "didemo": didemo.load,
-    "activitynet": activitynet.load,
-}
 
 
 def load_split(benchmark: str, annotations: Path | str, protocol: str | None = None) -> Split:
     """Load one protocol of a benchmark (its default if not named) from its annotations.
 
     annotations: the folder of the published files; `hf:OWNER/NAME[@REVISION]`, or a folder, JSON or parquet
-    file in the layout of a Hugging Face data set; or a user's own .csv or .jsonl file (`custom`).
+    file in the layout of a Hugging Face data set; or a user's own .csv, .tsv or .jsonl file (`custom`).
 
-    What was loaded need not be the published protocol: `protocol.recognise` tells. Wrong or missing files are
-    a DataError; unknown names are a UsageError, and so is a protocol named for a user's own file.
+    What was loaded need not be the published protocol: `recognition.recognise` tells. Wrong or missing files
+    are a DataError; unknown names are a UsageError, and so is a protocol named for a user's own file.
     """
     wanted = choose_protocol(benchmark, protocol)
     if str(annotations).startswith(hub.PREFIX):
@@ -39,7 +30,7 @@ def load_split(benchmark: str, annotations: Path | str, protocol: str | None = N
         raise DataError(f"{path} is a folder; custom annotations are {wanted.files[0]}.")
     if not _has_published_files(path, wanted) and hub.find_files(path, wanted):
         return hub.load_local(path, wanted)
-    return _ADAPTERS[benchmark](path, wanted)
+    return room(wanted.benchmark).load(path, wanted)
 
 
 def choose_protocol(benchmark: str, protocol: str | None) -> Protocol:
@@ -48,7 +39,7 @@ def choose_protocol(benchmark: str, protocol: str | None) -> Protocol:
     if protocol == CUSTOM:
         return custom_protocol(entry)
     name = protocol or entry.default_protocol
-    full = name if "/" in name else f"{benchmark}/{name}"
+    full = name if "/" in name else f"{entry.id}/{name}"
     if full not in entry.protocols:
         raise UsageError(f"{entry.name} has no protocol {name!r}.{did_you_mean(full, entry.protocols)}")
     chosen = entry.protocols[full]
@@ -61,7 +52,7 @@ def choose_protocol(benchmark: str, protocol: str | None) -> Protocol:
 
 def _load_file(path: Path, wanted: Protocol, named: str | None) -> Split:
     if path.name in _flat(wanted):
-        return _ADAPTERS[wanted.benchmark](path.parent, wanted)
+        return room(wanted.benchmark).load(path.parent, wanted)
     if path.suffix.lower() in custom.SUFFIXES:
         if named is not None and wanted.id != CUSTOM:
             raise UsageError(
@@ -73,7 +64,7 @@ def _load_file(path: Path, wanted: Protocol, named: str | None) -> Split:
         return hub.load_local(path, wanted)
     raise DataError(
         f"{path}: expected the folder that holds {_names(wanted)}, a .json or .parquet file in the layout of "
-        "a Hugging Face data set, or a .csv or .jsonl file with video_id and caption."
+        "a Hugging Face data set, or a .csv, .tsv or .jsonl file with video_id and caption."
     )
 
 

@@ -4,14 +4,12 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xbench.errors import UsageError
-
-V2TRule = Literal["group-max", "any-caption"]
+from xbench.terms import V2TRule
 
 
 @dataclass(frozen=True)

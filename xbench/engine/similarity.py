@@ -23,8 +23,10 @@ from xbench.engine.table import FeatureTable
 from xbench.errors import DataError
 from xbench.metrics.counts import Counts
 from xbench.metrics.groups import CaptionGroups
-from xbench.metrics.ranking import Tally, V2TRule, v2t_strip_counts
+from xbench.metrics.ranking import Tally, v2t_strip_counts
 from xbench.scorers.base import PairScorer
+from xbench.storage import appearing
+from xbench.terms import V2TRule
 
 Ints = NDArray[np.int64]
 OnStrip = Callable[[slice, torch.Tensor], None]
@@ -94,8 +96,7 @@ def save_matrix(path: Path | None, captions: int, videos: int) -> Iterator[OnStr
     if path is None:
         yield lambda columns, strip: None
         return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with appearing(path) as temporary:
         matrix = _allocate(temporary, captions, videos)
 
         def on_strip(columns: slice, strip: torch.Tensor) -> None:
@@ -103,9 +104,6 @@ def save_matrix(path: Path | None, captions: int, videos: int) -> Iterator[OnStr
 
         yield on_strip
         matrix.flush()
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _allocate(path: Path, captions: int, videos: int) -> "np.memmap[tuple[int, ...], np.dtype[np.float32]]":

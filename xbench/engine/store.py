@@ -6,9 +6,7 @@ travels with them. A file that does not match its hash is removed and computed a
 
 import hashlib
 import json
-import os
 import shutil
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +16,9 @@ import torch
 
 from xbench.errors import DataError
 from xbench.scorers.base import Features
+from xbench.storage import tidy, write_atomically
 
 _LAYOUT = 1  # raised when the files change in a way that old ones must not be read
-_STALE_SECONDS = 24 * 3600
 
 
 def key_of(**parts: Any) -> str:
@@ -53,8 +51,8 @@ class Store:
         self.folder = root / "features" / f"{name}-{key_of(identity=dict(identity))[:16]}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            _remove_stale(self.folder)
-            _write(
+            tidy(self.folder, deep=True)
+            write_atomically(
                 self.folder / "about.json", json.dumps({"name": name, "identity": dict(identity)}).encode()
             )
         except OSError as error:
@@ -83,7 +81,7 @@ class Store:
         path = self.path(kind, key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write(path, save(tensors, metadata=header))
+            write_atomically(path, save(tensors, metadata=header))
         except OSError as error:
             raise _unwritable(path, error) from error
 
@@ -148,28 +146,6 @@ def _digest(tensors: Mapping[str, torch.Tensor], info: Mapping[str, Any]) -> str
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _remove_stale(folder: Path) -> None:
-    """Remove what a killed run left half-written, but nothing that another run may be writing now."""
-    for path in folder.rglob(".*.tmp"):
-        try:
-            if time.time() - path.stat().st_mtime > _STALE_SECONDS:
-                path.unlink()
-        except FileNotFoundError:
-            continue  # its writer has just finished
 
 
 def _unwritable(path: Path, error: OSError) -> DataError:

@@ -1,4 +1,6 @@
-"""Percentile bootstrap of measures over queries, or over videos where a video has several captions.
+"""Bootstrap of measures over queries, or over videos where a video has several captions.
+
+Limits are percentiles of the resamples; those of the mean rank, whose tail is heavy, are studentized.
 
 Queries are never resampled one by one. Those with equal ranks are one unit with a multiplicity, and a video
 with all its captions is one unit; a resample is a vector of how often each unit was drawn, and every measure
@@ -6,19 +8,26 @@ of 10,000 resamples is then a product of matrices.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xbench.metrics.arrays import Ints
-from xbench.metrics.measures import Measure, MedianRank
+from xbench.metrics.measures import Measure
+from xbench.metrics.measures.median_rank import MedianRank
 from xbench.metrics.medians import MedianTable
+from xbench.metrics.studentized import UnitSums, log_t_limits
 from xbench.metrics.ties import Ranked
 
 RESAMPLES = 10_000
 LEVEL = 0.95
+_ENOUGH = 50
+_ENOUGH_FOR_MEDIAN = 20
+_ENOUGH_EFFECTIVE = 10.0
+"""Below so many queries (videos, where captions of one video are taken together), or, for percentiles, so
+many that the variance rests on, an interval is rough: it holds less than 93% in benchmarks/coverage.py."""
 _CHUNK = 2_000_000
 """Draw counts held at a time."""
 
@@ -27,10 +36,11 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Interval:
-    """The central 95% of a measure over resamples of the queries."""
+    """The 95% interval of a measure. rough: too few queries, or too few that matter, to hold 95%."""
 
     low: float
     high: float
+    rough: bool = False
 
     def __contains__(self, value: float) -> bool:
         """Whether a value lies in the interval, ends included."""
@@ -50,9 +60,31 @@ def intervals(
     clusters: int64, the video of each query, those included that the policy dropped; queries of one video
     enter or leave together, because captions of one video are not independent. None for independent queries.
     """
-    own = None if clusters is None else clusters[ranked.queries]
-    samples = resample([ranked], measures, own, resamples=resamples, seed=seed)[0]
-    return {measure: percentile_interval(row) for measure, row in zip(measures, samples, strict=True)}
+    units = _units([ranked], None if clusters is None else clusters[ranked.queries])
+    table = _RunTable(ranked, measures, units)
+    samples = np.empty((len(measures), resamples))
+    errors: dict[Measure, Floats] = {
+        measure: np.empty(resamples) for measure in measures if measure.is_rank and measure.is_mean
+    }
+    for part, drawn in _parts(units, resamples, seed):
+        samples[:, part] = table.measure(drawn)
+        for measure, of_measure in errors.items():
+            row = measures.index(measure)
+            of_measure[part] = table.sums(row).standard_errors(drawn, samples[row, part])
+    return {
+        measure: _interval(measure, table.sums(row), samples[row], errors.get(measure))
+        for row, measure in enumerate(measures)
+    }
+
+
+def _interval(measure: Measure, sums: UnitSums, samples: Floats, errors: Floats | None) -> Interval:
+    units = int(sums.multiplicity.sum())
+    if errors is not None:
+        return Interval(*log_t_limits(sums, samples, errors, LEVEL), rough=units < _ENOUGH)
+    found = percentile_interval(samples)
+    if not measure.is_mean:
+        return replace(found, rough=units < _ENOUGH_FOR_MEDIAN)
+    return replace(found, rough=units < _ENOUGH or sums.effective < _ENOUGH_EFFECTIVE)
 
 
 def percentile_interval(samples: NDArray[Any]) -> Interval:
@@ -77,13 +109,18 @@ def resample(
     units = _units(runs, clusters)
     tables = [_RunTable(run, measures, units) for run in runs]
     found = np.empty((len(runs), len(measures), resamples))
-    done = 0
-    for drawn in _draws(units.multiplicity, resamples, np.random.default_rng(seed)):
-        part = slice(done, done + len(drawn))
+    for part, drawn in _parts(units, resamples, seed):
         for index, table in enumerate(tables):
             found[index, :, part] = table.measure(drawn)
-        done = part.stop
     return found
+
+
+def _parts(units: "_Units", resamples: int, seed: int) -> Iterator[tuple[slice, Floats]]:
+    """Yield which resamples come next and their draw counts."""
+    done = 0
+    for drawn in _draws(units.multiplicity, resamples, np.random.default_rng(seed)):
+        yield slice(done, done + len(drawn)), drawn
+        done += len(drawn)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,9 +149,9 @@ class _RunTable:
 
     def __init__(self, ranked: Ranked, measures: Sequence[Measure], units: _Units) -> None:
         picked = ranked.take(units.members)
-        count = len(units.multiplicity)
+        count, self._multiplicity = len(units.multiplicity), units.multiplicity
         columns = [picked.weight, *(measure.gains(picked) for measure in measures)]
-        self._sums = np.stack([np.bincount(units.of, column, count) for column in columns], axis=1)
+        self._sums: Floats = np.stack([np.bincount(units.of, column, count) for column in columns], axis=1)
         self._median_rows = [row for row, measure in enumerate(measures) if isinstance(measure, MedianRank)]
         self._median = MedianTable(picked, units.of, units.multiplicity) if self._median_rows else None
 
@@ -125,6 +162,10 @@ class _RunTable:
         if self._median is not None:
             found[self._median_rows] = self._median.medians(drawn)
         return found
+
+    def sums(self, row: int) -> UnitSums:
+        """Return what each unit adds to a measure."""
+        return UnitSums(self._sums[:, row + 1], self._sums[:, 0], self._multiplicity)
 
 
 def _draws(multiplicity: Ints, resamples: int, random: np.random.Generator) -> Iterator[Floats]:

@@ -7,7 +7,6 @@ for arrays.
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 
@@ -26,10 +25,10 @@ from xbench.metrics.arrays import (
 )
 from xbench.metrics.counts import Counts
 from xbench.metrics.groups import CaptionGroups
+from xbench.terms import V2TRule
 
-__all__ = ["Counts", "Tally", "V2TRule", "count_block", "t2v_counts", "v2t_counts", "v2t_strip_counts"]
+__all__ = ["Counts", "Tally", "count_block", "t2v_counts", "v2t_counts", "v2t_strip_counts"]
 
-V2TRule = Literal["group-max", "any-caption"]
 
 _CHUNK = 1 << 22
 """Scores looked at in one go by the full-matrix helpers: 4 MB per mask."""

@@ -1,6 +1,7 @@
 """Whether two runs over the same queries differ by more than chance, and what a set of this size can tell."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from xbench.metrics.arrays import Ints
 from xbench.metrics.bootstrap import RESAMPLES
+from xbench.metrics.measures import Measure
 
 Floats = NDArray[np.floating[Any]]
 
@@ -18,41 +20,102 @@ _PRECISION = 0.01
 """Of a resolvable difference, in queries."""
 
 
-def mcnemar(wins_first: int, wins_second: int) -> float:
-    """Return the two-sided exact p-value of McNemar's test from the two kinds of discordant queries."""
+@dataclass(frozen=True)
+class PValues:
+    """How likely a result at least as uneven is by chance.
+
+    two_sided: either run ahead. worse: the second run behind by as much, which is what a gate asks.
+    """
+
+    two_sided: float
+    worse: float
+
+
+NOTHING_DIFFERS = PValues(1.0, 1.0)
+
+
+def paired_test(
+    measure: Measure,
+    gains: Floats,
+    clusters: Ints | None = None,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> tuple[str, PValues]:
+    """Choose and make the test of a measure: its name and p-values.
+
+    A mean is tested as a mean and the median rank by a typical shift of ranks. gains: [Q], by how much the
+    second run is better. clusters: int64 [Q], the video of each query where captions are dependent.
+    """
+    if clusters is None:
+        if measure.is_share:
+            return "McNemar, exact", mcnemar(int((gains < 0).sum()), int((gains > 0).sum()))
+        if not measure.is_mean:
+            return "Wilcoxon signed-rank of ranks", wilcoxon(gains)
+        return "sign flip of the mean", sign_flip(gains, resamples=resamples, seed=seed)
+    if measure.is_mean:
+        return "sign flip by video of the mean", sign_flip(gains, clusters, resamples=resamples, seed=seed)
+    ranks = signed_ranks(gains)
+    return "signed ranks, sign flip by video", sign_flip(ranks, clusters, resamples=resamples, seed=seed)
+
+
+def mcnemar(wins_first: int, wins_second: int) -> PValues:
+    """Return the exact p-values of McNemar's test from the two kinds of discordant queries."""
     from scipy.stats import binomtest
 
     discordant = wins_first + wins_second
-    return float(binomtest(wins_first, discordant).pvalue) if discordant else 1.0
+    if not discordant:
+        return NOTHING_DIFFERS
+    two_sided = binomtest(wins_first, discordant).pvalue
+    return PValues(float(two_sided), float(binomtest(wins_first, discordant, alternative="greater").pvalue))
 
 
-def wilcoxon(differences: Floats) -> float:
-    """Return the two-sided p-value of the Wilcoxon signed-rank test; queries that do not differ drop out."""
+def wilcoxon(gains: Floats) -> PValues:
+    """Return the p-values of the Wilcoxon signed-rank test: of a typical shift, whatever the means do.
+
+    gains: [Q], by how much the second run is better; queries that do not differ drop out.
+    """
     from scipy.stats import wilcoxon as signed_rank
 
-    nonzero = differences[differences != 0]
-    return float(signed_rank(nonzero).pvalue) if len(nonzero) else 1.0
+    nonzero = gains[gains != 0]
+    if not len(nonzero):
+        return NOTHING_DIFFERS
+    worse = signed_rank(nonzero, alternative="less").pvalue
+    return PValues(float(signed_rank(nonzero).pvalue), float(worse))
 
 
-def sign_flip(differences: Floats, clusters: Ints, *, resamples: int = RESAMPLES, seed: int = 0) -> float:
-    """Return the two-sided p-value of a permutation test in which whole videos swap the two runs.
+def signed_ranks(gains: Floats) -> Floats:
+    """Return the ranks of the sizes of what differs, with their signs, 0 for what does not: float64 [Q]."""
+    from scipy.stats import rankdata
 
-    differences: [Q]; clusters: int64 [Q], the video of each query. Under the hypothesis that the runs do not
-    differ, the sum of a video's differences is as likely with the other sign. The observed signs count as one
-    of the permutations, so the p-value is never 0.
+    ranks = np.zeros(len(gains))
+    differs = gains != 0
+    ranks[differs] = rankdata(np.abs(gains[differs])) * np.sign(gains[differs])
+    return ranks
+
+
+def sign_flip(
+    gains: Floats, clusters: Ints | None = None, *, resamples: int = RESAMPLES, seed: int = 0
+) -> PValues:
+    """Return the p-values of a paired permutation test of the mean: queries swap the two runs.
+
+    gains: [Q], by how much the second run is better; clusters: int64 [Q], the video of each query, whose
+    queries swap together. Under the hypothesis that the runs do not differ, a gain is as likely with the
+    other sign. The observed signs count as one of the permutations, so a p-value is never 0.
     """
-    _, unit = np.unique(clusters, return_inverse=True)
-    sums = np.bincount(unit, differences)
+    unit = np.arange(len(gains)) if clusters is None else np.unique(clusters, return_inverse=True)[1]
+    sums = np.bincount(unit, gains)
     sums = sums[sums != 0]
-    observed = abs(sums.sum())
+    observed = sums.sum()
     slack = 1e-9 * np.abs(sums).sum()  # equal sums must count as equal whatever the order of additions
-    random, extreme = np.random.default_rng(seed), 1
+    random, uneven, behind = np.random.default_rng(seed), 1, 1
     step = max(1, _CHUNK // max(1, len(sums)))
     for start in range(0, resamples, step):
         flips = random.integers(0, 2, size=(min(step, resamples - start), len(sums)), dtype=np.int8)
-        totals = sums.sum() - 2 * (flips @ sums)
-        extreme += int(np.count_nonzero(np.abs(totals) >= observed - slack))
-    return extreme / (resamples + 1)
+        totals = observed - 2 * (flips @ sums)
+        uneven += int(np.count_nonzero(np.abs(totals) >= abs(observed) - slack))
+        behind += int(np.count_nonzero(totals <= observed + slack))
+    return PValues(uneven / (resamples + 1), behind / (resamples + 1))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -9,7 +9,8 @@ from xbench.metrics.arrays import Ints
 from xbench.metrics.bootstrap import Interval, intervals
 from xbench.metrics.counts import Counts
 from xbench.metrics.measures import DEFAULT_MEASURES, Measure
-from xbench.metrics.ties import Ties, rank_queries
+from xbench.metrics.ties import rank_queries
+from xbench.terms import Ties
 
 
 @dataclass(frozen=True)

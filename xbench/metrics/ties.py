@@ -1,35 +1,13 @@
 """What a query's rank is when other items score as much as the right one: four policies."""
 
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 import numpy as np
 
 from xbench.errors import DataError
 from xbench.metrics.arrays import Ints
 from xbench.metrics.counts import Counts
-
-
-class Ties(StrEnum):
-    """How tied scores are ranked. `explanation` is the help text of each policy."""
-
-    explanation: str
-
-    def __new__(cls, value: str, explanation: str) -> "Ties":
-        """Make a member whose value is the name used on the command line."""
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.explanation = explanation
-        return member
-
-    AVERAGE = "average", "the mean over all orders of the tied items (default)"
-    OPTIMISTIC = "optimistic", "the right item before all that tie with it"
-    PESSIMISTIC = "pessimistic", "the right item after all that tie with it"
-    REFERENCE = (
-        "reference",
-        "as the published code counts, with its faults, to reproduce a number; not comparable: a tied query"
-        " enters once for each tied position, a query without a finite score vanishes",
-    )
+from xbench.terms import Ties
 
 
 @dataclass(frozen=True, eq=False)

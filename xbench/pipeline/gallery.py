@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
-from xbench.data.folder import Resolved, VideoFolder, resolve
 from xbench.data.split import Split
+from xbench.data.video_files import Resolved
 from xbench.errors import DataError
 from xbench.pipeline.features import VideoJob
-from xbench.pipeline.request import Request
 from xbench.video.decode import UnreadableVideo, probe
 from xbench.video.identity import content_key
 
@@ -45,20 +44,15 @@ class Gallery:
     notes: tuple[str, ...] = ()
 
 
-def find_videos(split: Split, folder: Path) -> Resolved:
-    """Return the file of each video id, and the ids that have none."""
-    return resolve(split, VideoFolder.index(folder))
-
-
 def open_gallery(
-    split: Split, folder: Path, is_known: Callable[[VideoJob], bool], on_done: Callable[[int], None]
+    split: Split, found: Resolved, is_known: Callable[[VideoJob], bool], on_done: Callable[[int], None]
 ) -> Gallery:
-    """Find the file of every video, identify it by content, and look into each that is not known yet.
+    """Identify the file of every video by content, and look into each that is not known yet.
 
-    is_known tells of a job that its features are cached, so that its file was once decoded whole.
+    found: the file of each video that has one. is_known tells of a job that its features are cached, so that
+    its file was once decoded whole.
     """
-    resolved = find_videos(split, folder)
-    paths = resolved.paths
+    paths = found.paths
     videos = [video for video in split.videos if video.id in paths]
 
     def look(index: int) -> VideoJob | Fault:
@@ -79,33 +73,34 @@ def open_gallery(
         looked = list(pool.imap(look, range(len(videos)), chunksize=8))
     return Gallery(
         jobs=tuple(job for job in looked if isinstance(job, VideoJob)),
-        missing=resolved.missing,
+        missing=found.missing,
         unreadable=tuple(fault for fault in looked if isinstance(fault, Fault)),
-        notes=resolved.notes(),
+        notes=found.notes(),
     )
 
 
-def refuse_missing(missing: Sequence[str], total: int, request: Request) -> None:
+def refuse_missing(missing: Sequence[str], split: Split, folder: Path, *, allowed: bool) -> None:
     """Raise DataError when videos are missing and that was not allowed, or when all of them are."""
-    if missing and (not request.allow_missing or len(missing) == total):
+    total = len(split.videos)
+    if missing and (not allowed or len(missing) == total):
         raise DataError(
-            f"{len(missing)} of the {total} videos of {request.benchmark} have no file in {request.videos}: "
+            f"{len(missing)} of the {total} videos of {split.benchmark} have no file in {folder}: "
             f"{_first(missing)}. Put them there, point --videos elsewhere, or score the rest with "
             f"--allow-missing (NOT COMPARABLE)."
             if len(missing) < total
-            else f"None of the {total} videos of {request.benchmark} has a file in {request.videos}, e.g. "
+            else f"None of the {total} videos of {split.benchmark} has a file in {folder}, e.g. "
             f"{_first(missing)}. Is it the right folder for --videos?"
         )
 
 
-def refuse_faulty(faults: Sequence[Fault], total: int, request: Request) -> None:
+def refuse_faulty(faults: Sequence[Fault], split: Split, *, allowed: bool) -> None:
     """Raise DataError when files are unreadable or damaged and that was not allowed."""
-    if faults and not request.allow_damaged:
+    if faults and not allowed:
         listed = "\n  ".join(str(fault) for fault in faults[:_SHOWN])
         more = f"\n  and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
         raise DataError(
-            f"{len(faults)} of the {total} videos of {request.benchmark} are unreadable or damaged:\n"
-            f"  {listed}{more}\nReplace these files, or score with what there is with --allow-damaged (NOT "
+            f"{len(faults)} of the {len(split.videos)} videos of {split.benchmark} are unreadable or damaged:"
+            f"\n  {listed}{more}\nReplace these files, or score with what there is with --allow-damaged (NOT "
             f"COMPARABLE). Everything that was encoded is kept."
         )
 

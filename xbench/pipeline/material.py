@@ -10,17 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from xbench.data.folder import VideoFolder, resolve
 from xbench.data.loading import load_split
 from xbench.data.split import Split
+from xbench.data.video_files import VideoFolder, resolve
 from xbench.errors import DataError, XbenchError
-from xbench.pipeline.sources import miniature_sources
-from xbench.registry.cache import cache_dir
+from xbench.pipeline.plan import miniature_folders
 from xbench.registry.folders import default_folders
-from xbench.reports.findings import Material, shown_queries
-from xbench.reports.per_query import keys_of_captions, keys_of_videos
-from xbench.reports.result import Result
-from xbench.reports.runs import Run
+from xbench.reports.page.findings import Material, shown_queries
+from xbench.reports.record.files import Measurement
+from xbench.reports.record.per_query import keys_of_captions, keys_of_videos
+from xbench.reports.record.schema import Record
+from xbench.storage import cache_dir
 from xbench.video.decode import DamagedVideo, UnreadableVideo, read_clip
 from xbench.video.sampling import Sampling
 
@@ -30,7 +30,7 @@ _QUALITY = 60
 
 
 @dataclass(frozen=True)
-class Source:
+class Place:
     """Where something may be. `named` by the user, so that a fault there is an error and not a gap."""
 
     path: Path | None
@@ -38,48 +38,48 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Sources:
+class Places:
     """Where a report looks for what the record does not hold."""
 
-    annotations: Source
-    videos: Source
-    similarity: Source
+    annotations: Place
+    videos: Place
+    similarity: Place
 
 
-def find_material_sources(
-    result: Result, annotations: Path | None, videos: Path | None, similarity: Path | None
-) -> Sources:
+def find_places(
+    record: Record, annotations: Path | None, videos: Path | None, similarity: Path | None
+) -> Places:
     """Return the paths given, else those that the run was given, else those below $XBENCH_DATA."""
-    default = default_folders(result.benchmark) or (None, None)
-    if result.miniature and not (annotations and videos):
-        recorded_cache = _recorded(result, "cache_dir")
-        default = miniature_sources(result.benchmark, recorded_cache or cache_dir())
-    return Sources(
-        _source(annotations, _recorded(result, "annotations") or default[0]),
-        _source(videos, _recorded(result, "videos") or default[1]),
-        _source(similarity, _recorded(result, "save_similarity")),
+    default = default_folders(record.benchmark) or (None, None)
+    if record.miniature and not (annotations and videos):
+        recorded_cache = _recorded(record, "cache_dir")
+        default = miniature_folders(record.benchmark, recorded_cache or cache_dir())
+    return Places(
+        _place(annotations, _recorded(record, "annotations") or default[0]),
+        _place(videos, _recorded(record, "videos") or default[1]),
+        _place(similarity, _recorded(record, "save_similarity")),
     )
 
 
-def gather(run: Run, sources: Sources) -> Material:
+def gather(measured: Measurement, places: Places) -> Material:
     """Read what there is.
 
     What is not there by default is left out, and `missing` says so. Raises DataError when something that the
     user named is not there, is damaged, or is not of this run.
     """
     missing: list[str] = []
-    matrix = _attempt(sources.similarity, _read_matrix, missing, "similarity scores", "--similarity FILE.npy")
+    matrix = _attempt(places.similarity, _read_matrix, missing, "similarity scores", "--similarity FILE.npy")
     material = Material(similarity=matrix)
     split = _attempt(
-        sources.annotations, lambda path: _read_split(run, path), missing, "captions", "--annotations DIR"
+        places.annotations, lambda path: _read_split(measured, path), missing, "captions", "--annotations DIR"
     )
     if split is None:
         return replace(material, missing=tuple(missing))
-    captions, ids = _named(run, split)
+    captions, ids = _named(measured, split)
     material = replace(material, captions=captions, video_ids=ids)
-    shown = _shown_videos(run, material)
+    shown = _shown_videos(measured, material)
     pictures = _attempt(
-        sources.videos,
+        places.videos,
         lambda path: _pictures(split, path, {ids[video]: video for video in shown}),
         missing,
         "videos",
@@ -88,31 +88,24 @@ def gather(run: Run, sources: Sources) -> Material:
     return replace(material, thumbnails=pictures or {}, missing=tuple(missing))
 
 
-def _source(given: Path | None, otherwise: Path | None) -> Source:
-    return Source(otherwise) if given is None else Source(given, named=True)
+def _place(given: Path | None, otherwise: Path | None) -> Place:
+    return Place(otherwise) if given is None else Place(given, named=True)
 
 
-def _recorded(result: Result, option: str) -> Path | None:
-    """A path that the run was given, `[BENCHMARK=]PATH` where it was given several."""
-    value = result.settings.passed.get(option)
-    for text in value if isinstance(value, list) else [value]:
-        if isinstance(text, str):
-            name, separator, rest = text.partition("=")
-            if not separator or name == result.benchmark:
-                return Path(rest if separator else text).expanduser()
-    return None
+def _recorded(record: Record, option: str) -> Path | None:
+    """A path that the run was given."""
+    value = record.settings.passed.get(option)
+    return Path(value).expanduser() if isinstance(value, str) else None
 
 
-def _attempt(
-    source: Source, read: Callable[[Path], T], missing: list[str], what: str, option: str
-) -> T | None:
-    if source.path is None:
+def _attempt(place: Place, read: Callable[[Path], T], missing: list[str], what: str, option: str) -> T | None:
+    if place.path is None:
         missing.append(f"The {what} are not at hand: give {option}.")
         return None
     try:
-        return read(source.path)
+        return read(place.path)
     except XbenchError as error:
-        if source.named:
+        if place.named:
             raise
         missing.append(f"The {what} are not at hand ({error}): give {option}.")
         return None
@@ -128,30 +121,30 @@ def _read_matrix(path: Path) -> NDArray[np.floating]:
     return matrix
 
 
-def _read_split(run: Run, path: Path) -> Split:
+def _read_split(measured: Measurement, path: Path) -> Split:
     """The split that the run scored; more videos and captions than those do no harm."""
-    protocol = run.result.protocol.requested
-    split = load_split(run.result.benchmark, path, protocol)
+    protocol = measured.record.protocol.requested
+    split = load_split(measured.record.benchmark, path, protocol)
     owners = [split.videos[caption.video].id for caption in split.captions]
     keys = keys_of_captions([caption.text for caption in split.captions], owners)
-    if not np.isin(run.per_query.caption_keys, keys).all():
-        raise DataError(f"the annotations at {path} are not those that {run.path.name} was scored with")
+    if not np.isin(measured.counts.caption_keys, keys).all():
+        raise DataError(f"the annotations at {path} are not those that {measured.file} was scored with")
     return split
 
 
-def _named(run: Run, split: Split) -> tuple[list[str], list[str]]:
+def _named(measured: Measurement, split: Split) -> tuple[list[str], list[str]]:
     """The captions and video ids in the order of the run's queries."""
     ids = [video.id for video in split.videos]
     owners = [ids[caption.video] for caption in split.captions]
     texts = [caption.text for caption in split.captions]
     by_caption = dict(zip(keys_of_captions(texts, owners).tolist(), texts, strict=True))
     by_video = dict(zip(keys_of_videos(ids).tolist(), ids, strict=True))
-    captions = [by_caption[key] for key in run.per_query.caption_keys.tolist()]
-    return captions, [by_video[key] for key in run.per_query.video_keys.tolist()]
+    captions = [by_caption[key] for key in measured.counts.caption_keys.tolist()]
+    return captions, [by_video[key] for key in measured.counts.video_keys.tolist()]
 
 
-def _shown_videos(run: Run, material: Material) -> list[int]:
-    queries = [query for shown in shown_queries(run, material.similarity) for query in shown]
+def _shown_videos(measured: Measurement, material: Material) -> list[int]:
+    queries = [query for shown in shown_queries(measured, material.similarity) for query in shown]
     return sorted({video for query in queries for video in (query.video, *dict(query.wrong))})
 
 

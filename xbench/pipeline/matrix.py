@@ -3,43 +3,37 @@
 from collections.abc import Mapping
 from typing import Any
 
-from xbench.data.protocol import Recognition
 from xbench.data.split import Split
 from xbench.errors import DataError
 from xbench.metrics.dsl import dsl_counts
 from xbench.metrics.ranking import t2v_counts, v2t_counts
-from xbench.pipeline.matrix_file import MatrixFile, read_matrix
-from xbench.pipeline.preflight import load
-from xbench.pipeline.record import Clock, Outcome, Rows, Scoring, Seen, make_records
-from xbench.pipeline.request import Request
-from xbench.reports.result import Checkpoint, ScorerRecord
-from xbench.scorers.weights import file_sha256
+from xbench.pipeline.matrix_file import read_matrix
+from xbench.pipeline.plan import MatrixPlan, Plan
+from xbench.pipeline.record import Clock, CountsByPost, Evaluated, Scoring, Seen, make_records
+from xbench.reports.record.schema import Checkpoint, ScorerRecord
+from xbench.storage import file_sha256
 
 
-def score_matrix(file: MatrixFile, request: Request) -> list[Outcome]:
+def score_matrix(plan: MatrixPlan) -> list[Evaluated]:
     """Rank the scores in a file (.npy, .npz, .safetensors, torch).
 
     Raises DataError and UsageError when it holds no matrix of the protocol (see `read_matrix`), and DataError
-    as `record_matrix` does.
+    as `score_scores` does.
     """
-    split, recognition = load(request)
-    matrix, facts = read_matrix(file, split)
-    checkpoint = Checkpoint(file=file.path.name, sha256=file_sha256(file.path))
-    return record_matrix(
-        matrix, request, split, recognition, name=file.path.stem, file=checkpoint, facts=facts
-    )
+    path = plan.file.path
+    matrix, facts = read_matrix(plan.file, plan.split)
+    checkpoint = Checkpoint(file=path.name, sha256=file_sha256(path))
+    return score_scores(matrix, plan, name=path.stem, file=checkpoint, facts=facts)
 
 
-def record_matrix(
+def score_scores(
     matrix: Any,
-    request: Request,
-    split: Split,
-    recognition: Recognition,
+    plan: Plan,
     *,
     name: str,
     file: Checkpoint | None = None,
     facts: Mapping[str, Any] | None = None,
-) -> list[Outcome]:
+) -> list[Evaluated]:
     """Rank a similarity matrix [T, V] (NumPy or torch, real numbers): raw first, then post-processed.
 
     name: what the record calls the scores; file and facts: where they were read from, and how.
@@ -47,16 +41,17 @@ def record_matrix(
     Raises DataError when its shape is not the split's, and when a score is not finite (unless ties are
     counted as the published code does).
     """
+    split = plan.split
     _check_shape(tuple(matrix.shape), split, name)
     clock = Clock()
     with clock("rank"):
         owners = split.caption_to_video
-        rows: Rows = {"none": (t2v_counts(matrix, owners), v2t_counts(matrix, owners, split.v2t))}
-        if request.post == "dsl":
-            rows["dsl"] = dsl_counts(matrix, owners)
+        counts: CountsByPost = {"none": (t2v_counts(matrix, owners), v2t_counts(matrix, owners, split.v2t))}
+        if plan.post == "dsl":
+            counts["dsl"] = dsl_counts(matrix, owners)
     settings: dict[str, Any] = {"similarity": name, "dtype": str(matrix.dtype), **(facts or {})}
     scoring = Scoring(ScorerRecord(name=name, settings=settings), file, precision=str(matrix.dtype))
-    return make_records(request, Seen(split, recognition, split), scoring, rows, clock.seconds)
+    return make_records(plan, Seen(split), scoring, counts, clock.seconds)
 
 
 def _check_shape(shape: tuple[int, ...], split: Split, name: str) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +11,9 @@ from xbench.data.split import Split
 from xbench.errors import DataError, UsageError
 from xbench.pipeline.ids import Ints, caption_ids, disagreement, rows_of, video_ids
 from xbench.scorers.features.arrays import Contents, read_arrays, read_ids
+from xbench.terms import MatrixRows
 
-Rows = Literal["captions", "videos"]
-"""What the rows of a matrix in a file are; the columns are the other."""
-
-_BOTH: tuple[Rows, ...] = get_args(Rows)
+_BOTH: tuple[MatrixRows, ...] = get_args(MatrixRows)
 
 
 @dataclass(frozen=True)
@@ -23,7 +21,7 @@ class MatrixFile:
     """Where a matrix stands and what is said about it; without ids it is in the protocol's order."""
 
     path: Path
-    rows: Rows | None = None
+    rows: MatrixRows | None = None
     row_ids: Path | None = None
     column_ids: Path | None = None
 
@@ -61,7 +59,7 @@ Order = tuple[Ints | None, Ints | None]
 
 def _order(
     shape: tuple[int, ...],
-    rows: Rows,
+    rows: MatrixRows,
     split: Split,
     row_ids: tuple[str, ...] | None,
     column_ids: tuple[str, ...] | None,
@@ -81,7 +79,7 @@ def _order(
     return order[0], order[1]
 
 
-def _expected(split: Split, rows: Rows) -> tuple[int, int]:
+def _expected(split: Split, rows: MatrixRows) -> tuple[int, int]:
     sizes = len(split.captions), len(split.videos)
     return sizes if rows == "captions" else sizes[::-1]
 

@@ -11,9 +11,9 @@ from xbench.engine.similarity import Queries, distinct
 from xbench.engine.table import FeatureTable
 from xbench.errors import DataError
 from xbench.pipeline.ids import Ints, caption_ids, rows_of, video_ids
+from xbench.pipeline.plan import RunPlan
 from xbench.pipeline.ranking import rank_both_ways
-from xbench.pipeline.record import Clock, Rows
-from xbench.pipeline.request import Request
+from xbench.pipeline.record import Clock, CountsByPost
 from xbench.scorers.base import Features
 from xbench.scorers.features import PrecomputedFeatures
 from xbench.scorers.features.file import FeatureFile
@@ -21,17 +21,16 @@ from xbench.scorers.features.file import FeatureFile
 _ABSENT = -1
 
 
-def match_features(
-    scorer: PrecomputedFeatures, split: Split, request: Request
-) -> tuple[Split, Ints, Ints, tuple[str, ...]]:
+def match_features(scorer: PrecomputedFeatures, plan: RunPlan) -> tuple[Split, Ints, Ints, tuple[str, ...]]:
     """Return what can be scored: the split, the rows of its captions and of its videos, the missing videos.
 
     Files without ids are in the order of the whole split. Raises DataError when a caption has no features, or
     a video has none and that was not allowed.
     """
+    split = plan.split
     rows = _rows(scorer.videos, [video_ids(split)], f"videos of {split.protocol}")
     missing = tuple(video.id for video, row in zip(split.videos, rows, strict=True) if row == _ABSENT)
-    if missing and (not request.allow_missing or len(missing) == len(split.videos)):
+    if missing and (not plan.allow_missing or len(missing) == len(split.videos)):
         raise DataError(
             f"{scorer.videos.path} has no features for {len(missing)} of the {len(split.videos)} videos of "
             f"{split.protocol}: {', '.join(missing[:10])}{' ...' if missing[10:] else ''}. Its ids are like "
@@ -55,8 +54,8 @@ def match_features(
 
 
 def rank_features(
-    scorer: PrecomputedFeatures, split: Split, rows: tuple[Ints, Ints], *, request: Request, clock: Clock
-) -> Rows:
+    scorer: PrecomputedFeatures, split: Split, rows: tuple[Ints, Ints], *, plan: RunPlan, clock: Clock
+) -> CountsByPost:
     """Rank the captions and videos of a split, whose features stand at `rows` of the files, both ways."""
     captions, videos = rows
     with clock("read features"):
@@ -67,7 +66,7 @@ def rank_features(
         text_table = FeatureTable([{name: tensor[chosen] for name, tensor in texts.items()}])
         video_table = FeatureTable([scorer.video_rows(videos)])
     queries = Queries(order, split.caption_to_video)
-    return rank_both_ways(scorer, text_table, video_table, queries, split.v2t, request=request, clock=clock)
+    return rank_both_ways(scorer, text_table, video_table, queries, split.v2t, plan=plan, clock=clock)
 
 
 def _rows(file: FeatureFile, ways: Sequence[Sequence[str]], what: str) -> Ints:

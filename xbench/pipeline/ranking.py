@@ -1,19 +1,18 @@
 """The flow from features to counts: every caption against every video, both ways."""
 
 import os
-import tempfile
-from pathlib import Path
 
 import numpy as np
 
 from xbench.engine.similarity import Queries, rank, save_matrix
 from xbench.engine.table import FeatureTable
 from xbench.metrics.dsl import dsl_counts
-from xbench.metrics.ranking import V2TRule
-from xbench.pipeline.record import Clock, Rows
-from xbench.pipeline.request import Request
+from xbench.pipeline.plan import RunPlan
+from xbench.pipeline.record import Clock, CountsByPost
 from xbench.progress import stage
 from xbench.scorers.base import PairScorer
+from xbench.storage import scratch
+from xbench.terms import V2TRule
 
 
 def rank_both_ways(
@@ -23,39 +22,39 @@ def rank_both_ways(
     queries: Queries,
     v2t: V2TRule,
     *,
-    request: Request,
+    plan: RunPlan,
     clock: Clock,
-) -> Rows:
+) -> CountsByPost:
     """Rank and return the (t2v, v2t) counts, raw and with the post-processing that is asked for.
 
     Saves the matrix when that is asked for. Dual softmax needs it too, and reads it from disk in two passes.
     """
     pairs = len(texts) * len(videos)
-    with tempfile.TemporaryDirectory(prefix="xbench-") as folder:
-        own = Path(folder) / "similarity.npy" if request.post == "dsl" else None
-        matrix = request.save_similarity or own
+    with scratch() as folder:
+        own = folder / "similarity.npy" if plan.post == "dsl" else None
+        matrix = plan.save_similarity or own
         with (
             clock("score"),
             save_matrix(matrix, len(queries.row), len(videos)) as on_strip,
-            stage(f"{request.benchmark}: scoring", pairs, "pairs") as advance,
+            stage(f"{plan.split.benchmark}: scoring", pairs, "pairs") as advance,
         ):
-            rows: Rows = {
+            counts: CountsByPost = {
                 "none": rank(
                     scorer,
                     texts,
                     videos,
                     queries,
                     v2t,
-                    memory=request.memory or _quarter_of_ram(),
+                    memory=plan.memory or _quarter_of_ram(),
                     on_strip=on_strip,
                     on_pairs=advance,
                 )
             }
-        if request.post == "dsl":
+        if plan.post == "dsl":
             assert matrix is not None
             with clock("dual softmax"):
-                rows["dsl"] = dsl_counts(np.load(matrix, mmap_mode="r"), queries.video)
-    return rows
+                counts["dsl"] = dsl_counts(np.load(matrix, mmap_mode="r"), queries.video)
+    return counts
 
 
 def _quarter_of_ram() -> int:

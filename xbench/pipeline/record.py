@@ -6,29 +6,29 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
-from xbench.data.protocol import Recognition
 from xbench.data.split import Split
 from xbench.metrics.counts import Counts
 from xbench.pipeline.environment import git_revision, versions
 from xbench.pipeline.gallery import Fault
-from xbench.pipeline.request import Request
+from xbench.pipeline.plan import Plan
 from xbench.registry.datasets import protocols
-from xbench.reports.per_query import PerQuery
-from xbench.reports.result import (
+from xbench.reports.record.per_query import PerQuery
+from xbench.reports.record.schema import (
     Checkpoint,
-    DamagedVideo,
+    Damage,
     Fingerprint,
     ProtocolRecord,
-    Result,
+    Record,
     ScorerRecord,
     Settings,
     VideoNote,
     Videos,
     scoring_reasons,
 )
-from xbench.reports.scoring import scored
+from xbench.reports.record.scoring import scored
+from xbench.terms import Post
 
 
 class Clock:
@@ -49,10 +49,8 @@ class Clock:
 
 @dataclass(frozen=True)
 class Seen:
-    """What there was to score: the split as loaded, what it is, and what of it was scored."""
+    """What of a plan's split was scored, and what was seen of its videos."""
 
-    loaded: Split
-    recognition: Recognition
     scored: Split
     missing: Sequence[str] = ()
     faults: Sequence[Fault] = ()
@@ -72,88 +70,92 @@ class Scoring:
     device: str = ""
 
 
-Post = Literal["none", "dsl"]
-Rows = dict[Post, tuple[Counts, Counts]]
+CountsByPost = dict[Post, tuple[Counts, Counts]]
 """The (t2v, v2t) counts of each way of scoring: raw, and with post-processing."""
-Outcome = tuple[Result, PerQuery]
-"""A record and the per-query counts that belong to it."""
+
+
+class Evaluated(NamedTuple):
+    """What carrying out a plan gives, not yet saved: a record and the per-query counts that belong to it."""
+
+    record: Record
+    per_query: PerQuery
 
 
 def make_records(
-    request: Request, seen: Seen, scoring: Scoring, rows: Rows, seconds: dict[str, float]
-) -> list[Outcome]:
-    """Return an outcome for each way of scoring, the raw one first.
+    plan: Plan, seen: Seen, scoring: Scoring, counts: CountsByPost, seconds: dict[str, float]
+) -> list[Evaluated]:
+    """Return a record for each way of scoring, the raw one first.
 
     Raises DataError for scores that are not finite, unless ties are counted as the published code does.
     """
-    return [_record(request, seen, scoring, counts, post, seconds) for post, counts in rows.items()]
+    return [_record(plan, seen, scoring, both, post, seconds) for post, both in counts.items()]
 
 
 def _record(  # noqa: PLR0917  (every one is a field of the record)
-    request: Request,
+    plan: Plan,
     seen: Seen,
     scoring: Scoring,
     counts: tuple[Counts, Counts],
     post: Post,
     seconds: dict[str, float],
-) -> Outcome:
+) -> Evaluated:
     t2v, v2t = counts
-    reasons = _reasons(request, seen, post)
-    result = Result(
+    reasons = _reasons(plan, seen, post)
+    record = Record(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        benchmark=request.benchmark,
-        miniature=request.miniature,
-        protocol=_protocol(seen),
-        videos=_videos(seen),
+        benchmark=plan.split.benchmark,
+        miniature=plan.miniature,
+        protocol=_protocol(plan, seen),
+        videos=_videos(plan, seen),
         comparable=not reasons,
         not_comparable_because=reasons,
         scorer=scoring.scorer,
         checkpoint=scoring.checkpoint,
-        settings=Settings(passed=request.passed, defaulted=request.defaulted),
+        settings=Settings(passed=plan.passed, defaulted=plan.defaulted),
         precision=scoring.precision,
         device=scoring.device,
         post_processing=post,
         versions=versions(),
         git=git_revision(),
         timings=seconds,
-        **scored(t2v, v2t, seen.scored.caption_to_video, ties=request.ties, measures=request.measures),
+        **scored(t2v, v2t, seen.scored.caption_to_video, ties=plan.ties, measures=plan.measures),
     )
     captions = [caption.text for caption in seen.scored.captions]
     ids = [video.id for video in seen.scored.videos]
-    return result, PerQuery.of(t2v, v2t, seen.scored.caption_to_video, captions, ids)
+    return Evaluated(record, PerQuery.of(t2v, v2t, seen.scored.caption_to_video, captions, ids))
 
 
-def _reasons(request: Request, seen: Seen, post: Post) -> list[str]:
-    reasons = ["this is the miniature, a rendered stand-in for the benchmark"] if request.miniature else []
-    reasons += seen.recognition.reasons
+def _reasons(plan: Plan, seen: Seen, post: Post) -> list[str]:
+    reasons = ["this is the miniature, a rendered stand-in for the benchmark"] if plan.miniature else []
+    reasons += plan.recognition.reasons
     if seen.missing:
-        reasons.append(f"{len(seen.missing)} of {len(seen.loaded.videos)} videos are missing")
+        reasons.append(f"{len(seen.missing)} of {len(plan.split.videos)} videos are missing")
     if seen.faults:
-        reasons.append(f"{len(seen.faults)} of {len(seen.loaded.videos)} videos are damaged or unreadable")
-    return reasons + scoring_reasons(request.ties, post)
+        reasons.append(f"{len(seen.faults)} of {len(plan.split.videos)} videos are damaged or unreadable")
+    return reasons + scoring_reasons(plan.ties, post)
 
 
-def _protocol(seen: Seen) -> ProtocolRecord:
-    matched = seen.recognition.protocol
-    known = protocols().get(matched or seen.loaded.protocol)
+def _protocol(plan: Plan, seen: Seen) -> ProtocolRecord:
+    matched = plan.recognition.protocol
+    known = protocols().get(matched or plan.split.protocol)
     return ProtocolRecord(
-        requested=seen.loaded.protocol,
+        requested=plan.split.protocol,
         matched=matched,
         title=known.title if known else "",
-        v2t=seen.loaded.v2t,
-        fingerprint=Fingerprint(**asdict(seen.loaded.fingerprint())),
-        source=seen.loaded.source,
-        notes=[*seen.recognition.notes, *seen.notes],
+        v2t=plan.split.v2t,
+        fingerprint=Fingerprint(**asdict(plan.split.fingerprint())),
+        source=plan.split.source,
+        notes=[*plan.recognition.notes, *seen.notes],
     )
 
 
-def _videos(seen: Seen) -> Videos:
+def _videos(plan: Plan, seen: Seen) -> Videos:
     return Videos(
-        wanted=len(seen.loaded.videos),
+        wanted=len(plan.split.videos),
         scored=len(seen.scored.videos),
         missing=list(seen.missing),
         damaged=[
-            DamagedVideo(id=fault.id, wanted=fault.wanted, got=fault.got, cause=fault.cause)
+            Damage(id=fault.id, wanted=fault.wanted, got=fault.got, cause=fault.cause)
             for fault in seen.faults
         ],
         notes=[

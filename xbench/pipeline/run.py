@@ -1,126 +1,145 @@
-"""run(): annotations + videos -> split -> features -> similarity -> ranks -> metrics -> result."""
+"""run(): videos and captions of a plan -> features -> similarity -> ranks -> metrics -> record."""
 
 import json
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from xbench.data.protocol import Recognition
 from xbench.data.split import Split
 from xbench.engine.encoding import Encoded
 from xbench.engine.similarity import Queries, distinct
 from xbench.engine.store import Store
 from xbench.engine.table import FeatureTable
 from xbench.errors import DataError, ModelError
-from xbench.metrics.dsl import require_one_to_one
-from xbench.pipeline.features import encode_texts, encode_videos, is_stored
-from xbench.pipeline.gallery import Fault, Gallery, open_gallery, refuse_faulty, refuse_missing
+from xbench.pipeline.features import VideoJob, encode_texts, encode_videos, is_stored
+from xbench.pipeline.gallery import Fault, Gallery, open_gallery, refuse_faulty
+from xbench.pipeline.plan import RunPlan, info_of
 from xbench.pipeline.precomputed import match_features, rank_features
-from xbench.pipeline.preflight import load
 from xbench.pipeline.ranking import rank_both_ways
-from xbench.pipeline.record import Clock, Outcome, Rows, Scoring, Seen, make_records
-from xbench.pipeline.request import Request
+from xbench.pipeline.record import Clock, CountsByPost, Evaluated, Scoring, Seen, make_records
 from xbench.progress import stage
-from xbench.reports.result import Checkpoint, ScorerRecord
-from xbench.scorers.base import PairScorer, Scorer, VideoInput
+from xbench.reports.record.schema import Checkpoint, ScorerRecord
+from xbench.scorers.base import PairScorer, Scorer, ScorerInfo, VideoInput
 from xbench.scorers.batches import gpu_memory_errors
+from xbench.scorers.catalog import Model, ResolvedModel
 from xbench.scorers.features import PrecomputedFeatures
-from xbench.scorers.weights import file_sha256
+from xbench.scorers.weights import WeightFile
+from xbench.storage import scratch
+
+
+class Models:
+    """Builds a model once when several plans share it; holds one at a time."""
+
+    def __init__(self) -> None:
+        self._built: tuple[ResolvedModel, Model] | None = None
+
+    def of(self, plan: RunPlan) -> Model:
+        """Return the model of a plan. Raises as building it does."""
+        if not isinstance(plan.model, ResolvedModel):
+            return plan.model
+        if self._built is None or self._built[0] != plan.model:
+            self._built = None  # free the last one before the next is loaded
+            self._built = plan.model, plan.model.build()
+        return self._built[1]
+
+
+def run_all(plans: Sequence[RunPlan]) -> Iterator[Evaluated]:
+    """Carry out plans one after the other; see `run`."""
+    models = Models()
+    for plan in plans:
+        yield from run(models.of(plan), plan)
 
 
 @gpu_memory_errors()
-def run(
-    scorer: Scorer | PrecomputedFeatures, request: Request, checkpoint: Checkpoint | None = None
-) -> list[Outcome]:
-    """Evaluate a scorer on one benchmark: the raw outcome first, then the post-processed one, not yet saved.
+def run(scorer: Model, plan: RunPlan) -> list[Evaluated]:
+    """Carry out a plan with its model, built: the raw scores first, then the post-processed ones.
 
-    Raises DataError when videos are missing, unreadable or damaged and that was not allowed, and when a score
-    is not finite; what was encoded by then is kept in the cache. Raises UsageError when the post-processing
-    makes no sense for the protocol, ModelError when a GPU has too little memory.
+    Raises DataError when videos are unreadable or damaged and that was not allowed, and when a score is not
+    finite; what was encoded by then is kept in the cache. Raises ModelError when a GPU has too little memory.
     """
     clock = Clock()
-    with clock("annotations"):
-        split, recognition = load(request)
-    if request.post == "dsl":
-        require_one_to_one(split.caption_to_video, len(split.videos))
+    info = info_of(plan.model)
     if isinstance(scorer, PrecomputedFeatures):
-        scored, captions, videos, missing = match_features(scorer, split, request)
-        rows = rank_features(scorer, scored, (captions, videos), request=request, clock=clock)
-        seen, described = Seen(split, recognition, scored, missing), _describe(scorer, checkpoint)
+        scored, captions, videos, missing = match_features(scorer, plan)
+        counts = rank_features(scorer, scored, (captions, videos), plan=plan, clock=clock)
+        seen, described = Seen(scored, missing), _describe(scorer, info)
     else:
-        wants = _wants(scorer, request)
-        _describe(scorer, checkpoint)  # what no record can hold is told before hours of encoding
-        seen, rows = _encode_and_rank(scorer, wants, split, recognition, request=request, clock=clock)
-        described = _describe(scorer, checkpoint, sampling=wants.sampling)  # scoring decides what computes
-    return make_records(request, seen, described, rows, clock.seconds)
+        wants = _wants(scorer, plan)
+        _describe(scorer, info)  # what no record can hold is told before hours of encoding
+        seen, counts = _encode_and_rank(scorer, wants, plan=plan, clock=clock)
+        described = _describe(scorer, info, sampling=wants.sampling)  # scoring decides what computes
+    return make_records(plan, seen, described, counts, clock.seconds)
 
 
-def _wants(scorer: Scorer, request: Request) -> VideoInput:
+def look(scorer: Model, plan: RunPlan) -> str:
+    """Do what `run` does before it encodes, and say what was found. Raises as `run` does."""
+    if isinstance(scorer, PrecomputedFeatures):
+        match_features(scorer, plan)
+        return f"features in {scorer.texts.path} and {scorer.videos.path}"
+    gallery = _open(plan, lambda job: False)
+    return f"{len(gallery.jobs)} files open in {plan.videos}"
+
+
+def _wants(scorer: Scorer, plan: RunPlan) -> VideoInput:
     """What the scorer wants to see of a video, with the sampling that the user asked for."""
     wants = scorer.video_input
-    return wants if request.sampling is None else replace(wants, sampling=request.sampling)
+    return wants if plan.sampling is None else replace(wants, sampling=plan.sampling)
 
 
 def _encode_and_rank(
-    scorer: Scorer,
-    wants: VideoInput,
-    split: Split,
-    recognition: Recognition,
-    *,
-    request: Request,
-    clock: Clock,
-) -> tuple[Seen, Rows]:
-    with _store(scorer, request) as store:
+    scorer: Scorer, wants: VideoInput, *, plan: RunPlan, clock: Clock
+) -> tuple[Seen, CountsByPost]:
+    split = plan.split
+    with _store(scorer, plan) as store:
         with clock("open videos"):
-            gallery = _open(split, wants, store, request)
+            gallery = _open(plan, lambda job: is_stored(store, job, wants))
         with clock("encode videos"):
-            encoded = _encode_videos(scorer, wants, store, gallery, request)
+            encoded = _encode_videos(scorer, wants, store, gallery, plan)
         faults = [*gallery.unreadable, *_faults(gallery, encoded)]
-        refuse_faulty(faults, len(split.videos), request)
+        refuse_faulty(faults, split, allowed=plan.allow_damaged)
         by_id = {job.video.id: each for job, each in zip(gallery.jobs, encoded, strict=True)}
         features = {video: each.features for video, each in by_id.items() if each.features is not None}
         scored = split.without(video.id for video in split.videos if video.id not in features)
         if not scored.captions:
-            raise DataError(f"No video of {request.benchmark} gave a frame, so there is nothing to score.")
+            raise DataError(f"No video of {split.benchmark} gave a frame, so there is nothing to score.")
         videos = FeatureTable([features[video.id] for video in scored.videos])
-        rows = _score(scorer, store, scored, videos, request=request, clock=clock)
+        counts = _score(scorer, store, scored, videos, plan=plan, clock=clock)
     facts = {video: each.info for video, each in by_id.items()}
-    return Seen(split, recognition, scored, gallery.missing, faults, facts, gallery.notes), rows
+    return Seen(scored, gallery.missing, faults, facts, gallery.notes), counts
 
 
 @contextmanager
-def _store(scorer: Scorer, request: Request) -> Iterator[Store]:
+def _store(scorer: Scorer, plan: RunPlan) -> Iterator[Store]:
     """The feature store of a scorer: in the cache, or in a folder that goes away with the run."""
-    if request.cache is not None and scorer.identity is not None:
-        yield Store(request.cache, scorer.name, scorer.identity)
+    if plan.cache is not None and scorer.identity is not None:
+        yield Store(plan.cache, scorer.name, scorer.identity)
         return
-    with tempfile.TemporaryDirectory(prefix="xbench-") as folder:
-        yield Store(Path(folder), scorer.name, scorer.identity or {})
+    with scratch() as folder:
+        yield Store(folder, scorer.name, scorer.identity or {})
 
 
-def _open(split: Split, wants: VideoInput, store: Store, request: Request) -> Gallery:
-    with stage(f"{request.benchmark}: opening videos", len(split.videos), "videos") as advance:
-        gallery = open_gallery(split, request.videos, lambda job: is_stored(store, job, wants), advance)
-    refuse_missing(gallery.missing, len(split.videos), request)
-    refuse_faulty(gallery.unreadable, len(split.videos), request)
+def _open(plan: RunPlan, is_known: Callable[[VideoJob], bool]) -> Gallery:
+    split = plan.split
+    assert plan.found is not None  # the model needs videos
+    with stage(f"{split.benchmark}: opening videos", len(split.videos), "videos") as advance:
+        gallery = open_gallery(split, plan.found, is_known, advance)
+    refuse_faulty(gallery.unreadable, split, allowed=plan.allow_damaged)
     return gallery
 
 
 def _encode_videos(
-    scorer: Scorer, wants: VideoInput, store: Store, gallery: Gallery, request: Request
+    scorer: Scorer, wants: VideoInput, store: Store, gallery: Gallery, plan: RunPlan
 ) -> list[Encoded]:
-    with stage(f"{request.benchmark}: encoding videos", len(gallery.jobs), "videos") as advance:
+    with stage(f"{plan.split.benchmark}: encoding videos", len(gallery.jobs), "videos") as advance:
         return encode_videos(
             scorer,
             store,
             gallery.jobs,
             wants=wants,
-            use_damaged=request.allow_damaged,
-            batch_size=request.batch_size,
-            workers=request.workers,
+            use_damaged=plan.allow_damaged,
+            batch_size=plan.batch_size,
+            workers=plan.workers,
             on_done=advance,
         )
 
@@ -134,23 +153,29 @@ def _faults(gallery: Gallery, encoded: list[Encoded]) -> list[Fault]:
 
 
 def _score(
-    scorer: Scorer, store: Store, split: Split, videos: FeatureTable, *, request: Request, clock: Clock
-) -> Rows:
+    scorer: Scorer, store: Store, split: Split, videos: FeatureTable, *, plan: RunPlan, clock: Clock
+) -> CountsByPost:
     """Encode the texts and rank both ways."""
-    name = request.benchmark
     texts, rows = distinct([caption.text for caption in split.captions], split.caption_to_video)
-    with clock("encode texts"), stage(f"{name}: encoding captions", len(texts), "texts") as advance:
+    name = f"{split.benchmark}: encoding captions"
+    with clock("encode texts"), stage(name, len(texts), "texts") as advance:
         text_features = encode_texts(scorer, store, texts, advance)
     queries = Queries(rows, split.caption_to_video)
-    return rank_both_ways(scorer, text_features, videos, queries, split.v2t, request=request, clock=clock)
+    return rank_both_ways(scorer, text_features, videos, queries, split.v2t, plan=plan, clock=clock)
 
 
-def _describe(scorer: PairScorer, checkpoint: Checkpoint | None, **more: Any) -> Scoring:
+def _describe(scorer: PairScorer, info: ScorerInfo, **more: Any) -> Scoring:
     settings = _plain(scorer, "settings", {**scorer.settings, **more})
     identity = None if scorer.identity is None else _plain(scorer, "identity", scorer.identity)
     return Scoring(
-        ScorerRecord(name=scorer.name, settings=settings, identity=identity),
-        checkpoint,
+        ScorerRecord(
+            name=scorer.name,
+            settings=settings,
+            identity=identity,
+            published=info.published_as(settings),
+            zero_shot=info.zero_shot,
+        ),
+        _checkpoint(scorer),
         precision=str(settings.get("precision", "")),
         device=str(settings.get("device", "")),
     )
@@ -165,8 +190,7 @@ def _plain(scorer: PairScorer, what: str, values: Mapping[str, Any]) -> dict[str
     return plain
 
 
-def checkpoint_record(checkpoint: Path | None) -> Checkpoint | None:
+def _checkpoint(scorer: PairScorer) -> Checkpoint | None:
     """Name the weights in a record; None for a scorer that was not made from one file."""
-    if checkpoint is None or not checkpoint.is_file():
-        return None
-    return Checkpoint(file=checkpoint.name, sha256=file_sha256(checkpoint))
+    file = getattr(scorer, "file", None)
+    return Checkpoint(file=file.path.name, sha256=file.sha256) if isinstance(file, WeightFile) else None

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from xbench.data.durations import Range, expected_seconds
-from xbench.data.folder import VideoFolder, resolve
+from xbench.data.benchmarks import room
+from xbench.data.benchmarks.room import Range
 from xbench.data.loading import choose_protocol, load_split
-from xbench.data.protocol import Recognition, recognise
+from xbench.data.recognition import Recognition, recognise
 from xbench.data.split import Split, Video
+from xbench.data.video_files import VideoFolder, resolve
 from xbench.progress import stage
 from xbench.registry.datasets import CUSTOM, protocol
 from xbench.video.choice import choose
@@ -85,11 +86,12 @@ def _unexpected(split: Split, recognition: Recognition, asked: str | None) -> tu
 def _look_at_all(
     split: Split, videos: list[Video], paths: dict[str, Path], deep: bool, advance: Callable[[int], None]
 ) -> list[Finding]:
+    here = room(split.benchmark)
     frames = choose_protocol(split.benchmark, split.protocol).frames if deep else None
 
     def look(video: Video) -> Finding | None:
         try:
-            expected = None if split.protocol == CUSTOM else expected_seconds(split.benchmark, video)
+            expected = None if split.protocol == CUSTOM else here.expected_seconds(video)
             return _look(video, paths[video.id], frames, expected)
         finally:
             advance(1)

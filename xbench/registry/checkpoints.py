@@ -1,6 +1,7 @@
 """checkpoints.yaml as typed values: models by name, weights with the sha256 that makes them trusted.
 
-A user's file, $XBENCH_CHECKPOINTS or else ./checkpoints.yaml, is layered over the one that ships.
+A user's file is layered over the one that ships. One that $XBENCH_CHECKPOINTS names is the user's word: it
+may replace entries and name code. ./checkpoints.yaml, which may have come with a download, only adds names.
 """
 
 import os
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from xbench.errors import UsageError
 from xbench.registry import shipped
 from xbench.registry.lined import read_lined
+from xbench.registry.scorers import SHIPPED
 
 VARIABLE = "XBENCH_CHECKPOINTS"
 """Names the user's file; set to nothing, ./checkpoints.yaml is left out, too."""
@@ -30,6 +32,7 @@ class Listed(_Entry):
 
     url: str = Field(pattern="^https://")
     sha256: str = Field(pattern=_SHA256)
+    bytes: int | None = Field(default=None, gt=0)
     source: str
     """Where url and sha256 were read."""
     note: str = ""
@@ -63,6 +66,8 @@ class Named(_Entry):
     hub: str | None = Field(default=None, pattern=r"^[\w.-]+/[\w.-]+$")
     """A Hugging Face hub id."""
     sha256: str | None = Field(default=None, pattern=_SHA256)
+    bytes: int | None = Field(default=None, gt=0)
+    """Of what is fetched from `url`."""
     settings: dict[str, JsonValue] = {}
     """`precision`, `bpe`, and what --model-args takes."""
     source: str = ""
@@ -86,7 +91,7 @@ class Named(_Entry):
         """What is fetched from `url`; None without one."""
         if self.url is None or self.sha256 is None:
             return None
-        return Listed(url=self.url, sha256=self.sha256, source=self.source)
+        return Listed(url=self.url, sha256=self.sha256, bytes=self.bytes, source=self.source)
 
     def below(self, folder: Path) -> "Named":
         """Return the entry with paths relative to a folder made absolute."""
@@ -114,6 +119,8 @@ class Checkpoints(Layer):
     """The whole of checkpoints.yaml."""
 
     xclip: XClipNote
+    unnamed: dict[str, str] = {}
+    """Entry -> the file that it comes from, for a file that the user did not name: its code is not run."""
 
     @property
     def trusted(self) -> frozenset[str]:
@@ -124,7 +131,8 @@ class Checkpoints(Layer):
 def checkpoints() -> Checkpoints:
     """Return the shipped checkpoints.yaml with the user's file over it.
 
-    Raises UsageError naming file, line and key of every fault in the user's file.
+    Raises UsageError naming file, line and key of every fault in the user's file, and for names in it that
+    are a scorer's, or that it may not replace.
     """
     base, path = _shipped(), user_file()
     return base if path is None else _layered(base, path)
@@ -155,17 +163,36 @@ def _shipped() -> Checkpoints:
 
 
 def _layered(base: Checkpoints, path: Path) -> Checkpoints:
-    layer = read_lined(path, Layer)
-    if layer.clip and not os.environ.get(VARIABLE):
-        raise UsageError(
-            f"{path}: the section clip says which archives may run code, so it counts only in a file that "
-            f"you name: {VARIABLE}={path}."
-        )
+    layer, chosen = read_lined(path, Layer), bool(os.environ.get(VARIABLE))
+    _refuse_taken(layer, base, path, chosen)
     named = {name: entry.below(path.parent) for name, entry in layer.checkpoints.items()}
     return base.model_copy(
         update={
             "clip": base.clip | layer.clip,
             "vocabulary": base.vocabulary | layer.vocabulary,
             "checkpoints": base.checkpoints | named,
+            "unnamed": {} if chosen else dict.fromkeys(named, str(path)),
         }
     )
+
+
+def _refuse_taken(layer: Layer, base: Checkpoints, path: Path, chosen: bool) -> None:
+    """Refuse what a user's file may not say: names of scorers, and in one that nobody named, shipped ones."""
+    for name in layer.checkpoints.keys() & SHIPPED.keys():
+        raise UsageError(
+            f"{path}: checkpoints.{name}: {name} is a scorer that comes with xbench, so --model {name} would "
+            "never find this entry: choose another name."
+        )
+    if chosen:
+        return
+    if layer.clip:
+        raise UsageError(
+            f"{path}: the section clip says which archives may run code, so it counts only in a file that "
+            f"you name: {VARIABLE}={path}."
+        )
+    for section in ("checkpoints", "vocabulary"):
+        for name in sorted(getattr(layer, section).keys() & getattr(base, section).keys()):
+            raise UsageError(
+                f"{path}: {section}.{name} comes with xbench, and a file that happens to be in the current "
+                f"folder does not replace it. If that is meant, name the file: {VARIABLE}={path}."
+            )

@@ -7,10 +7,13 @@ from xbench.registry.datasets import benchmark
 
 
 def default_folders(name: str) -> tuple[Path, Path] | None:
-    """Return where a benchmark's annotations and videos stand below $XBENCH_DATA, None if it is not set."""
-    root = os.environ.get("XBENCH_DATA")
-    if not root:
-        return None
+    """Return where a benchmark's annotations and videos stand: below $XBENCH_DATA, None if it is not set.
+
+    A user's own benchmark stands where its YAML file says, relative to that file.
+    """
     entry = benchmark(name)
-    base = Path(root).expanduser()
-    return base / entry.annotations, base / entry.videos
+    root = os.environ.get("XBENCH_DATA")
+    if entry.home is None and not root:
+        return None
+    base = entry.home.parent if entry.home else Path(root or "").expanduser()
+    return base / Path(entry.annotations).expanduser(), base / Path(entry.videos).expanduser()

@@ -1,18 +1,56 @@
-"""The options of a run as the arguments of a model: by name, as its annotations want them."""
+"""Which model a run asks for, and its options as the model's arguments: by name, as annotations want them."""
 
 import inspect
 import json
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 
 from xbench.errors import UsageError, did_you_mean
+from xbench.terms import Precision
 
 _WORDS = {"true": True, "false": False, "none": None, "null": None}
+_FILES = ("checkpoint", "clip", "bpe", "text_features", "video_features")
+
+
+@dataclass(frozen=True)
+class ModelRequest:
+    """A model as the options of a run ask for it.
+
+    name: as given to --model. words and frames are the protocol's; a checkpoint's own shapes win over them.
+    args: what --model-args says, text or values. precision: None for fp32, or what
+    checkpoints.yaml says of the model. miniature: the folder of the small weights that a model may take where
+    it is given none.
+    """
+
+    name: str
+    checkpoint: Path | None = None
+    clip: str | None = None
+    bpe: Path | None = None
+    precision: Precision | None = None
+    device: str = "auto"
+    words: int = 32
+    frames: int = 12
+    text_features: Path | None = None
+    video_features: Path | None = None
+    args: Mapping[str, Any] = field(default_factory=dict)
+    miniature: Path | None = None
+
+    @property
+    def options(self) -> "dict[str, Option]":
+        """What the run offers a model, by the names of the parameters that take it."""
+        files = {key: getattr(self, key) for key in _FILES}
+        return {key: Option(value, chosen=value is not None) for key, value in files.items()} | {
+            "precision": Option(self.precision or "fp32", chosen=self.precision is not None),
+            "device": Option(self.device),
+            "words": Option(self.words, flag=False),
+            "frames": Option(self.frames, flag=False),
+        }
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,12 @@ examples. Its constructor gets, by the names of its parameters, what the command
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
+
+from xbench.terms import FrameRule
 
 ENCODER_RULES = 2
 """Part of the identity of every scorer that comes with xbench. Raised whenever their code gives other
@@ -45,7 +47,7 @@ class VideoInput:
     mean: tuple[float, float, float] = (0.48145466, 0.4578275, 0.40821073)
     std: tuple[float, float, float] = (0.26862954, 0.26130258, 0.27577711)
     max_frames: int = 12
-    sampling: Literal["published", "uniform"] = "published"
+    sampling: FrameRule = "published"
     frame_transform: Callable[[Any], torch.Tensor] | None = None
 
 
@@ -116,3 +118,53 @@ class Scorer(PairScorer, Protocol):
         bool [B, F], true for the frames of the video, of which there is at least one.
         """
         ...
+
+
+@dataclass(frozen=True)
+class ScorerInfo:
+    """What is known of a scorer before it is built.
+
+    The class or function that `--model` names carries it as `scorer_info`; without one it has the defaults.
+    """
+
+    published: str = ""
+    """Its name in results/published.csv; settings may stand in it, as in `CLIP4Clip-{variant}`."""
+    zero_shot: bool | None = None
+    """Whether its weights have seen none of the benchmark. None: it depends on the weights."""
+    needs_videos: bool = True
+    """Whether video files are decoded for it."""
+    without_checkpoint: str = ""
+    """What to say when it gets neither --checkpoint nor --clip and cannot do without."""
+    files: frozenset[str] = frozenset({"bpe", "text_features", "video_features"})
+    """The options that name files on this machine, which must be there."""
+    miniature_weights: Mapping[str, str] = field(default_factory=dict)
+    """Option -> name of the file beside the miniature that stands in for it."""
+
+    def published_as(self, settings: Mapping[str, Any]) -> str | None:
+        """Return the name under which papers print what a scorer with these settings computes, if they do."""
+        try:
+            return self.published.format_map(settings) or None
+        except KeyError:
+            return None
+
+
+UNKNOWN = ScorerInfo()
+"""What is known of a scorer that says nothing of itself."""
+
+Built = TypeVar("Built", bound=Callable[..., Any])
+
+
+def knows_itself(info: ScorerInfo) -> Callable[[Built], Built]:
+    """Decorate the class or function that gives a scorer with what is known of it."""
+
+    def decorate(builder: Built) -> Built:
+        builder.scorer_info = info  # type: ignore[attr-defined]
+        return builder
+
+    return decorate
+
+
+def info_of(builder: Any) -> ScorerInfo:
+    """Return what a class, function or scorer says of itself; `UNKNOWN` when it says nothing."""
+    info = getattr(builder, "scorer_info", None)
+    return info if isinstance(info, ScorerInfo) else UNKNOWN

@@ -1,89 +1,85 @@
 """A model by the name given to --model: one that comes with xbench, a plugin, a file or a module."""
 
-from collections.abc import Callable
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from xbench.errors import ModelError, UsageError, XbenchError, did_you_mean
 from xbench.registry.checkpoints import checkpoints
-from xbench.scorers import builders
-from xbench.scorers.arguments import Option, bind
-from xbench.scorers.base import Scorer
+from xbench.registry.scorers import SHIPPED
+from xbench.scorers.arguments import ModelRequest, bind
+from xbench.scorers.base import Scorer, ScorerInfo, info_of
 from xbench.scorers.device import find_device
 from xbench.scorers.features import PrecomputedFeatures
 from xbench.scorers.finding import is_reference, load_plugin, load_reference, plugins, what_failed
 from xbench.scorers.foreign import Foreign
 from xbench.scorers.named import resolve_named
-from xbench.scorers.request import ModelRequest
 
-__all__ = ["MODELS", "Model", "ModelRequest", "build", "check_request", "find", "require_scorer", "resolve"]
+__all__ = ["Model", "ModelRequest", "ResolvedModel", "find", "is_shipped", "require_scorer", "resolve"]
 
 Model = Scorer | PrecomputedFeatures
 """What scores captions against videos: a model that encodes them, or features that are there already."""
 
-MODELS: dict[str, Callable[..., Model]] = {
-    "xclip": builders.xclip,
-    "xclip-zeroshot": builders.xclip_zeroshot,
-    "clip4clip": builders.clip4clip,
-    "clip": builders.clip,
-    "hf": builders.hf,
-    "features": builders.features,
-}
-"""The models that come with xbench; the first line of each docstring says what it is."""
-
-_NO_CHECKPOINT = (
-    "--model xclip needs --checkpoint: the authors of X-CLIP released no fine-tuned weights. Pass what your "
-    "own training saved (pytorch_model.bin.N of the published code), or start untrained from CLIP with "
-    "--model xclip-zeroshot --clip ViT-B/32, or see xbench work with --miniature."
-)
-_FILES = ("checkpoint", "clip", "bpe", "text_features", "video_features")
-_FROM_FILES = ("xclip", "clip4clip")
-"""Models whose --checkpoint is a file on this machine."""
 _MEMBERS = ("name", "video_input", "identity", "settings", "block")
 _METHODS = ("encode_texts", "encode_videos", "similarity")
 
 
-def build(request: ModelRequest) -> Model:
-    """Build a model.
+@dataclass(frozen=True)
+class ResolvedModel:
+    """A model that was found and whose options fit it; nothing of it is loaded yet.
 
-    Raises UsageError for a name or options that do not fit, ModelError for bad files and for a plugin that
-    fails or does not give a scorer.
+    Two that are equal build the same model.
     """
-    request = resolve(request)
-    builder, arguments = _bound(request)
-    if "device" in arguments:
-        arguments["device"] = find_device(request.device)
-    if request.name in MODELS:
-        return MODELS[request.name](**arguments)
-    try:
-        scorer = builder(**arguments)
-    except XbenchError:
-        raise
-    except Exception as error:
-        raise ModelError(f"--model {request.name} cannot be built: {what_failed(error)}") from error
-    return Foreign(require_scorer(scorer, request.name))
+
+    request: ModelRequest
+    """With the weights and settings of checkpoints.yaml, and the miniature's where it stands in."""
+    info: ScorerInfo
+    _builder: Callable[..., Any] = field(repr=False)
+    _arguments: Mapping[str, Any] = field(repr=False)
+
+    def build(self) -> Model:
+        """Load it. Each weight file is opened once, and the model's `file` says which that was.
+
+        Raises ModelError for bad files and for a plugin that fails or does not give a scorer, UsageError for
+        settings that do not fit the weights or the device.
+        """
+        arguments = dict(self._arguments)
+        if "device" in arguments:
+            arguments["device"] = find_device(self.request.device)
+        if is_shipped(self.request.name):
+            model: Model = self._builder(**arguments)
+            return model
+        try:
+            scorer = self._builder(**arguments)
+        except XbenchError:
+            raise
+        except Exception as error:
+            raise ModelError(f"--model {self.request.name} cannot be built: {what_failed(error)}") from error
+        return Foreign(require_scorer(scorer, self.request.name), self.request.checkpoint)
 
 
-def check_request(request: ModelRequest) -> None:
-    """Raise UsageError or ModelError, before any data is read, for a model that cannot be built as asked."""
-    request = resolve(request)
-    _bound(request)
-    files = [request.bpe, request.text_features, request.video_features]
-    if request.name in _FROM_FILES:
-        files.append(request.checkpoint)  # elsewhere it may be a folder or a hub id
-    for file in files:
+def resolve(request: ModelRequest) -> ResolvedModel:
+    """Find a model and check, before any data is read, that it can be built as asked. Called once a run.
+
+    A name of checkpoints.yaml brings its scorer, weights (fetched when they have a url) and settings. Raises
+    UsageError for a name or options that do not fit, ModelError for files that are not there and for a plugin
+    or file of code that cannot be loaded.
+    """
+    request = _with_named_weights(request)
+    builder = find(request.name)
+    info = info_of(builder)
+    if info.zero_shot is None and request.clip in checkpoints().clip:
+        info = replace(info, zero_shot=True)  # as they were published
+    request = _with_miniature_weights(request, info)
+    if info.without_checkpoint and request.checkpoint is None and request.clip is None:
+        raise ModelError(info.without_checkpoint)
+    arguments = bind(builder, request.name, request.options, request.args)
+    for option in sorted(info.files):
+        file = getattr(request, option)
         if file is not None and not file.exists():
             raise ModelError(f"There is no file {file}.")
-
-
-def resolve(request: ModelRequest) -> ModelRequest:
-    """Return a request for a model of checkpoints.yaml as one for its scorer; any other as it is.
-
-    Fetches weights that have a url. Raises as `build` does.
-    """
-    if request.name in MODELS or is_reference(request.name):
-        return request
-    entry = checkpoints().checkpoints.get(request.name)
-    return request if entry is None else resolve_named(request, entry, find)
+    return ResolvedModel(request, info, builder, arguments)
 
 
 def find(name: str) -> Callable[..., Any]:
@@ -91,13 +87,20 @@ def find(name: str) -> Callable[..., Any]:
 
     Raises UsageError for an unknown name, ModelError for a plugin or file that cannot be loaded.
     """
-    if name in MODELS:
-        return MODELS[name]
-    found = load_reference(name) if is_reference(name) else load_plugin(name)
+    found: Callable[..., Any] | None
+    if is_shipped(name):
+        found = pkgutil.resolve_name(SHIPPED[name])
+    else:
+        found = load_reference(name) if is_reference(name) else load_plugin(name)
     if found is None:
-        known = {*MODELS, *(plugin.name for plugin in plugins()), *checkpoints().checkpoints}
+        known = {*SHIPPED, *(plugin.name for plugin in plugins()), *checkpoints().checkpoints}
         raise UsageError(f"There is no model {name!r}.{did_you_mean(name, known)}")
     return found
+
+
+def is_shipped(name: str) -> bool:
+    """Whether a scorer of this name comes with xbench."""
+    return name in SHIPPED
 
 
 def require_scorer(candidate: Any, name: str) -> Scorer:
@@ -113,19 +116,19 @@ def require_scorer(candidate: Any, name: str) -> Scorer:
     return scorer
 
 
-def _bound(request: ModelRequest) -> tuple[Callable[..., Any], dict[str, Any]]:
-    """Return the class or function behind a request and the arguments to call it with."""
-    if request.name == "xclip" and request.checkpoint is None and request.clip is None:
-        raise ModelError(_NO_CHECKPOINT)
-    builder = find(request.name)
-    return builder, bind(builder, request.name, _options(request), request.args)
+def _with_named_weights(request: ModelRequest) -> ModelRequest:
+    entry = checkpoints().checkpoints.get(request.name)  # read first: a fault in a user's file is told
+    if entry is None or is_reference(request.name):
+        return request
+    return resolve_named(request, entry, find)
 
 
-def _options(request: ModelRequest) -> dict[str, Option]:
-    files = {key: getattr(request, key) for key in _FILES}
-    return {key: Option(value, chosen=value is not None) for key, value in files.items()} | {
-        "precision": Option(request.precision or "fp32", chosen=request.precision is not None),
-        "device": Option(request.device),
-        "words": Option(request.words, flag=False),
-        "frames": Option(request.frames, flag=False),
+def _with_miniature_weights(request: ModelRequest, info: ScorerInfo) -> ModelRequest:
+    """Give a model the small weights that are made for it, unless it has its own."""
+    if request.miniature is None or request.checkpoint is not None or request.clip is not None:
+        return request
+    folder, given = request.miniature, {"bpe"} if request.bpe is not None else set()
+    stand_ins: dict[str, Any] = {
+        key: folder / name for key, name in info.miniature_weights.items() if key not in given
     }
+    return replace(request, **stand_ins)

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -9,6 +11,8 @@ import torch
 from xbench.errors import ModelError, XbenchError
 from xbench.scorers.base import Features, Scorer, VideoInput
 from xbench.scorers.finding import what_failed
+from xbench.scorers.weights import WeightFile
+from xbench.storage import file_sha256
 
 T = TypeVar("T")
 
@@ -16,8 +20,16 @@ T = TypeVar("T")
 class Foreign:
     """The scorer itself in all it declares and does; an exception in its methods is a ModelError."""
 
-    def __init__(self, scorer: Scorer) -> None:
-        self._scorer = scorer
+    def __init__(self, scorer: Scorer, checkpoint: Path | None = None) -> None:
+        """checkpoint: what it was given, a file or something else that it knows how to open."""
+        self._scorer, self._checkpoint = scorer, checkpoint
+
+    @cached_property
+    def file(self) -> WeightFile | None:
+        """The file that it was given; it opens that itself, and xbench once more, to tell which it was."""
+        if self._checkpoint is None or not self._checkpoint.is_file():
+            return None
+        return WeightFile(self._checkpoint, file_sha256(self._checkpoint))
 
     @property
     def name(self) -> str:

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 from xbench.errors import ModelError, UsageError, XbenchError, did_you_mean
-from xbench.registry.checkpoints import Named, checkpoints
-from xbench.registry.fetch import fetched
-from xbench.scorers.arguments import parameters_of
-from xbench.scorers.precision import Precision
-from xbench.scorers.request import ModelRequest
-from xbench.scorers.weights import file_sha256
+from xbench.registry.checkpoints import VARIABLE, Named, checkpoints
+from xbench.registry.download import fetched
+from xbench.scorers.arguments import ModelRequest, parameters_of
+from xbench.storage import file_sha256
+from xbench.terms import Precision
 
 
 def resolve_named(
@@ -25,6 +24,12 @@ def resolve_named(
     given = [flag for flag in ("checkpoint", "clip") if getattr(request, flag) is not None]
     if given:
         raise UsageError(f"{request.name} brings its own weights: leave --{given[0]} out.")
+    unnamed = checkpoints().unnamed.get(request.name)
+    if unnamed is not None and ":" in entry.scorer:
+        raise UsageError(
+            f"The entry {request.name} of {unnamed} runs code, {entry.scorer}, and you did not name that "
+            f"file, which may have come with a download: {VARIABLE}={unnamed} says that it is yours."
+        )
     try:
         builder = find(entry.scorer)
     except XbenchError as error:

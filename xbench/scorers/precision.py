@@ -12,14 +12,12 @@ Sums are float32 everywhere. fp16 is what the published evaluation does on a GPU
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 
 from xbench.errors import UsageError
-
-Precision = Literal["fp32", "tf32", "fp16", "bf16"]
-"""See the table above."""
+from xbench.terms import Precision, choices
 
 TOWERS: dict[Precision, torch.dtype] = {
     "fp32": torch.float32,
@@ -42,8 +40,8 @@ _TF32_SINCE = (8, 0)
 
 def check_precision(precision: str, device: torch.device) -> None:
     """Raise UsageError for an unknown mode, and for tf32 where nothing computes in it."""
-    if precision not in get_args(Precision):
-        raise UsageError(f"There is no precision {precision!r}. Known: {', '.join(get_args(Precision))}.")
+    if precision not in choices(Precision):
+        raise UsageError(f"There is no precision {precision!r}. Known: {', '.join(choices(Precision))}.")
     if precision != "tf32":
         return
     if device.type != "cuda":

@@ -3,79 +3,151 @@
 import hashlib
 import pickle
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from xbench.errors import ModelError
+from xbench.errors import ModelError, XbenchError
+from xbench.progress import say
+from xbench.scorers.state_dicts import State, Which, find_state, require_finite
 
-State = dict[str, torch.Tensor]
-"""A state dict: parameter name -> tensor."""
+__all__ = ["State", "WeightFile", "Weights", "Which", "checked_archive", "read_weights", "require_sound"]
 
-_WRAPPERS = ("state_dict", "model_state_dict", "model")
-
-
-def file_sha256(path: Path) -> str:
-    """Return the sha256 of a file's bytes in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+_ZIP = b"PK\x03\x04"
 
 
-def read_weights(path: Path) -> State:
+@dataclass(frozen=True)
+class WeightFile:
+    """The file that weights came from, for records and caches."""
+
+    path: Path
+    sha256: str
+    notes: tuple[str, ...] = ()
+    """What was done to find the weights in it, and what nobody can check."""
+    which: Which | None = None
+    """What was taken of a file that holds more."""
+
+    @property
+    def version(self) -> str:
+        """What tells these weights from all others."""
+        return self.sha256 if self.which is None else f"{self.sha256} {self.which}"
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The notes as a setting of the record; none without them."""
+        return {"weights": "; ".join(self.notes)} if self.notes else {}
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a weight file holds, and which file that was: hashed and read in one opening."""
+
+    file: WeightFile
+    state: State
+
+
+def read_weights(path: Path, trusted: frozenset[str] = frozenset(), *, which: Which | None = None) -> Weights:
     """Read a state dict from a torch file (`weights_only`) or a safetensors file, whatever its name is.
 
-    Half-precision tensors are upcast to float32. A dict around the state dict (`state_dict`,
-    `model_state_dict`, `model`) and the `module.` prefix of data-parallel training are taken off.
+    Half-precision tensors are upcast to float32. What training code wraps around a state dict and puts before
+    its names is taken off, see `find_state`, also for `which`. trusted: the sha256 of TorchScript archives
+    that may be opened, although they can hold code.
 
-    Raises ModelError for a missing, truncated or foreign file, naming it.
+    Raises ModelError, naming the file, when it is missing, truncated or foreign, when its checksums tell that
+    it is damaged, and when a parameter is NaN or infinite.
     """
-    head = _head(path)
-    if is_zip(head) or head[:1] == b"\x80":
-        loaded = _read_torch(path)
-    elif head[8:9] == b"{":
-        loaded = _read_safetensors(path)
-    else:
+    with _opened(path) as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(0)
+        head = file.read(512)
+        file.seek(0)
+        notes = checked_archive(file, path, ModelError) if head[:4] == _ZIP else ()
+        loaded = _loaded(file, path, head, sha256, trusted)
+    found = find_state(loaded, str(path), which)
+    require_finite(found.state, str(path))
+    return Weights(WeightFile(path, sha256, (*notes, *found.notes), which), _as_float32(found.state))
+
+
+def require_sound(path: Path) -> None:
+    """Raise ModelError for a torch archive whose content is not what its checksums say."""
+    with _opened(path) as file:
+        if file.peek(4)[:4] == _ZIP:
+            checked_archive(file, path, ModelError)
+
+
+def checked_archive(file: BufferedReader, path: Path, refuse: type[XbenchError]) -> tuple[str, ...]:
+    """Hold what a zip archive contains against its CRC-32; say so where it was written without them.
+
+    Raises `refuse` naming the damaged entry. torch does not look at them when it loads.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            if not any(entry.CRC for entry in archive.infolist()):
+                say(f"{path} was written without checksums: damage to it would not be seen.")
+                return ("written without checksums",)
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise refuse(_truncated(path)) from error
+    finally:
+        file.seek(0)
+    if damaged is not None:
+        raise refuse(
+            f"{path} is damaged: the content of {damaged} in it is not what its checksum says. Download or "
+            "copy it again, and compare its sha256 with the source's."
+        )
+    return ()
+
+
+def _loaded(file: BufferedReader, path: Path, head: bytes, sha256: str, trusted: frozenset[str]) -> Any:
+    if head[8:9] == b"{":
+        return _read_safetensors(file, path)
+    if head[:4] != _ZIP and head[:1] != b"\x80":
         raise ModelError(f"{path} is not a weight file: {_what_it_looks_like(head)}.")
-    return _as_float32(_state_in(loaded, path))
+    if head[:4] == _ZIP and _holds_code(file):
+        if sha256 in trusted:
+            return _read_archive(file)
+        raise ModelError(
+            f"{path} is a TorchScript archive with the sha256 {sha256}, which is not in checkpoints.yaml. "
+            "Such an archive can run code when it is opened, so xbench opens OpenAI's published ones only, "
+            "where CLIP weights are asked for. Pass a plain state dict: torch.save(model.state_dict(), ...)."
+        )
+    return _read_torch(file, path)
 
 
-def is_zip(head: bytes) -> bool:
-    """Whether a file that begins with `head` is a zip archive, as torch.save and TorchScript write."""
-    return head[:4] == b"PK\x03\x04"
-
-
-def is_torchscript(path: Path) -> bool:
-    """Whether the file is a TorchScript archive, which holds code besides weights."""
-    if not is_zip(_head(path)):
-        return False
+@contextmanager
+def _opened(path: Path) -> Iterator[BufferedReader]:
     try:
-        with zipfile.ZipFile(path) as archive:
-            return any(name.split("/")[1:2] == ["constants.pkl"] for name in archive.namelist())
-    except zipfile.BadZipFile as error:
-        raise ModelError(_truncated(path)) from error
-
-
-def _head(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(512)
+        file = path.open("rb")
     except FileNotFoundError as error:
         raise ModelError(f"There is no weight file {path}.") from error
     except OSError as error:
         raise ModelError(f"The weight file {path} cannot be read: {error.strerror}.") from error
+    with file:
+        yield file
 
 
-def _read_torch(path: Path) -> Any:
-    if is_torchscript(path):
-        raise ModelError(
-            f"{path} is a TorchScript archive, which can run code when it is opened. Pass a plain state dict "
-            "(torch.save(model.state_dict(), ...)). OpenAI's own CLIP archives are known by their sha256 and "
-            "are accepted where CLIP weights are asked for."
-        )
+def _holds_code(file: BufferedReader) -> bool:
+    """Whether a zip archive is TorchScript's, which holds code besides weights."""
+    with zipfile.ZipFile(file) as archive:
+        names = archive.namelist()
+    file.seek(0)
+    return any(name.split("/")[1:2] == ["constants.pkl"] for name in names)
+
+
+def _read_archive(file: BufferedReader) -> Any:
+    archive: torch.nn.Module = torch.jit.load(file, map_location="cpu")  # type: ignore[no-untyped-call]
+    return archive.state_dict()
+
+
+def _read_torch(file: BufferedReader, path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(
             f"{path} cannot be opened as plain weights: it is damaged or holds objects other than tensors, "
@@ -86,12 +158,12 @@ def _read_torch(path: Path) -> Any:
         raise ModelError(_truncated(path)) from error
 
 
-def _read_safetensors(path: Path) -> Any:
+def _read_safetensors(file: BufferedReader, path: Path) -> Any:
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load
 
     try:
-        return load_file(path)
+        return load(file.read())
     except SafetensorError as error:
         raise ModelError(_truncated(path)) from error
 
@@ -109,27 +181,6 @@ def _what_it_looks_like(head: bytes) -> str:
     if text.startswith(b"version https://git-lfs"):
         return "it is a Git LFS pointer; fetch the file itself with `git lfs pull`"
     return "it is neither a torch file nor safetensors"
-
-
-def _state_in(loaded: Any, path: Path) -> State:
-    while isinstance(loaded, Mapping) and not _is_state(loaded):
-        inner = next((loaded[key] for key in _WRAPPERS if isinstance(loaded.get(key), Mapping)), None)
-        if inner is None:
-            raise ModelError(f"{path} holds no state dict: its entries are {_listed(loaded)}.")
-        loaded = inner
-    if not isinstance(loaded, Mapping):
-        raise ModelError(f"{path} holds a {type(loaded).__name__}, not a state dict.")
-    names = [str(name) for name in loaded]
-    prefix = "module." if all(name.startswith("module.") for name in names) else ""
-    return {str(name)[len(prefix) :]: tensor for name, tensor in loaded.items()}
-
-
-def _is_state(loaded: Mapping[Any, Any]) -> bool:
-    return bool(loaded) and all(isinstance(value, torch.Tensor) for value in loaded.values())
-
-
-def _listed(loaded: Mapping[Any, Any]) -> str:
-    return ", ".join(repr(key) for key in list(loaded)[:5]) or "none"
 
 
 def _as_float32(state: State) -> State:

@@ -4,24 +4,21 @@ The published code trains and tests on such copies (3 fps, 224 pixels, made with
 `preprocess/compress_video.py` of CLIP4Clip). Scores on them differ from the originals'.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import Literal
-from uuid import uuid4
 
 import av
 
 from xbench.errors import DataError
+from xbench.storage import appearing, tidy
 from xbench.video.container import UnreadableVideo, opened
 from xbench.video.identity import content_key
 from xbench.video.reencode import Recipe, reencode
 
-_PARTIAL = ".partial"
-_STALE_SECONDS = 3600
 _VERSION = 1
 """Goes up when the same recipe gives other copies."""
 
@@ -45,7 +42,7 @@ def compress(
     not at all; nothing is left of a copy that failed. A damaged source fails: its copy would look sound.
     """
     for folder in {target.parent for _, target in jobs}:
-        _tidy(folder)
+        tidy(folder)
 
     stopped = Event()
 
@@ -71,12 +68,8 @@ def _copy(source: Path, target: Path, recipe: Recipe, goes_on: Callable[[], bool
     if _label(target) == label:
         return Outcome(source, target, "kept")
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.parent / f".{uuid4().hex}{_PARTIAL}"
-    try:
+    with appearing(target) as partial:
         reencode(source, partial, recipe, label, goes_on)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
     return Outcome(source, target, "made")
 
 
@@ -93,10 +86,3 @@ def _describe(source: Path, recipe: Recipe) -> str:
     """Return what is written into a copy, so that it is known again: the recipe and the source's content."""
     squeezed = " squeezed" if recipe.squeeze_portrait else ""
     return f"xbench copy {_VERSION}: {recipe.rate} fps {recipe.side} px{squeezed} of {content_key(source)}"
-
-
-def _tidy(folder: Path) -> None:
-    """Remove what killed runs left; a copy that is being made is written to all the time."""
-    for partial in folder.glob(f".*{_PARTIAL}"):
-        if time.time() - partial.stat().st_mtime > _STALE_SECONDS:
-            partial.unlink(missing_ok=True)

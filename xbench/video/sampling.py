@@ -9,11 +9,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
 
 import numpy as np
 
-Rule = Literal["published", "uniform"]
+from xbench.terms import FrameRule
+
 Window = tuple[float, float]
 
 
@@ -22,7 +22,7 @@ class Sampling:
     """At most `max_frames` frames of a clip, picked by `rule`."""
 
     max_frames: int
-    rule: Rule = "published"
+    rule: FrameRule = "published"
 
 
 def published_positions(frames: int, fps: float, window: Window | None) -> Iterator[int]:

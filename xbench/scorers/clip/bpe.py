@@ -18,7 +18,7 @@ import regex
 import torch
 
 from xbench.errors import ModelError
-from xbench.scorers.weights import file_sha256
+from xbench.storage import file_sha256
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 _MERGES = 49152 - 256 - 2

@@ -4,14 +4,12 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
 from xbench.errors import ModelError
 from xbench.registry.checkpoints import checkpoints
-from xbench.registry.fetch import fetched
+from xbench.registry.download import fetched
 from xbench.scorers.clip.layout import clip_from_transformers
 from xbench.scorers.clip.style import OPENAI, Style, read_style
-from xbench.scorers.weights import State, file_sha256, is_torchscript, read_weights
+from xbench.scorers.weights import State, WeightFile, Which, read_weights
 
 _ARCHIVE_EXTRAS = ("input_resolution", "context_length", "vocab_size")
 """Integers that OpenAI's archives hold besides the parameters."""
@@ -31,65 +29,54 @@ class ClipWeights:
     style: what its shapes do not tell; None where nothing tells it.
     """
 
+    file: WeightFile
     state: State
-    path: Path
-    sha256: str
     style: Style | None
 
 
 def load_clip(
-    source: Path | str, *, trusted: frozenset[str] | None = None, any_style: bool = False
+    source: Path | str,
+    *,
+    trusted: frozenset[str] | None = None,
+    which: Which | None = None,
+    any_style: bool = False,
 ) -> ClipWeights:
     """Load CLIP weights from a backbone of checkpoints.yaml, a file, a folder or a Hugging Face hub id.
 
     Files: OpenAI's TorchScript archives (opened only when their sha256 is in `trusted`, by default those of
     checkpoints.yaml), state dicts in OpenAI's or transformers' layout. Folders and hub ids: a `CLIPModel` as
-    transformers saves it, or as open_clip does. Raises ModelError for anything else, and, unless `any_style`,
-    for weights whose configuration says that they are not of OpenAI's style.
+    transformers saves it, or as open_clip does. which: see `find_state`. Raises ModelError for anything else,
+    and, unless `any_style`, for weights whose configuration says that they are not of OpenAI's style.
     """
-    weights = _load(source, checkpoints().trusted if trusted is None else trusted)
+    weights = _load(source, checkpoints().trusted if trusted is None else trusted, which)
     if not any_style and weights.style is not None:
-        _refuse_other_styles(weights.style, weights.path)
+        _refuse_other_styles(weights.style, weights.file.path)
     return weights
 
 
-def _load(source: Path | str, trusted: frozenset[str]) -> ClipWeights:
+def _load(source: Path | str, trusted: frozenset[str], which: Which | None) -> ClipWeights:
     if str(source) in checkpoints().clip:
         how = "Pass the file with --clip FILE when you have it."
-        return _from_file(fetched(checkpoints().clip[str(source)], how), checkpoints().trusted)
+        return _from_file(fetched(checkpoints().clip[str(source)], how), checkpoints().trusted, which)
     path = Path(source)
     if path.is_dir():
-        return _from_folder(path)
+        return _from_folder(path, which)
     if path.exists() or not _HUB_ID.fullmatch(str(source)):
-        return _from_file(path, trusted)
-    return _from_folder(_from_hub(str(source)))
+        return _from_file(path, trusted, which)
+    return _from_folder(_from_hub(str(source)), which)
 
 
-def _from_file(path: Path, trusted: frozenset[str]) -> ClipWeights:
-    archive = path.is_file() and is_torchscript(path)
-    state = _open_archive(path, trusted) if archive else read_weights(path)
-    return ClipWeights(_openai_layout(state, path), path, file_sha256(path), OPENAI if archive else None)
+def _from_file(path: Path, trusted: frozenset[str], which: Which | None) -> ClipWeights:
+    weights = read_weights(path, trusted, which=which)
+    openai = weights.file.sha256 in trusted
+    return ClipWeights(weights.file, _openai_layout(weights.state, path), OPENAI if openai else None)
 
 
-def _open_archive(path: Path, trusted: frozenset[str]) -> State:
-    sha256 = file_sha256(path)
-    if sha256 not in trusted:
-        raise ModelError(
-            f"{path} is a TorchScript archive with the sha256 {sha256}, which is not in checkpoints.yaml. "
-            "Such an archive can run code when it is opened, so xbench opens OpenAI's published ones only. "
-            "Pass a plain state dict instead."
-        )
-    archive: torch.nn.Module = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
-    return {
-        name: tensor.float() for name, tensor in archive.state_dict().items() if name not in _ARCHIVE_EXTRAS
-    }
-
-
-def _from_folder(folder: Path) -> ClipWeights:
+def _from_folder(folder: Path, which: Which | None) -> ClipWeights:
     style = read_style(folder)
     for name in _WEIGHT_FILES:
         if (folder / name).is_file():
-            return replace(_from_file(folder / name, frozenset()), style=style)
+            return replace(_from_file(folder / name, frozenset(), which), style=style)
     raise ModelError(
         f"The folder {folder} holds no CLIP weights: {' or '.join(_WEIGHT_FILES[:2])} is expected."
     )

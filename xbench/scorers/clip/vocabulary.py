@@ -5,7 +5,7 @@ from pathlib import Path
 
 from xbench.errors import ModelError
 from xbench.registry.checkpoints import checkpoints
-from xbench.registry.fetch import fetched
+from xbench.registry.download import fetched, place_of
 from xbench.scorers.clip.bpe import ClipTokenizer
 
 FILE = "bpe_simple_vocab_16e6.txt.gz"
@@ -25,6 +25,12 @@ def clip_tokenizer(bpe: Path | None = None) -> ClipTokenizer:
             raise ModelError(f"There is no vocabulary file {bpe}. {_HOW}")
         return ClipTokenizer(bpe)
     return ClipTokenizer(_in_open_clip() or fetched(checkpoints().vocabulary["clip-bpe"], _HOW))
+
+
+def at_hand() -> Path | None:
+    """Return the vocabulary that would be used without --bpe, None where it would have to be fetched."""
+    kept = place_of(checkpoints().vocabulary["clip-bpe"])
+    return _in_open_clip() or (kept if kept.is_file() else None)
 
 
 def _in_open_clip() -> Path | None:

@@ -4,18 +4,70 @@ from dataclasses import replace
 from pathlib import Path
 
 from xbench.errors import ModelError, UsageError
+from xbench.scorers.base import ScorerInfo, knows_itself
 from xbench.scorers.clip.bpe import ClipTokenizer
 from xbench.scorers.clip.layout import with_prefix
 from xbench.scorers.clip.sizes import check_shapes, clip_shapes, infer_clip_sizes
 from xbench.scorers.clip.sources import ClipWeights, load_clip
 from xbench.scorers.clip.style import OPENAI, Activation, Style
+from xbench.scorers.clip.vocabulary import clip_tokenizer
 from xbench.scorers.clip4clip.scorer import Clip4Clip
 from xbench.scorers.clip4clip.sizes import infer_sizes, mean_pooling
-from xbench.scorers.precision import Precision
-from xbench.scorers.weights import file_sha256, read_weights
+from xbench.scorers.weights import Which, read_weights
+from xbench.terms import Precision
 
 _WIDEST = 1024
 """Vision towers up to here (ViT-L) have CLIP's heads of width 64; wider ones, trained by others, do not."""
+
+
+@knows_itself(
+    ScorerInfo(published="CLIP4Clip-{variant}", zero_shot=False, files=frozenset({"checkpoint", "bpe"}))
+)
+def trained(
+    *,
+    checkpoint: Path,
+    bpe: Path | None = None,
+    words: int = 32,
+    frames: int = 12,
+    weights: Which | None = None,
+    precision: Precision = "fp32",
+    device: str = "cpu",
+) -> Clip4Clip:
+    """CLIP4Clip of Luo et al. 2021 from a trained checkpoint: meanP, seqLSTM or seqTransf."""
+    return load_clip4clip(
+        checkpoint,
+        tokenizer=clip_tokenizer(bpe),
+        words=words,
+        frames=frames,
+        which=weights,
+        precision=precision,
+        device=device,
+    )
+
+
+@knows_itself(ScorerInfo())
+def untrained(
+    *,
+    clip: str,
+    bpe: Path | None = None,
+    words: int = 32,
+    frames: int = 12,
+    activation: Activation | None = None,
+    weights: Which | None = None,
+    precision: Precision = "fp32",
+    device: str = "cpu",
+) -> Clip4Clip:
+    """CLIP without training, frames averaged: OpenAI's archives, open_clip's and Hugging Face weights."""
+    return clip_zeroshot(
+        clip,
+        tokenizer=clip_tokenizer(bpe),
+        words=words,
+        frames=frames,
+        activation=activation,
+        which=weights,
+        precision=precision,
+        device=device,
+    )
 
 
 def load_clip4clip(
@@ -24,6 +76,7 @@ def load_clip4clip(
     tokenizer: ClipTokenizer,
     words: int,
     frames: int,
+    which: Which | None = None,
     precision: Precision = "fp32",
     device: str = "cpu",
 ) -> Clip4Clip:
@@ -32,13 +85,12 @@ def load_clip4clip(
 
     Raises ModelError when the file is damaged, is another model's, or lacks or adds parameters.
     """
-    state = read_weights(checkpoint)
+    weights = read_weights(checkpoint, which=which)
     return Clip4Clip(
-        state,
-        infer_sizes(state, str(checkpoint), words=words, frames=frames),
+        weights.state,
+        infer_sizes(weights.state, str(checkpoint), words=words, frames=frames),
         tokenizer=tokenizer,
-        sha256=file_sha256(checkpoint),
-        source=str(checkpoint),
+        file=weights.file,
         precision=precision,
         device=device,
     )
@@ -51,16 +103,17 @@ def clip_zeroshot(
     words: int,
     frames: int,
     activation: Activation | None = None,
+    which: Which | None = None,
     precision: Precision = "fp32",
     device: str = "cpu",
     trusted: frozenset[str] | None = None,
 ) -> Clip4Clip:
     """CLIP as it is: a video is the mean of its L2-normalised frame features, L2-normalised.
 
-    clip, trusted: see `load_clip`. activation: for a bare state dict, which does not tell it. Raises
+    clip, trusted, which: see `load_clip`. activation: for a bare state dict, which does not tell it. Raises
     ModelError when the weights are not CLIP's, UsageError for an activation that contradicts them.
     """
-    weights = load_clip(clip, trusted=trusted, any_style=True)
+    weights = load_clip(clip, trusted=trusted, which=which, any_style=True)
     style = _style(weights, activation)
     sizes = infer_clip_sizes(weights.state, str(clip))
     check_shapes(weights.state, clip_shapes(sizes), str(clip))
@@ -68,8 +121,7 @@ def clip_zeroshot(
         with_prefix("clip.", weights.state),
         mean_pooling(sizes, str(clip), words=words, frames=frames),
         tokenizer=tokenizer,
-        sha256=weights.sha256,
-        source=str(clip),
+        file=weights.file,
         precision=precision,
         device=device,
         name="clip",
@@ -78,22 +130,21 @@ def clip_zeroshot(
 
 
 def _style(weights: ClipWeights, activation: Activation | None) -> Style:
+    path = weights.file.path
     if weights.style is not None:
         if activation not in (None, weights.style.activation):
-            raise UsageError(
-                f"{weights.path} has the activation {weights.style.activation}, not {activation}."
-            )
+            raise UsageError(f"{path} has the activation {weights.style.activation}, not {activation}.")
         return weights.style
     if activation is None:
         raise ModelError(
-            f"{weights.path} does not tell its activation, and the wrong one scores badly without a sign. "
+            f"{path} does not tell its activation, and the wrong one scores badly without a sign. "
             "Say --model-args activation=quick_gelu (OpenAI's weights, what was fine-tuned from them, "
             "open_clip's *-quickgelu models) or activation=gelu (open_clip's other models), or pass the "
             "folder with its config.json or open_clip_config.json."
         )
     if weights.state["visual.conv1.weight"].shape[0] > _WIDEST:
         raise ModelError(
-            f"{weights.path} has a wider vision tower than OpenAI's, and does not tell its attention heads: "
+            f"{path} has a wider vision tower than OpenAI's, and does not tell its attention heads: "
             "pass the folder with its config.json or open_clip_config.json."
         )
     return replace(OPENAI, activation=activation)

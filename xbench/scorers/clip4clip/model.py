@@ -7,16 +7,18 @@ from torch import nn
 
 from xbench.scorers.clip.layout import with_prefix, without_prefix
 from xbench.scorers.clip.style import OPENAI, Style
+from xbench.scorers.clip.temporal import build_temporal, pool, unit
 from xbench.scorers.clip.towers import ClipTowers
-from xbench.scorers.clip4clip.sizes import Sizes
+from xbench.scorers.clip.variants import RetrievalSizes
 from xbench.scorers.weights import State
-from xbench.scorers.xclip.temporal import build_temporal, pool, unit
 
 
 class Clip4ClipModel(nn.Module):
     """Luo et al. 2021 (arXiv:2104.08860), parameter-free and sequential types. Differentiable."""
 
-    def __init__(self, sizes: Sizes, state: Mapping[str, torch.Tensor], style: Style = OPENAI) -> None:
+    def __init__(
+        self, sizes: RetrievalSizes, state: Mapping[str, torch.Tensor], style: Style = OPENAI
+    ) -> None:
         """Build from a complete state dict in the published layout, whose tensors become the parameters."""
         super().__init__()
         self.towers = ClipTowers(sizes.clip, without_prefix("clip.", state), style)

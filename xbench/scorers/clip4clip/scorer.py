@@ -1,114 +1,73 @@
 """CLIP4Clip, and CLIP itself with averaged frames, behind the scorer contract."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from xbench.scorers.base import ENCODER_RULES, Features, VideoInput
-from xbench.scorers.batches import Batches
+from xbench.scorers.base import Features, VideoInput
 from xbench.scorers.clip.bpe import ClipTokenizer
-from xbench.scorers.clip.inputs import check_vocabulary, checked_mask
+from xbench.scorers.clip.inputs import checked_mask
+from xbench.scorers.clip.scorer import ClipScorer
 from xbench.scorers.clip.style import OPENAI, Style
-from xbench.scorers.clip4clip.sizes import Sizes
-from xbench.scorers.device import gpu_identity
-from xbench.scorers.precision import TOWERS, Precision, arithmetic, check_precision
+from xbench.scorers.clip.variants import RetrievalSizes
+from xbench.scorers.precision import TOWERS, arithmetic
 from xbench.scorers.upload import upload
-from xbench.scorers.weights import State
+from xbench.scorers.weights import State, WeightFile
+from xbench.terms import Precision
 
 if TYPE_CHECKING:
     from xbench.scorers.clip4clip.model import Clip4ClipModel
 
 _FRAMES_AT_ONCE = {"cpu": 32, "cuda": 128}
-_TEXTS_AT_ONCE = {"cpu": 128, "cuda": 1024}
-_LIBRARIES = ("torch", "transformers", "ftfy", "regex")
-"""Their versions can change a feature."""
 
 
-class Clip4Clip:
-    """One vector for a text, one for a video, scored by their cosine times the learned scale.
-
-    The towers are built on first use: scoring cached features needs no transformers.
-    """
+class Clip4Clip(ClipScorer):
+    """One vector for a text, one for a video, scored by their cosine times the learned scale."""
 
     def __init__(
         self,
         state: State,
-        sizes: Sizes,
+        sizes: RetrievalSizes,
         *,
         tokenizer: ClipTokenizer,
-        sha256: str | None = None,
-        source: str = "the state dict",
+        file: WeightFile | None = None,
         precision: Precision = "fp32",
         device: str = "cpu",
         name: str = "clip4clip",
         style: Style = OPENAI,
     ) -> None:
-        """Take a state dict in the published layout, float32, complete for `sizes`.
-
-        sha256 names the weights in caches and records; None for weights in memory, whose features are not
-        cached. source is what messages call the weights. Raises ModelError when the vocabulary does not fit,
-        UsageError for a precision that is unknown or not to be had on the device.
-        """
-        self._device = torch.device(device)
-        check_precision(precision, self._device)
-        check_vocabulary(tokenizer, sizes.clip.vocabulary, source)
-        self.sizes, self.name, self.precision = sizes, name, precision
-        self._state, self._tokenizer, self._sha256, self._style = state, tokenizer, sha256, style
+        """Take a state dict in the published layout, float32, complete for `sizes`; see `ClipScorer`."""
+        super().__init__(
+            state,
+            sizes,
+            name=name,
+            tokenizer=tokenizer,
+            file=file,
+            precision=precision,
+            device=device,
+            frames_at_once=_FRAMES_AT_ONCE,
+        )
+        self._style = style
         self._scale = state["clip.logit_scale"].exp().to(self._device)
-        self._frame_batches = Batches(_FRAMES_AT_ONCE[self._device.type], "frames")
-        self._text_batches = Batches(_TEXTS_AT_ONCE[self._device.type], "texts")
 
     @property
     def video_input(self) -> VideoInput:
-        """CLIP's transform at the checkpoint's image size."""
-        return VideoInput(
-            size=self.sizes.clip.image,
-            mean=self._style.mean,
-            std=self._style.std,
-            max_frames=self.sizes.frames,
-        )
+        """CLIP's transform at the checkpoint's image size, with the pixels' statistics of its style."""
+        return replace(super().video_input, mean=self._style.mean, std=self._style.std)
 
     @property
     def identity(self) -> Mapping[str, Any] | None:
         """What can change a feature; None for weights in memory."""
-        if self._sha256 is None:
-            return None
-        return {
-            "scorer": self.name,
-            "encoder": ENCODER_RULES,
-            "weights": self._sha256,
-            "vocabulary": self._tokenizer.sha256,
-            "variant": self.sizes.variant,
-            "words": self.sizes.words,
-            "frames": self.sizes.frames,
-            "style": asdict(self._style),
-            "precision": self.precision,
-            "device": self._device.type,
-            **self._gpu,
-            "versions": {library: version(library) for library in _LIBRARIES},
-        }
+        known = super().identity
+        return None if known is None else {**known, "style": asdict(self._style)}
 
     @property
     def settings(self) -> Mapping[str, Any]:
         """Sizes and precision, for the record."""
-        return {
-            "backbone": self.sizes.clip.backbone,
-            "variant": self.sizes.variant,
-            "words": self.sizes.words,
-            "frames": self.sizes.frames,
-            "temporal_layers": self.sizes.temporal_layers,
-            "activation": self._style.activation,
-            "image_size": self.sizes.clip.image,
-            "embedding": self.sizes.clip.embed,
-            "logit_scale": round(float(self._scale), 4),
-            "precision": self.precision,
-            "device": str(self._device),
-            **self._gpu,
-        }
+        return {**super().settings, "activation": self._style.activation}
 
     @property
     def block(self) -> tuple[int, int]:
@@ -118,7 +77,7 @@ class Clip4Clip:
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> Features:
         """Encode B captions to `sentence` float32 [B, D], L2-normalised."""
-        tokens = self._tokenizer.batch(texts, self.sizes.words)
+        tokens = self._tokens(texts)
         with arithmetic(self.precision):
             parts = self._text_batches.each(
                 len(tokens), lambda part: self._model.texts(tokens[part].to(self._device))
@@ -154,15 +113,8 @@ class Clip4Clip:
             return self._scale * (sentences @ videos.T)
 
     @cached_property
-    def _gpu(self) -> dict[str, str]:
-        return gpu_identity(self._device)
-
-    @cached_property
     def _model(self) -> "Clip4ClipModel":
-        from xbench.scorers.clip.towers import in_half
         from xbench.scorers.clip4clip.model import Clip4ClipModel
 
-        model = Clip4ClipModel(self.sizes, self._state, self._style).eval().requires_grad_(False)
-        if TOWERS[self.precision] != torch.float32:
-            in_half(model.towers, TOWERS[self.precision])
-        return model.to(self._device)
+        model = Clip4ClipModel(self.sizes, self._state, self._style)
+        return self._placed(model, model.towers)

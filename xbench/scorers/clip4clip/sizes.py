@@ -1,51 +1,36 @@
-"""The sizes of a CLIP4Clip checkpoint: X-CLIP's without the eight matrices, which tell words and frames."""
+"""The sizes of a CLIP4Clip checkpoint, which does not tell with how many words and frames it was trained."""
 
 from collections.abc import Mapping
 
 import torch
 
 from xbench.errors import ModelError
-from xbench.scorers.clip.sizes import ClipSizes, check_shapes, infer_clip_sizes, shape_of
-from xbench.scorers.xclip.sizes import (
-    POSITIONS,
-    XClipSizes,
+from xbench.scorers.clip.sizes import ClipSizes, check_shapes, infer_clip_sizes
+from xbench.scorers.clip.variants import (
+    RetrievalSizes,
     check_lengths,
-    matrix_shapes,
-    temporal_layers_of,
-    variant_of,
-    xclip_shapes,
+    infer_retrieval_sizes,
+    retrieval_shapes,
 )
 
-Sizes = XClipSizes
-"""The same sizes, words and frames being settings and not shapes."""
 
-
-def infer_sizes(state: Mapping[str, torch.Tensor], source: str, *, words: int, frames: int) -> Sizes:
+def infer_sizes(state: Mapping[str, torch.Tensor], source: str, *, words: int, frames: int) -> RetrievalSizes:
     """Read the sizes off a state dict of the published code (`modules/modeling.py`), checked to be whole.
 
     Raises ModelError for another model's weights, the tight variant, and every parameter that is missing, not
     expected, or of a shape that does not fit the others.
     """
     _refuse_other_models(state, source)
-    variant = variant_of(state)
-    sizes = XClipSizes(
-        clip=infer_clip_sizes(state, source, "clip."),
-        variant=variant,
-        words=words,
-        frames=frames,
-        temporal_layers=temporal_layers_of(state, variant),
-        positions=0 if variant == "meanP" else shape_of(state, POSITIONS, 2, source)[0],
-    )
-    matrices = matrix_shapes(1, 1, 1)
-    shapes = {name: shape for name, shape in xclip_shapes(sizes).items() if name not in matrices}
-    check_shapes(state, shapes, source)
+    towers = infer_clip_sizes(state, source, "clip.")
+    sizes = infer_retrieval_sizes(towers, state, source, words=words, frames=frames)
+    check_shapes(state, retrieval_shapes(sizes), source)
     check_lengths(sizes, source)
     return sizes
 
 
-def mean_pooling(clip: ClipSizes, source: str, *, words: int, frames: int) -> Sizes:
+def mean_pooling(clip: ClipSizes, source: str, *, words: int, frames: int) -> RetrievalSizes:
     """Return the sizes of plain CLIP weights whose frame features are averaged."""
-    sizes = XClipSizes(clip, "meanP", words=words, frames=frames, temporal_layers=0, positions=0)
+    sizes = RetrievalSizes(clip, "meanP", words=words, frames=frames, temporal_layers=0, positions=0)
     check_lengths(sizes, source)
     return sizes
 
@@ -61,7 +46,7 @@ def _refuse_other_models(state: Mapping[str, torch.Tensor], source: str) -> None
             f"{source} was trained with --linear_patch 3d (it has clip.visual.conv2.weight): xbench has the "
             "2d patches, which are CLIP4Clip's default."
         )
-    if any(name in state for name in matrix_shapes(1, 1, 1)):
+    if "global_mat_weight" in state:
         raise ModelError(f"{source} is an X-CLIP checkpoint (it has global_mat_weight, ...): --model xclip.")
     if "visual.proj" in state or any(name.startswith(("text_model.", "vision_model.")) for name in state):
         raise ModelError(f"{source} holds plain CLIP weights: evaluate them with --model clip --clip FILE.")

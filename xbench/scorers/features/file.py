@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from xbench.errors import DataError
 from xbench.scorers.base import Features
 from xbench.scorers.features.arrays import Array, Contents, read_arrays, read_ids
-from xbench.scorers.weights import file_sha256
+from xbench.storage import file_sha256
 
 
 @dataclass(frozen=True)

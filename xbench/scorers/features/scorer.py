@@ -1,6 +1,7 @@
 """Precomputed features as half of the scorer contract: nothing to encode, only pairs to score."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -8,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from xbench.errors import DataError, UsageError
-from xbench.scorers.base import Features
-from xbench.scorers.features.file import FeatureFile
+from xbench.scorers.base import Features, ScorerInfo, knows_itself
+from xbench.scorers.features.file import FeatureFile, read_features
 from xbench.scorers.precision import arithmetic
 
 Similarity = Literal["cosine", "dot", "maxsim", "maxsim-dot"]
@@ -111,3 +112,17 @@ class PrecomputedFeatures:
 
     def _vectors(self, file: FeatureFile) -> int:
         return int(file.vectors.shape[1]) if file.several else 1
+
+
+@knows_itself(ScorerInfo(needs_videos=False))
+def build(
+    *,
+    text_features: Path,
+    video_features: Path,
+    similarity: Similarity | None = None,
+    name: str = "features",
+    device: str = "cpu",
+) -> PrecomputedFeatures:
+    """Features that were computed elsewhere: cosine, dot, maxsim or maxsim-dot. Needs no video files."""
+    texts, videos = read_features(text_features), read_features(video_features)
+    return PrecomputedFeatures(texts, videos, similarity, name=name, device=device)

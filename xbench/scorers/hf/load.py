@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from xbench.errors import ModelError
-from xbench.scorers.weights import file_sha256
+from xbench.scorers.state_dicts import require_finite
+from xbench.scorers.weights import require_sound
+from xbench.storage import file_sha256
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _KEPT = (".safetensors", ".bin", ".json", ".txt", ".model")
@@ -37,6 +39,9 @@ def load_hf(source: str) -> Parts:
         raise ModelError(
             f"--model hf wants a folder that transformers saved, or a hub id: {source} is neither."
         )
+    if folder.is_dir():
+        for path in sorted(folder.glob("*.bin")):
+            require_sound(path)
     model = _model(source)
     text = hasattr(model, "get_text_features")
     if not text or not (hasattr(model, "get_image_features") or hasattr(model, "get_video_features")):
@@ -56,6 +61,7 @@ def load_hf(source: str) -> Parts:
         lambda: AutoImageProcessor.from_pretrained(source, trust_remote_code=False, **_with_pillow()),
     )
     model.float().eval().requires_grad_(False)
+    require_finite(dict(model.named_parameters()), source)
     return Parts(model, tokenizer, images, source, _version(folder, model))
 
 

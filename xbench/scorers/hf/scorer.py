@@ -14,8 +14,9 @@ from xbench.scorers.batches import Batches
 from xbench.scorers.device import gpu_identity
 from xbench.scorers.hf.inputs import FrameInput, TextInput
 from xbench.scorers.hf.load import Parts
-from xbench.scorers.precision import TOWERS, Precision, arithmetic, check_precision
+from xbench.scorers.precision import TOWERS, arithmetic, check_precision
 from xbench.scorers.upload import upload
+from xbench.terms import Precision
 
 _FRAMES_AT_ONCE = {"cpu": 32, "cuda": 128}
 _TEXTS_AT_ONCE = {"cpu": 64, "cuda": 512}

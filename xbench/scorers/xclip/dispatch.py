@@ -9,10 +9,11 @@ import torch
 from xbench.errors import XbenchError
 from xbench.progress import say
 from xbench.scorers.batches import Batches, lacks_memory
-from xbench.scorers.precision import Precision, arithmetic
+from xbench.scorers.precision import arithmetic
 from xbench.scorers.upload import upload
 from xbench.scorers.xclip import tiles
 from xbench.scorers.xclip.aosm import Aosm
+from xbench.terms import Precision
 
 _PROVEN = 16
 """Texts and videos with which kernels are compared with a CPU's tiles."""

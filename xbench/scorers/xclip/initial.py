@@ -7,8 +7,9 @@ import torch
 from xbench.errors import ModelError, UsageError
 from xbench.scorers.clip.layout import with_prefix
 from xbench.scorers.clip.sizes import ClipSizes, check_shapes, clip_shapes, infer_clip_sizes
+from xbench.scorers.clip.variants import POSITIONS
 from xbench.scorers.weights import State
-from xbench.scorers.xclip.sizes import POSITIONS, matrix_shapes
+from xbench.scorers.xclip.sizes import matrix_shapes
 
 TEMPORAL_LAYERS = 4
 """Temporal layers of the published scripts."""

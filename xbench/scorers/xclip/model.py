@@ -6,17 +6,17 @@ import torch
 from torch import nn
 
 from xbench.scorers.clip.layout import with_prefix, without_prefix
+from xbench.scorers.clip.temporal import build_temporal, pool, unit
 from xbench.scorers.clip.towers import ClipTowers
+from xbench.scorers.clip.variants import RetrievalSizes
 from xbench.scorers.weights import State
 from xbench.scorers.xclip.aosm import Aosm
-from xbench.scorers.xclip.sizes import XClipSizes
-from xbench.scorers.xclip.temporal import build_temporal, pool, unit
 
 
 class XClipModel(nn.Module):
     """The retrieval model of Ma et al. 2022 (not Microsoft's action-recognition model of that name)."""
 
-    def __init__(self, sizes: XClipSizes, state: Mapping[str, torch.Tensor]) -> None:
+    def __init__(self, sizes: RetrievalSizes, state: Mapping[str, torch.Tensor]) -> None:
         """Build from a complete state dict in the published layout, whose tensors become the parameters."""
         super().__init__()
         self.sizes = sizes

@@ -2,22 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from xbench.scorers.base import ENCODER_RULES, Features, VideoInput
+from xbench.scorers.base import Features
 from xbench.scorers.batches import Batches
 from xbench.scorers.clip.bpe import ClipTokenizer
-from xbench.scorers.clip.inputs import check_vocabulary, checked_mask
-from xbench.scorers.device import gpu_identity
-from xbench.scorers.precision import TOWERS, Precision, arithmetic, check_precision
+from xbench.scorers.clip.inputs import checked_mask
+from xbench.scorers.clip.scorer import ClipScorer, source_of
+from xbench.scorers.precision import TOWERS, arithmetic
 from xbench.scorers.upload import upload
-from xbench.scorers.weights import State
+from xbench.scorers.weights import State, WeightFile
 from xbench.scorers.xclip.aosm import Aosm
 from xbench.scorers.xclip.dispatch import similarity_on
 from xbench.scorers.xclip.sizes import infer_sizes
+from xbench.terms import Precision
 
 if TYPE_CHECKING:
     from xbench.scorers.xclip.model import XClipModel
@@ -27,91 +27,49 @@ _BLOCK = {"cpu": (512, 256), "cuda": (512, 512)}
 much padding fill tiles, see `tiles`, and a GPU has work for all of its cores."""
 _FRAMES_AT_ONCE = {"cpu": 32, "cuda": 256}
 _VIDEOS_AT_ONCE = 1 << 14
-_TEXTS_AT_ONCE = {"cpu": 128, "cuda": 1024}
-_LIBRARIES = ("torch", "transformers", "ftfy", "regex")
-"""Their versions can change a feature: arithmetic, the towers, the cleaning and splitting of text."""
 
 
-class XClip:
-    """The scorer. The towers are built on first use: scoring cached features needs no transformers."""
+class XClip(ClipScorer):
+    """The scorer: CLIP's towers, a temporal encoder, and the AOSM over words and frames."""
 
     def __init__(
         self,
         state: State,
         *,
         tokenizer: ClipTokenizer,
-        sha256: str | None = None,
-        source: str = "the state dict",
+        file: WeightFile | None = None,
+        version: str | None = None,
         precision: Precision = "fp32",
         device: str = "cpu",
         name: str = "xclip",
         origin: Mapping[str, str] | None = None,
     ) -> None:
-        """Take a state dict in the published layout, float32.
+        """Take a state dict in the published layout, float32; see `ClipScorer`.
 
-        sha256 names the weights in caches and records; None for weights in memory, whose features are not
-        cached. source is what messages call the weights, origin what the record says of where they came from.
-        Raises ModelError when weights or vocabulary do not
-        fit, UsageError for a precision that is unknown or not to be had on the device.
+        origin: what the record says of where the weights came from. Raises ModelError when weights or
+        vocabulary do not fit, UsageError for a precision that is unknown or not to be had on the device.
         """
-        self._device = torch.device(device)
-        check_precision(precision, self._device)
-        self.sizes = infer_sizes(state, source)
-        self.name = name
-        self.precision = precision
-        self._state, self._tokenizer, self._sha256 = state, tokenizer, sha256
+        super().__init__(
+            state,
+            infer_sizes(state, source_of(file)),
+            name=name,
+            tokenizer=tokenizer,
+            file=file,
+            version=version,
+            precision=precision,
+            device=device,
+            frames_at_once=_FRAMES_AT_ONCE,
+        )
         self._origin = dict(origin or {})
         aosm = Aosm(state).to(self._device).requires_grad_(False)
-        self._logit_scale = float(aosm.logit_scale.exp())
         self._similarity = similarity_on(self._device, aosm, precision)
-        self._frame_batches = Batches(_FRAMES_AT_ONCE[self._device.type], "frames")
         self._video_batches = Batches(_VIDEOS_AT_ONCE, "videos")
-        self._text_batches = Batches(_TEXTS_AT_ONCE[self._device.type], "texts")
-        check_vocabulary(tokenizer, self.sizes.clip.vocabulary, source)
-
-    @property
-    def video_input(self) -> VideoInput:
-        """CLIP's transform at the checkpoint's image size and number of frames."""
-        return VideoInput(size=self.sizes.clip.image, max_frames=self.sizes.frames)
-
-    @property
-    def identity(self) -> Mapping[str, Any] | None:
-        """What can change a feature; None for weights in memory."""
-        if self._sha256 is None:
-            return None
-        return {
-            "scorer": self.name,
-            "encoder": ENCODER_RULES,
-            "weights": self._sha256,
-            "vocabulary": self._tokenizer.sha256,
-            "variant": self.sizes.variant,
-            "words": self.sizes.words,
-            "frames": self.sizes.frames,
-            "precision": self.precision,
-            "device": self._device.type,
-            **self._gpu,
-            "versions": {library: version(library) for library in _LIBRARIES},
-        }
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """What the shapes of the checkpoint say, for the record."""
-        return {
-            "backbone": self.sizes.clip.backbone,
-            "variant": self.sizes.variant,
-            "words": self.sizes.words,
-            "frames": self.sizes.frames,
-            "temporal_layers": self.sizes.temporal_layers,
-            "text_layers": self.sizes.clip.text_layers,
-            "image_size": self.sizes.clip.image,
-            "embedding": self.sizes.clip.embed,
-            "logit_scale": round(self._logit_scale, 4),
-            "precision": self.precision,
-            "device": str(self._device),
-            **self._origin,
-            **self._gpu,
-            **self._similarity.settings,
-        }
+        """What the shapes of the checkpoint say, for the record, and what computes the similarity."""
+        layers = {"text_layers": self.sizes.clip.text_layers}
+        return {**super().settings, **layers, **self._origin, **self._similarity.settings}
 
     @property
     def block(self) -> tuple[int, int]:
@@ -121,7 +79,7 @@ class XClip:
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> Features:
         """Encode B captions to `sentence` [B, D] and `words` [B, W, D], float32, L2-normalised."""
-        tokens = self._tokenizer.batch(texts, self.sizes.words)
+        tokens = self._tokens(texts)
         with arithmetic(self.precision):
             parts = self._text_batches.each(
                 len(tokens), lambda part: self._model.texts(tokens[part].to(self._device))
@@ -159,18 +117,11 @@ class XClip:
         return self._similarity(text["sentence"], text["words"], video["video"], video["frames"])
 
     @cached_property
-    def _gpu(self) -> dict[str, str]:
-        return gpu_identity(self._device)
-
-    @cached_property
     def _model(self) -> "XClipModel":
-        from xbench.scorers.clip.towers import in_half
         from xbench.scorers.xclip.model import XClipModel
 
-        model = XClipModel(self.sizes, self._state).eval().requires_grad_(False)
-        if TOWERS[self.precision] != torch.float32:
-            in_half(model.towers, TOWERS[self.precision])
-        return model.to(self._device)
+        model = XClipModel(self.sizes, self._state)
+        return self._placed(model, model.towers)
 
     @cached_property
     def _padding(self) -> torch.Tensor:

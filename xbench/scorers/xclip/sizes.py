@@ -1,78 +1,33 @@
 """The sizes of an X-CLIP checkpoint, which carries no configuration: the shapes tell all of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal, get_args
 
 import torch
 
 from xbench.errors import ModelError
-from xbench.scorers.clip.sizes import (
-    ClipSizes,
-    Shapes,
-    block_shapes,
-    check_shapes,
-    clip_shapes,
-    count_blocks,
-    infer_clip_sizes,
-    shape_of,
+from xbench.scorers.clip.sizes import Shapes, check_shapes, infer_clip_sizes, shape_of
+from xbench.scorers.clip.variants import (
+    RetrievalSizes,
+    check_lengths,
+    infer_retrieval_sizes,
+    retrieval_shapes,
 )
 
-Variant = Literal["seqTransf", "meanP", "seqLSTM"]
-"""How frame features become a video feature: temporal transformer, masked mean, or LSTM."""
 
-VARIANTS: tuple[Variant, ...] = get_args(Variant)
-POSITIONS = "frame_position_embeddings.weight"
-
-
-@dataclass(frozen=True)
-class XClipSizes:
-    """Sizes of the CLIP towers, the variant, and the numbers of words, frames and temporal layers."""
-
-    clip: ClipSizes
-    variant: Variant
-    words: int
-    frames: int
-    temporal_layers: int
-    positions: int
-    """Rows of the frame position embeddings; 0 where the variant has none."""
-
-
-def infer_sizes(state: Mapping[str, torch.Tensor], source: str) -> XClipSizes:
+def infer_sizes(state: Mapping[str, torch.Tensor], source: str) -> RetrievalSizes:
     """Read all sizes off a state dict and check that it is a complete X-CLIP one.
 
     `source` names the file in messages. Raises ModelError for another model's weights and for every parameter
     that is missing, not expected, or of a shape that does not fit the others.
     """
     _refuse_other_models(state, source)
-    variant = variant_of(state)
-    sizes = XClipSizes(
-        clip=infer_clip_sizes(state, source, "clip."),
-        variant=variant,
-        words=shape_of(state, "word_logit_weight", 2, source)[0],
-        frames=shape_of(state, "frame_logit_weight", 2, source)[0],
-        temporal_layers=temporal_layers_of(state, variant),
-        positions=0 if variant == "meanP" else shape_of(state, POSITIONS, 2, source)[0],
-    )
-    check_shapes(state, xclip_shapes(sizes), source)
+    towers = infer_clip_sizes(state, source, "clip.")
+    words, frames = (shape_of(state, f"{side}_logit_weight", 2, source)[0] for side in ("word", "frame"))
+    sizes = infer_retrieval_sizes(towers, state, source, words=words, frames=frames)
+    matrices = matrix_shapes(sizes.clip.embed, sizes.words, sizes.frames)
+    check_shapes(state, retrieval_shapes(sizes) | matrices, source)
     check_lengths(sizes, source)
     return sizes
-
-
-def xclip_shapes(sizes: XClipSizes) -> Shapes:
-    """Return the names and shapes of all parameters of an X-CLIP checkpoint."""
-    width = sizes.clip.embed
-    shapes = {f"clip.{name}": shape for name, shape in clip_shapes(sizes.clip).items()}
-    shapes |= matrix_shapes(width, sizes.words, sizes.frames)
-    if sizes.variant != "meanP":
-        shapes[POSITIONS] = (sizes.positions, width)
-    if sizes.variant == "seqTransf":
-        shapes |= block_shapes("transformerClip.", width, sizes.temporal_layers)
-    if sizes.variant == "seqLSTM":
-        for kind in ("ih", "hh"):
-            shapes[f"lstm_visual.weight_{kind}_l0"] = (4 * width, width)
-            shapes[f"lstm_visual.bias_{kind}_l0"] = (4 * width,)
-    return shapes
 
 
 def matrix_shapes(width: int, words: int, frames: int) -> Shapes:
@@ -81,32 +36,6 @@ def matrix_shapes(width: int, words: int, frames: int) -> Shapes:
     sides |= {"word_mat": words, "frame_mat": frames}
     shapes: Shapes = {f"{name}_weight": (side, side) for name, side in sides.items()}
     return shapes | {"word_mat_weight2": (words, words), "frame_mat_weight2": (frames, frames)}
-
-
-def variant_of(state: Mapping[str, torch.Tensor]) -> Variant:
-    """Tell the variant by the parameters that only it has."""
-    if any(name.startswith("transformerClip.") for name in state):
-        return "seqTransf"
-    return "seqLSTM" if any(name.startswith("lstm_visual.") for name in state) else "meanP"
-
-
-def temporal_layers_of(state: Mapping[str, torch.Tensor], variant: Variant) -> int:
-    """Return the number of layers of the temporal encoder; 0 for meanP."""
-    if variant == "seqTransf":
-        return count_blocks(state, "transformerClip.")
-    return 1 if variant == "seqLSTM" else 0
-
-
-def check_lengths(sizes: XClipSizes, source: str) -> None:
-    """Raise ModelError for more words or frames than their encoders have positions."""
-    if sizes.words > sizes.clip.context:
-        raise ModelError(
-            f"{source} scores {sizes.words} words, more than the {sizes.clip.context} of its text encoder."
-        )
-    if sizes.variant == "seqTransf" and sizes.frames > sizes.positions:
-        raise ModelError(
-            f"{source} scores {sizes.frames} frames, more than its {sizes.positions} frame positions."
-        )
 
 
 def _refuse_other_models(state: Mapping[str, torch.Tensor], source: str) -> None:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import torch
 
-from xbench.scorers.precision import Precision
+from xbench.terms import Precision
 
 Products = Literal["fp16x3", "tf32", "bf16"]
 """How the kernels multiply: pairs of float16 in three products, which is float32-accurate; TF32; bfloat16."""

@@ -8,13 +8,13 @@ import torch
 import triton
 
 from xbench.scorers.batches import Batches
-from xbench.scorers.precision import Precision
 from xbench.scorers.xclip.aosm import Aosm
 from xbench.scorers.xclip.fused.calls import add_grain, fine
 from xbench.scorers.xclip.fused.kept import Kept
 from xbench.scorers.xclip.fused.parts import PRODUCTS, mixing, padded_length, parts_of
 from xbench.scorers.xclip.fused.prepare import Texts, Videos, prepare_texts, prepare_videos
 from xbench.scorers.xclip.fused.tuning import FINE, NoKernelError, Tile, fastest, refuse_old, seconds
+from xbench.terms import Precision
 from xbench.version import __version__
 
 _MOST = 128

@@ -1,7 +1,6 @@
 """Which tile a kernel works in: the fastest of a few, found once for a GPU and kept."""
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -11,8 +10,8 @@ from typing import Any
 import torch
 
 from xbench.progress import say
-from xbench.registry.cache import cache_dir
 from xbench.scorers.batches import lacks_memory
+from xbench.storage import cache_dir, write_atomically
 
 
 @dataclass(frozen=True)
@@ -113,11 +112,7 @@ def _read(path: Path) -> dict[str, Tile]:
 
 def _write(path: Path, tiles: dict[str, Tile]) -> None:
     """A cache that cannot be written costs a measurement next time, nothing else."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps({key: asdict(tile) for key, tile in tiles.items()}, indent=1))
-        temporary.replace(path)
-    except OSError:
-        with suppress(OSError):
-            temporary.unlink()
+        text = json.dumps({key: asdict(tile) for key, tile in tiles.items()}, indent=1)
+        write_atomically(path, text.encode())

@@ -1,0 +1,246 @@
+"""What was loaded: which protocol it is by its fingerprint, or in what it differs from the closest.
+
+Which videos a protocol has, and a short digest of each one's captions, stand in members.npz (made by
+tools/make_members.py; captions cannot be read back from it): to say in what loaded data differs. Whether data
+*is* a protocol is decided by its sha256 alone. A protocol whose ids are not public has no members there.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xbench.data.split import Fingerprint, Split
+from xbench.registry.datasets import CUSTOM, Protocol, benchmark
+
+MEMBERS = Path(__file__).with_name("members.npz")
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """protocol: the id whose content the split has, which need not be the one asked for; None if unknown.
+
+    notes: sentences that say what was loaded. comparable: with published rows of `protocol`, as far as the
+    annotations go; else reasons says why not.
+    """
+
+    protocol: str | None
+    notes: tuple[str, ...]
+    reasons: tuple[str, ...]
+
+    @property
+    def comparable(self) -> bool:
+        return not self.reasons
+
+
+def recognise(split: Split) -> Recognition:
+    """Say what a split is. The order of captions never matters; a difference in white space is noted."""
+    recognition = _recognise(split)
+    if split.source is None:
+        return recognition
+    return replace(recognition, notes=(f"annotations from {split.source}", *recognition.notes))
+
+
+def _recognise(split: Split) -> Recognition:
+    known = list(benchmark(split.benchmark).protocols.values())
+    if split.cut_from:
+        return _cut(split)
+    if lacking := _without_fingerprint(split):
+        return lacking
+    found = split.fingerprint()
+    match = next((protocol for protocol in known if _is(protocol, found)), None)
+    if match is None:
+        differences = _describe(split, found, known)
+        reasons = _custom_reason(split) or tuple(differences)
+        return Recognition(None, tuple(differences), reasons)
+    notes = [*_name(split, match), *_small_differences(found, match)]
+    windows = _window_reasons(split, match)
+    return Recognition(
+        match.id, (*notes, *windows), _custom_reason(split) or (*_set_reasons(match), *windows)
+    )
+
+
+def window_hash(split: Split) -> str:
+    """sha256 of the sorted `id<TAB>end` lines in seconds, `id<TAB>start<TAB>end` of one that is cut in.
+
+    Whole seconds, as annotated durations rounded up are, stand without a decimal point.
+    """
+    lines = sorted(f"{video.id}\t{_span(*video.window)}" for video in split.videos if video.window)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _span(start: float, end: float) -> str:
+    return "\t".join(repr(float(each)).removesuffix(".0") for each in ((start, end) if start else (end,)))
+
+
+def _is(protocol: Protocol, found: Fingerprint) -> bool:
+    if protocol.sha256 is None:
+        return protocol.validation and protocol.captions == found.captions
+    return (protocol.sha256.ids, protocol.sha256.pairs_ws_normalised_sorted) == (
+        found.ids,
+        found.pairs_ws_normalised_sorted,
+    )
+
+
+def _name(split: Split, match: Protocol) -> list[str]:
+    if match.id == split.protocol:
+        return []
+    what = match.mishap or match.title
+    return [f"this is {match.id}, not {split.protocol}: {match.captions} captions; {what}"]
+
+
+def _small_differences(found: Fingerprint, match: Protocol) -> list[str]:
+    if match.sha256 is None:
+        return [f"recognised as {match.id} by its {match.captions} captions alone: its hashes are not public"]
+    if match.sha256.pairs_sorted != found.pairs_sorted:
+        return [f"white space differs from {match.id}, ids equal"]
+    if match.sha256.pairs != found.pairs:
+        return [
+            f"the captions stand in another order than in {match.id}: a run's numbers do not depend on it, a "
+            "similarity matrix from elsewhere must have the same order"
+        ]
+    return []
+
+
+def _set_reasons(match: Protocol) -> list[str]:
+    if match.recognised_only:
+        return [f"{match.id} is an accident, not a protocol: {match.mishap}"]
+    if match.validation:
+        return [f"{match.id} is a validation set, which never stands beside test rows"]
+    return []
+
+
+def _window_reasons(split: Split, match: Protocol) -> list[str]:
+    if match.windows is None or match.windows == window_hash(split):
+        return []
+    return [f"the annotated durations, which limit the frames, are not those of {match.id}"]
+
+
+def _without_fingerprint(split: Split) -> Recognition | None:
+    """What a user's benchmark is while its file does not say what its content is."""
+    entry = benchmark(split.benchmark)
+    protocol = entry.protocols.get(split.protocol)
+    if entry.home is None or protocol is None or protocol.sha256 is not None:
+        return None
+    told = f"no fingerprint yet: `xbench datasets fingerprint {entry.home.name}` prints what to paste below"
+    return Recognition(None, (), (f"{protocol.id} has {told} it",))
+
+
+def _custom_reason(split: Split) -> tuple[str, ...]:
+    if split.protocol != CUSTOM:
+        return ()
+    return ("a user's own annotations are the protocol `custom`, never compared with published rows",)
+
+
+def _cut(split: Split) -> Recognition:
+    note = f"the first {len(split.videos)} of {split.cut_from} videos of {split.protocol}"
+    return Recognition(None, (note,), (f"limited to {note}",))
+
+
+def _describe(split: Split, found: Fingerprint, known: Sequence[Protocol]) -> list[str]:
+    """Say in what the split differs from the closest protocol; with equal distance, the one asked for."""
+    own = digests(split)
+    asked = sorted(known, key=lambda protocol: protocol.id != split.protocol)
+    candidates = [(protocol, theirs) for protocol in asked if (theirs := members(protocol)) is not None]
+    if not candidates:
+        return _describe_by_counts(found, asked[0])
+    closest, theirs = max(candidates, key=lambda candidate: _closeness(own, candidate[1]))
+    if not own.keys() & theirs.keys():
+        return [f"none of the {found.videos} videos is of any known protocol of {split.benchmark}"]
+    return _differences(own, theirs, found, closest)
+
+
+def _closeness(own: dict[str, int], theirs: dict[str, int]) -> tuple[float, float]:
+    """(videos with equal text, videos in common), each as a part of all videos of the two."""
+    everything = len(own.keys() | theirs.keys())
+    return len(own.items() & theirs.items()) / everything, len(own.keys() & theirs.keys()) / everything
+
+
+def _differences(
+    own: dict[str, int], theirs: dict[str, int], found: Fingerprint, closest: Protocol
+) -> list[str]:
+    common = own.keys() & theirs.keys()
+    missing = sorted(theirs.keys() - own.keys())
+    extra = sorted(own.keys() - theirs.keys())
+    changed = sorted(video for video in common if own[video] != theirs[video])
+    said = []
+    if missing:
+        said.append(
+            f"{len(common)} of the {closest.videos} videos of {closest.id}; missing: {_list(missing)}"
+        )
+    if extra:
+        said.append(f"{_videos(len(extra))} that {closest.id} does not have: {_list(extra)}")
+    if changed:
+        counts = f"{found.captions} captions, {closest.id} has {closest.captions}"
+        more = f" ({counts})" if found.captions != closest.captions else ""
+        said.append(f"the text of {_videos(len(changed))} differs from {closest.id}{more}: {_list(changed)}")
+    return said
+
+
+def _describe_by_counts(found: Fingerprint, asked: Protocol) -> list[str]:
+    if asked.sha256 and asked.sha256.ids == found.ids:
+        return [f"ids equal to those of {asked.id}, but the text of some captions differs"]
+    if benchmark(asked.benchmark).home is not None:
+        return [
+            f"{_videos(found.videos)} and {found.captions} captions that are not those of the fingerprint of "
+            f"{asked.id} ({asked.videos} and {asked.captions})"
+        ]
+    return [
+        f"{_videos(found.videos)} and {found.captions} captions, no known protocol of {asked.benchmark} "
+        f"({asked.id} has {asked.captions}); its ids are not public, so xbench cannot name what differs"
+    ]
+
+
+def _videos(count: int) -> str:
+    return f"{count} video" if count == 1 else f"{count} videos"
+
+
+def _list(ids: Sequence[str], most: int = 10) -> str:
+    more = f" and {len(ids) - most} more" if len(ids) > most else ""
+    return ", ".join(_shown(ids[:most])) + more
+
+
+def _shown(ids: Iterable[str]) -> Iterable[str]:
+    return (repr(id_) if id_ != id_.strip() else id_ for id_ in ids)
+
+
+def digests(split: Split) -> dict[str, int]:
+    """Return 32 bits of sha256 for each video: its captions, white space normalised, sorted."""
+    texts: dict[str, list[str]] = {video.id: [] for video in split.videos}
+    for caption in split.captions:
+        texts[split.videos[caption.video].id].append(" ".join(caption.text.split()))
+    return {video: _digest(captions) for video, captions in texts.items()}
+
+
+def members(protocol: Protocol) -> dict[str, int] | None:
+    """Return the digest of each video of a published protocol, None if they are not known."""
+    stored = _stored()
+    if protocol.sha256 is None or protocol.id not in stored:
+        return None
+    ids = stored[protocol.sha256.ids].tobytes().decode().split("\n")
+    return dict(zip(ids, stored[protocol.id].tolist(), strict=True))
+
+
+def pack(splits: Iterable[tuple[Protocol, Split]]) -> dict[str, NDArray[np.generic]]:
+    """Return the arrays of members.npz: ids (UTF-8 lines) by their sha256, uint32 digests by protocol id."""
+    arrays: dict[str, NDArray[np.generic]] = {}
+    for protocol, split in splits:
+        assert protocol.sha256 is not None
+        by_id = dict(sorted(digests(split).items()))
+        arrays[protocol.sha256.ids] = np.frombuffer("\n".join(by_id).encode(), dtype=np.uint8)
+        arrays[protocol.id] = np.array(list(by_id.values()), dtype=np.uint32)
+    return arrays
+
+
+def _digest(captions: list[str]) -> int:
+    return int.from_bytes(hashlib.sha256("\n".join(sorted(captions)).encode()).digest()[:4], "big")
+
+
+@cache
+def _stored() -> dict[str, NDArray[np.generic]]:
+    with np.load(MEMBERS, allow_pickle=False) as stored:
+        return dict(stored)

@@ -1,0 +1,347 @@
+"""Options, from the command line or from keywords, to checked plans that can be carried out.
+
+Whatever is loaded to check is part of the plan, so that carrying it out loads nothing again.
+"""
+
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xbench.data.loading import choose_protocol, load_split
+from xbench.data.recognition import Recognition, recognise
+from xbench.data.split import Split
+from xbench.data.video_files import Resolved, VideoFolder, resolve
+from xbench.errors import DataError, UsageError
+from xbench.metrics.dsl import require_one_to_one
+from xbench.metrics.measures import Measure
+from xbench.pipeline import options
+from xbench.pipeline.gallery import refuse_missing
+from xbench.pipeline.matrix_file import MatrixFile
+from xbench.progress import say
+from xbench.registry.datasets import Protocol, benchmark, benchmarks
+from xbench.registry.folders import default_folders
+from xbench.scorers import base, catalog
+from xbench.scorers.base import Scorer, ScorerInfo
+from xbench.scorers.catalog import ModelRequest, ResolvedModel, require_scorer
+from xbench.storage import cache_dir
+from xbench.terms import FrameRule, Post, Ties
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """One benchmark to score: what of it, by what, how it is counted. Nothing in it need be checked again."""
+
+    split: Split
+    """As asked for, cut to its limit."""
+    recognition: Recognition
+    ties: Ties
+    measures: tuple[Measure, ...]
+    post: Post
+    """Post-processing that looks at the whole test set, as a second row beside the raw one."""
+    passed: dict[str, Any]
+    """The options that the user gave, for the record (JSON values)."""
+    defaulted: dict[str, Any]
+    """The options that were left at their defaults, for the record (JSON values)."""
+    miniature: bool = False
+    """The data is the rendered miniature of the benchmark, not the benchmark."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunPlan(Plan):
+    """A plan with a model."""
+
+    model: ResolvedModel | Scorer
+    """By name, found but not built; or an object that is one."""
+    found: Resolved | None
+    """The file of every video; None where the model decodes none."""
+    videos: Path
+    allow_missing: bool
+    allow_damaged: bool
+    sampling: FrameRule | None
+    """Which frames are taken; None: as the scorer asks."""
+    batch_size: int | None
+    """Videos per call of the encoder; None: as many as make about 256 frames."""
+    workers: int
+    """Threads that decode ahead of the encoder."""
+    memory: int | None
+    """Bytes that scores and video features may take while scoring; None: a quarter of RAM."""
+    cache: Path | None
+    """The cache folder; None: features are kept for this run only."""
+    save_similarity: Path | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatrixPlan(Plan):
+    """A plan with scores that were computed elsewhere."""
+
+    file: MatrixFile
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The options of one run, read and found to go together; no data was read for it."""
+
+    values: dict[str, Any]
+    passed: dict[str, Any]
+    defaulted: dict[str, Any]
+    protocol: Protocol
+    model: ResolvedModel | Scorer
+    """By name, found but not built; or an object that is one."""
+
+
+def plan_runs(each: Sequence[Mapping[str, Any]], output: Path | None = None) -> list[RunPlan]:
+    """Return a plan for each set of options, which are those of `xbench.run`, `model` and `dataset` included.
+
+    All options are checked before any data is read, and all data before a plan is returned: what is missing
+    for the last should be known before the first is encoded. Renders the miniatures that are asked for. No
+    video file is opened. output: a folder that results will be written to.
+
+    Raises UsageError for options that do not go together, DataError for data that is missing, ModelError for
+    weights that are.
+    """
+    asked = [_ask(given) for given in each]
+    if output is not None:
+        require_writable(output, "The result")
+    return [_run_plan(one) for one in asked]
+
+
+def plan_matrix(given: Mapping[str, Any], output: Path | None = None) -> MatrixPlan:
+    """Return a plan for a similarity matrix in a file; the options are those of `xbench score`.
+
+    Raises UsageError and DataError for wrong options and annotations; the matrix itself is read later.
+    """
+    values = options.read(options.SCORE, given)
+    if output is not None:
+        require_writable(output, "The result")
+    passed, defaulted = options.told_apart(options.SCORE, values)
+    name = benchmark(values["dataset"]).id
+    annotations, _ = data_folders(name, values["annotations"], None, needs_videos=False)
+    split, recognition = _load(name, values | {"annotations": annotations, "limit": None, "miniature": False})
+    file = MatrixFile(values["similarity"], values["rows"], values["row_ids"], values["column_ids"])
+    scored = _scored(values, split, recognition)
+    return MatrixPlan(file=file, passed=passed, defaulted=defaulted, **scored)
+
+
+def plan_scores(given: Mapping[str, Any], split: Split, recognition: Recognition | None = None) -> Plan:
+    """Return a plan for scores in memory; the options are those of `xbench.evaluate`.
+
+    recognition: of a split that is no protocol's. Raises UsageError for wrong options.
+    """
+    values = options.read(options.EVALUATE, given)
+    passed, defaulted = options.told_apart(options.EVALUATE, values)
+    scored = _scored(values, split, recognition or recognise(split))
+    return Plan(passed=passed, defaulted=defaulted, **scored)
+
+
+def by_benchmark(given: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the options of each benchmark of a command that may name several; `dataset` is a list.
+
+    Options that are paths of one benchmark are lists of `[BENCHMARK=]PATH`. `all` names every benchmark; with
+    `miniature` those that have one. Raises UsageError for an option that fits one benchmark only.
+    """
+    asked = _named(given["dataset"], miniature=bool(given.get("miniature")))
+    names = list(asked)
+    for option in ("protocol", "save_similarity"):
+        if len(names) > 1 and given.get(option) is not None:
+            raise UsageError(
+                f"{options.flag(option)} is for one benchmark, but {len(names)} run: {', '.join(names)}."
+            )
+    apart = {name for name, option in options.RUN.items() if option.per_benchmark and given.get(name)}
+    paths = {name: options.split_by_benchmark(options.flag(name), given[name], names) for name in apart}
+    shared = {name: value for name, value in given.items() if not options.RUN[name].per_benchmark}
+    return [
+        shared | {"dataset": dataset} | {option: found.get(name) for option, found in paths.items()}
+        for name, dataset in asked.items()
+    ]
+
+
+def info_of(model: ResolvedModel | Scorer) -> ScorerInfo:
+    """Return what is known of a plan's model before it is built."""
+    return model.info if isinstance(model, ResolvedModel) else base.info_of(model)
+
+
+def data_folders(
+    name: str, annotations: Path | None, videos: Path | None, *, needs_videos: bool = True
+) -> tuple[Path, Path]:
+    """Return the folders of a benchmark's annotations and videos: those given, else below $XBENCH_DATA.
+
+    Raises UsageError when one is neither given nor there by default.
+    """
+    default = default_folders(name)
+    if annotations is None and default is None:
+        raise UsageError(_where("annotations", name))
+    if videos is None and default is None and needs_videos:
+        raise UsageError(_where("videos", name))
+    here = default or (Path(), Path())
+    return annotations or here[0], videos or here[1]
+
+
+def miniature_folders(name: str, cache: Path) -> tuple[Path, Path]:
+    """Return the folders of a rendered miniature's annotations and videos, rendering it the first time.
+
+    Raises UsageError for a benchmark that has none.
+    """
+    from xbench.miniature import prepare
+
+    paths = prepare(name, cache)
+    return paths.annotations, paths.videos
+
+
+def require_writable(folder: Path, what: str) -> None:
+    """Raise DataError now if `what` could not be written to a folder, which need not be there, at the end."""
+    there = next((each for each in (folder, *folder.absolute().parents) if each.exists()), folder)
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise DataError(f"{what} cannot be written to {folder}: {error.strerror or error}.") from error
+
+
+def _named(datasets: Iterable[str], *, miniature: bool) -> dict[str, str]:
+    """The benchmarks named, each once: id -> as it was asked for."""
+    asked: dict[str, str] = {}
+    for dataset in datasets:
+        names = _all(miniature=miniature) if dataset == "all" else [benchmark(dataset).id]
+        asked |= {name: name if dataset == "all" else dataset for name in names if name not in asked}
+    return asked
+
+
+def _all(*, miniature: bool) -> list[str]:
+    if not miniature:
+        return list(benchmarks())
+    without = [name for name in benchmarks() if name not in _miniatures()]
+    if without:
+        say(f"Without a miniature, and left out: {', '.join(without)}.")
+    return [name for name in benchmarks() if name not in without]
+
+
+def _miniatures() -> list[str]:
+    from xbench.miniature import MANNERS
+
+    return list(MANNERS)
+
+
+def _ask(given: Mapping[str, Any]) -> _Asked:
+    by_name = isinstance(given.get("model"), str | None)
+    values = options.read(options.RUN, given if by_name else {**given, "model": None})
+    passed, defaulted = options.told_apart(options.RUN, values)
+    protocol = choose_protocol(benchmark(values["dataset"]).id, values["protocol"])
+    _refuse_contradictions(passed)
+    if by_name:
+        model: ResolvedModel | Scorer = catalog.resolve(_model_request(values, protocol))
+        if not info_of(model).needs_videos:
+            _refuse(passed, "of_videos", f"--model {values['model']} reads no video files: leave {{}} out.")
+    else:
+        _refuse(passed, "of_model", "{} is for a model given by name; this one is an object and has its own.")
+        kind = type(given["model"])
+        passed["model"] = f"{kind.__module__}:{kind.__qualname__}"
+        model = require_scorer(given["model"], kind.__name__)
+    return _Asked(values, passed, defaulted, protocol, model)
+
+
+def _refuse_contradictions(passed: Mapping[str, Any]) -> None:
+    if "cache" in passed and not passed["cache"] and "cache_dir" in passed:
+        raise UsageError("--no-cache and --cache-dir contradict each other: give one of them.")
+    if "miniature" in passed and ("annotations" in passed or "videos" in passed):
+        raise UsageError("--miniature brings its own annotations and videos: leave the options for them out.")
+
+
+def _refuse(passed: Mapping[str, Any], kind: str, why: str) -> None:
+    """Raise UsageError when an option of a kind was given."""
+    for name, option in options.RUN.items():
+        if getattr(option, kind) and name in passed:
+            raise UsageError(why.format(options.flag(name)))
+
+
+def _model_request(values: Mapping[str, Any], protocol: Protocol) -> ModelRequest:
+    same = ("checkpoint", "clip", "text_features", "video_features", "bpe", "precision", "device")
+    return ModelRequest(
+        name=values["model"],
+        args=values["model_args"] or {},
+        words=protocol.words,
+        frames=protocol.frames,
+        miniature=_miniature_weights() if values["miniature"] else None,
+        **{name: values[name] for name in same},
+    )
+
+
+def _miniature_weights() -> Path:
+    """The folder of the small weights and vocabulary that ship beside the miniature."""
+    from xbench.miniature import checkpoint_path
+
+    return checkpoint_path().parent
+
+
+def _run_plan(asked: _Asked) -> RunPlan:
+    values, name = asked.values, asked.protocol.benchmark
+    cache, needs_videos = values["cache_dir"] or cache_dir(), info_of(asked.model).needs_videos
+    if values["miniature"]:
+        annotations, videos = miniature_folders(name, cache)
+    else:
+        annotations, videos = data_folders(
+            name, values["annotations"], values["videos"], needs_videos=needs_videos
+        )
+    split, recognition = _load(name, values | {"annotations": annotations})
+    scored = _scored(values, split, recognition)
+    if values["save_similarity"] is not None:
+        _require_file(values["save_similarity"], "The similarity matrix")
+    found = None
+    if needs_videos:
+        found = resolve(split, VideoFolder.index(videos))
+        refuse_missing(found.missing, split, videos, allowed=values["allow_missing"])
+    kept = (
+        "allow_missing",
+        "allow_damaged",
+        "sampling",
+        "batch_size",
+        "workers",
+        "memory",
+        "save_similarity",
+    )
+    return RunPlan(
+        model=asked.model,
+        found=found,
+        videos=videos,
+        cache=cache if values["cache"] else None,
+        miniature=values["miniature"],
+        **{option: values[option] for option in kept},
+        passed=asked.passed,
+        defaulted=asked.defaulted,
+        **scored,
+    )
+
+
+def _load(name: str, values: Mapping[str, Any]) -> tuple[Split, Recognition]:
+    """Read the annotations and tell which protocol they are."""
+    split = load_split(name, values["annotations"], values["protocol"])
+    if values["limit"] is not None:
+        split = split.limit(values["limit"])
+    if values["miniature"] and split.cut_from is None:  # of no published protocol, the record says
+        return split, Recognition(protocol=None, notes=(), reasons=())
+    return split, recognise(split)
+
+
+def _scored(values: Mapping[str, Any], split: Split, recognition: Recognition) -> dict[str, Any]:
+    """What every plan holds of its options. Raises UsageError for post-processing that the split forbids."""
+    if values["post"] == "dsl":
+        require_one_to_one(split.caption_to_video, len(split.videos))
+    measures = values["metrics"]
+    return {"split": split, "recognition": recognition, "measures": measures} | {
+        name: values[name] for name in ("ties", "post")
+    }
+
+
+def _require_file(path: Path, what: str) -> None:
+    """Raise DataError now if a file could not be written at the end."""
+    if path.is_dir():
+        raise DataError(f"{what} cannot be written to {path}: it is a folder; name a file.")
+    require_writable(path.parent, what)
+
+
+def _where(what: str, name: str) -> str:
+    return (
+        f"Where are the {what} of {name}? Give --{what} DIR, or set XBENCH_DATA to the folder that holds "
+        f"{benchmark(name).annotations}/. To try xbench without data: --miniature."
+    )

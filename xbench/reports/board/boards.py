@@ -1,0 +1,121 @@
+"""Measured results and published claims on one board per protocol and direction, ranked."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from xbench.metrics.bootstrap import Interval
+from xbench.metrics.measures import in_order, parse_measure
+from xbench.reports.board.places import marked, placed
+from xbench.reports.board.rows import Board, BoardRow, Value
+from xbench.reports.published.claims import Claim, PublishedRow, published_rows
+from xbench.reports.record.files import Measurement
+from xbench.reports.record.naming import protocol_of
+from xbench.reports.record.schema import DIRECTIONS, Record, scoring_reasons
+from xbench.terms import Direction, Ties
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What a leaderboard shows; an empty filter admits everything.
+
+    comparable_only leaves out results that are not comparable and whatever was post-processed.
+    """
+
+    benchmarks: Sequence[str] = ()
+    protocols: Sequence[str] = ()
+    directions: Sequence[Direction] = DIRECTIONS
+    comparable_only: bool = False
+
+    def admits_record(self, record: Record) -> bool:
+        """Whether a result is shown."""
+        honest = record.comparable or not self.comparable_only
+        return honest and self._admits(record.benchmark, protocol_of(record))
+
+    def admits_claim(self, claim: Claim) -> bool:
+        """Whether a claim is shown."""
+        honest = claim.post_processing == "none" or not self.comparable_only
+        return honest and self._admits(claim.benchmark, claim.protocol)
+
+    def _admits(self, benchmark: str, protocol: str) -> bool:
+        of_benchmark = not self.benchmarks or benchmark in self.benchmarks
+        return of_benchmark and (not self.protocols or protocol in self.protocols)
+
+
+ALL = Filter()
+
+
+def boards(
+    records: Iterable[Measurement], choice: Filter = ALL, *, include_published: bool = False
+) -> list[Board]:
+    """Return the boards of what was measured and, if asked, of what was published."""
+    grouped: dict[tuple[str, str, Direction, bool], list[BoardRow]] = {}
+    for measurement in records:
+        record = measurement.record
+        for side in choice.directions:
+            if side in record.metrics and choice.admits_record(record):
+                key = (record.benchmark, protocol_of(record), side, record.post_processing != "none")
+                grouped.setdefault(key, []).append(_measured(measurement, side))
+    for published in published_rows() if include_published else []:
+        claim = published.claim
+        for side in choice.directions:
+            if any(value.direction == side for value in published.values) and choice.admits_claim(claim):
+                key = (claim.benchmark, claim.protocol, side, claim.post_processing != "none")
+                grouped.setdefault(key, []).append(_claimed(published, side))
+    return [_board(key, rows) for key, rows in sorted(grouped.items())]
+
+
+def _measured(measurement: Measurement, side: Direction) -> BoardRow:
+    record = measurement.record
+    marked_anyway = scoring_reasons(Ties.AVERAGE, record.post_processing)
+    reasons = [reason for reason in record.not_comparable_because if reason not in marked_anyway]
+    return BoardRow(
+        model=record.scorer.name,
+        backbone=record.scorer.setting("backbone") or "",
+        setting=record.checkpoint.file if record.checkpoint else "",
+        post_processing=record.post_processing,
+        values={
+            name: Value(
+                m.value, None if m.low is None or m.high is None else Interval(m.low, m.high, m.rough)
+            )
+            for name, m in record.metrics[side].items()
+        },
+        date=record.created[:10],
+        source=measurement.file,
+        source_url="",
+        remarks=tuple(f"not comparable: {reason}" for reason in reasons),
+        comparable=not reasons,
+        measurement=measurement,
+    )
+
+
+def _claimed(published: PublishedRow, side: Direction) -> BoardRow:
+    claim = published.claim
+    names = dict.fromkeys(value.metric for value in published.values if value.direction == side)
+    used = {name: value for name in names if (value := published.value(side, name)) is not None}
+    remarks = [f"trained on {claim.train_split}"] if claim.train_split else []
+    if claim.protocol_basis == "assumed":
+        remarks.append("protocol assumed")
+    if all(value.standing == "secondary" for value in used.values()):
+        remarks.append("secondary source")
+    first = next(iter(used.values()))
+    return BoardRow(
+        model=claim.model,
+        backbone=claim.backbone,
+        setting=claim.setting,
+        post_processing=claim.post_processing,
+        values={name: Value(value.value) for name, value in used.items()},
+        date="",
+        source=first.source,
+        source_url=first.source_url,
+        remarks=tuple(remarks),
+        comparable=True,
+    )
+
+
+def _board(key: tuple[str, str, Direction, bool], rows: Sequence[BoardRow]) -> Board:
+    benchmark, protocol, side, processed = key
+    metrics = tuple(in_order({name for row in rows for name in row.values}))
+    first = parse_measure(metrics[0])
+    return Board(
+        benchmark, protocol, side, processed, metrics, tuple(marked(placed(rows, first), first, side))
+    )

@@ -1,0 +1,80 @@
+"""The difference from the published numbers as text of at most 100 columns."""
+
+import textwrap
+
+from tabulate import tabulate
+
+from xbench.metrics.measures import Measure, parse_measure
+from xbench.reports.printing import WIDTH, signed
+from xbench.reports.published.difference import AgainstClaim, AgainstValue, Difference
+from xbench.reports.record.text import verdict
+
+_ABSENT = "not given"
+
+
+def render_difference(difference: Difference) -> str:
+    """Return whether to compare at all, a table for each claim with what forbids it, and notes."""
+    if not difference.comparisons:
+        return _nothing_published(difference)
+    blocks = ["\n".join(verdict(difference.record))]
+    blocks += ["\n".join(_comparison(each)) for each in difference.comparisons]
+    blocks += [_fill(f"Note: {note}") for note in difference.notes]
+    return "\n\n".join(blocks)
+
+
+def _nothing_published(difference: Difference) -> str:
+    name = difference.model or difference.record.scorer.name
+    benchmark = difference.record.benchmark
+    if not difference.others:
+        return f"There are no published numbers on {benchmark}."
+    others = ", ".join(difference.others)
+    return _fill(f"There are no published numbers of {name} on {benchmark}; --model takes: {others}.")
+
+
+def _comparison(each: AgainstClaim) -> list[str]:
+    claim = each.claim
+    extra = f", {claim.post_processing}" if claim.post_processing != "none" else ""
+    lines = [_fill(f"{claim.model} {claim.backbone} on {claim.protocol}, {claim.setting}{extra}")]
+    lines += [_fill(f"Not comparable: {reason}") for reason in each.reasons]
+    with_intervals = any(row.low is not None for row in each.rows)
+    header = [
+        "",
+        "metric",
+        "value",
+        *(["95% interval"] if with_intervals else []),
+        "published",
+        "difference",
+        "",
+    ]
+    rows = [_cells(row, with_intervals) for row in each.rows]
+    align = ["left", "left", *["right"] * (len(header) - 3), "left"]
+    lines.append(tabulate(rows, header, tablefmt="simple", disable_numparse=True, colalign=align))
+    lines += [
+        _fill(f"{row.direction} {row.metric}: other sources give {', '.join(row.contradicted_by)}")
+        for row in each.rows
+        if row.contradicted_by
+    ]
+    lines += [_fill(f"Mind: {caveat}") for caveat in each.caveats]
+    lines.append(_fill(f"Source: {'; '.join(each.sources)}"))
+    return lines
+
+
+def _cells(row: AgainstValue, with_intervals: bool) -> list[str]:
+    measure = parse_measure(row.metric)
+    cells = [row.direction, row.metric, measure.format(row.value)]
+    if with_intervals:
+        cells.append("" if row.low is None or row.high is None else _interval(measure, row.low, row.high))
+    if row.claimed is None or row.difference is None:
+        return [*cells, _ABSENT, "", ""]
+    interval = "rough interval" if row.rough else "interval"
+    inside = {None: "", True: f"inside the {interval}", False: f"outside the {interval}"}[row.inside]
+    said = ", ".join(part for part in (inside, "secondary" if row.standing == "secondary" else "") if part)
+    return [*cells, measure.format(row.claimed), signed(row.difference, measure.digits), said]
+
+
+def _interval(measure: Measure, low: float, high: float) -> str:
+    return f"{measure.format(low)} - {measure.format(high)}"
+
+
+def _fill(line: str) -> str:
+    return textwrap.fill(line, WIDTH, subsequent_indent="  ")

@@ -1,0 +1,169 @@
+"""Record files: written whole or not at all, under names that no other run uses; read with clear errors."""
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from xbench.errors import DataError
+from xbench.reports.record.naming import model_name
+from xbench.reports.record.per_query import PerQuery
+from xbench.reports.record.schema import PerQueryFile, Record
+from xbench.reports.record.upgrade import upgrade
+from xbench.storage import write_atomically
+
+_SHOWN_PROBLEMS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """A record with the per-query counts that its numbers were made from, and the file that it stands in.
+
+    per_query: None where the counts are not at hand, `without_counts` says why: then the record is a claim.
+    path: None before it is saved.
+    """
+
+    record: Record
+    per_query: PerQuery | None
+    path: Path | None = None
+    without_counts: str = ""
+
+    @property
+    def file(self) -> str:
+        """The name of its file, or what it would begin with."""
+        return self.path.name if self.path else _stem(self.record)
+
+    @property
+    def name(self) -> str:
+        """The model and the file, for tables."""
+        return f"{model_name(self.record)} ({self.file})"
+
+    @property
+    def counts(self) -> PerQuery:
+        """The per-query counts. Raises DataError, saying why, when they are not at hand."""
+        if self.per_query is None:
+            raise DataError(self.without_counts)
+        return self.per_query
+
+
+def save(record: Record, per_query: PerQuery, folder: Path) -> tuple[Path, Record]:
+    """Write the record and its per-query counts. Returns the record's path, and the record as written.
+
+    The name holds a hash of the content (`didemo-paragraph_xclip_1f0c7a3e5b.json`), so no run overwrites
+    another's. The record comes last: where it stands, its counts are complete. Raises DataError when the
+    folder cannot be written to.
+    """
+    counts = per_query.to_bytes()
+    sha256 = hashlib.sha256(counts).hexdigest()
+    content = hashlib.sha256(record.model_dump_json().encode() + sha256.encode()).hexdigest()
+    stem = f"{_stem(record)}_{content[:10]}"
+    written = record.model_copy(update={"per_query": PerQueryFile(file=f"{stem}.npz", sha256=sha256)})
+    path = folder / f"{stem}.json"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / f"{stem}.npz", counts)
+        write_atomically(path, to_json(written).encode())
+    except OSError as error:
+        raise DataError(f"cannot write the result to {folder}: {error.strerror or error}") from error
+    return path, written
+
+
+def to_json(record: Record) -> str:
+    """Return the record as it stands in its file."""
+    return json.dumps(record.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+
+
+def read(path: Path) -> Measurement:
+    """Read a record and the counts beside it, as far as they are there.
+
+    Raises DataError when the record is missing, damaged or of a version that is not known here, and when the
+    counts are damaged or not those that it names.
+    """
+    record = _read_record(path)
+    if record.per_query is None:
+        missing = f"{path} names no file of per-query counts, so it cannot be used here"
+        return Measurement(record, None, path, missing)
+    file = path.parent / Path(record.per_query.file).name
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        missing = (
+            f"there is no {file}, the per-query counts of {path.name}. The two files belong together: copy"
+            " both"
+        )
+        return Measurement(record, None, path, missing)
+    except OSError as error:
+        raise DataError(
+            f"cannot read {file}, the per-query counts of {path.name}: {error.strerror or error}"
+        ) from error
+    if hashlib.sha256(content).hexdigest() != record.per_query.sha256:
+        raise DataError(f"{file} is not the file that {path.name} names (another sha256): it was changed")
+    return Measurement(record, PerQuery.from_bytes(content, str(file)), path)
+
+
+def read_all(paths: Sequence[Path]) -> tuple[list[Measurement], list[str]]:
+    """Return the records of files and of folders, and why files are left out.
+
+    Raises DataError for a path that does not exist, a named file that is no record, and when there is none.
+    """
+    found: list[Measurement] = []
+    skipped: list[str] = []
+    for path in paths:
+        if not path.is_dir():
+            found.append(read(path))
+            continue
+        for file in sorted(path.glob("*.json")):
+            try:
+                found.append(read(file))
+            except DataError as error:
+                skipped.append(str(error))
+    if not found:
+        places = ", ".join(map(str, paths))
+        raise DataError(f"there is no result of xbench in {places}" + "".join(f"; {r}" for r in skipped))
+    once, again = _once(found)
+    return once, skipped + again
+
+
+def _once(found: Sequence[Measurement]) -> tuple[list[Measurement], list[str]]:
+    """Keep a record that stands at several paths once: a second row of it would be no second result."""
+    first: dict[str, Measurement] = {}
+    again = []
+    for measurement in found:
+        known = first.setdefault(measurement.record.model_dump_json(), measurement)
+        if known is not measurement:
+            again.append(f"{measurement.path} is the same record as {known.path}")
+    return list(first.values()), again
+
+
+def _read_record(path: Path) -> Record:
+    try:
+        raw: Any = json.loads(path.read_bytes())
+    except OSError as error:
+        raise DataError(f"cannot read the result {path}: {error.strerror or error}") from error
+    except ValueError as error:
+        hint = "; give the .json file beside it" if path.suffix == ".npz" else ""
+        raise DataError(f"{path} is no JSON, or a damaged one ({error}){hint}") from error
+    current = upgrade(raw, str(path))
+    try:
+        return Record.model_validate_json(json.dumps(current))
+    except ValidationError as error:
+        raise DataError(f"{path} is no valid result of xbench: {_problems(error)}") from error
+
+
+def _stem(record: Record) -> str:
+    return f"{_plain(record.protocol.requested)}_{_plain(record.scorer.name)}"
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.+-]+", "-", name).strip("-.") or "unnamed"
+
+
+def _problems(error: ValidationError) -> str:
+    found = [f"{'.'.join(map(str, e['loc'])) or 'record'}: {e['msg']}" for e in error.errors()]
+    more = f" (and {len(found) - _SHOWN_PROBLEMS} more)" if len(found) > _SHOWN_PROBLEMS else ""
+    return "; ".join(found[:_SHOWN_PROBLEMS]) + more

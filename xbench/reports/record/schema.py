@@ -1,0 +1,228 @@
+"""The record of a run: everything that can change its numbers, in one JSON file with a schema."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    computed_field,
+    model_serializer,
+)
+from pydantic import model_validator as validates
+
+from xbench.errors import UsageError
+from xbench.metrics.measures import parse_measures
+from xbench.terms import Direction, Post, Ties, V2TRule
+
+SCHEMA_VERSION: Final = 2
+DIRECTIONS: tuple[Direction, ...] = ("t2v", "v2t")
+
+
+CHANGES_MEANING: Final = "changes what the numbers mean"
+"""Marks a field whose value, other than its default, a reader must know to understand the numbers."""
+
+
+class _Part(BaseModel):
+    """Values are fixed and finite; a key that a newer xbench wrote is kept as it is."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+
+
+class Metric(_Part):
+    """One number with its 95% interval; recalls in percent."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    rough: bool = False
+    """Whether there are too few queries for the interval to hold the true value in 95% of such sets."""
+
+    @model_serializer(mode="wrap")
+    def _without_absent_interval(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = handler(self).items()
+        return {key: value for key, value in fields if value is not None and value is not False}
+
+
+class Fingerprint(_Part):
+    """Counts and sha256 hashes of what was loaded, as in xbench.data.split."""
+
+    videos: int
+    captions: int
+    ids: str
+    pairs: str
+    pairs_sorted: str
+    pairs_ws_normalised_sorted: str
+
+
+class ProtocolRecord(_Part):
+    """Which protocol was asked for and which one the loaded files are."""
+
+    requested: str
+    matched: str | None = None
+    """The known protocol whose fingerprint the split has; None when it has none."""
+    title: str = ""
+    v2t: Annotated[V2TRule, CHANGES_MEANING] = "group-max"
+    fingerprint: Fingerprint
+    source: str | None = None
+    """Where the annotations came from, with the revision, when they came from a hub."""
+    notes: list[str] = []
+    """What recognition said: in what the files differ, which mishap they show."""
+
+
+class Damage(_Part):
+    """A video of which fewer frames could be decoded than were wanted."""
+
+    id: str
+    wanted: int | None = None
+    got: int | None = None
+    cause: str
+
+
+class VideoNote(_Part):
+    """Something about one video that a reader should know and that is no damage."""
+
+    id: str
+    note: str
+
+
+class Videos(_Part):
+    """What became of the gallery."""
+
+    wanted: int
+    scored: int
+    missing: list[str] = []
+    damaged: list[Damage] = []
+    notes: list[VideoNote] = []
+    looks: dict[str, dict[str, int]] = {}
+    """Histograms of the files, e.g. {"size": {"320x240": 1004}, "fps": {...}, "codec": {...}}."""
+
+
+class ScorerRecord(_Part):
+    """The model: its settings for a reader, its identity for the cache."""
+
+    name: str
+    settings: dict[str, JsonValue] = {}
+    identity: dict[str, JsonValue] | None = None
+    published: str | None = None
+    """The name under which papers print what it computes; older records do not tell."""
+    zero_shot: bool | None = None
+    """Whether its weights have seen none of the benchmark; None where nothing tells."""
+
+    def setting(self, name: str) -> str | None:
+        """Return a setting that is text, such as `backbone`; None without it."""
+        value = self.settings.get(name)
+        return value if isinstance(value, str) else None
+
+
+class Checkpoint(_Part):
+    """The weights that were loaded."""
+
+    file: str
+    sha256: str
+
+
+class Settings(_Part):
+    """Options of the run by the keywords of `xbench.run`, those given apart from those left at their default.
+
+    Of several benchmarks in one command only what was meant for this one, e.g. its own checkpoint.
+    """
+
+    passed: dict[str, JsonValue] = {}
+    defaulted: dict[str, JsonValue] = {}
+
+
+class TieRecord(_Part):
+    """How ties were ranked, and what the policy met."""
+
+    policy: Annotated[Ties, CHANGES_MEANING] = Ties.AVERAGE
+    tied: dict[Direction, int] = {}
+    """Queries whose right item ties with another."""
+    vanished: dict[Direction, int] = {}
+    """Queries that `reference` left out of the denominator, as the published code does."""
+
+
+class PerQueryFile(_Part):
+    """The counts of every query, beside the record."""
+
+    file: str
+    sha256: str
+
+
+class Record(_Part):
+    """One run. Saved by xbench.reports.record.files; `metrics["t2v"]["R@1"].value` is a percentage."""
+
+    schema_version: Literal[2] = SCHEMA_VERSION
+    created: str
+    """UTC, ISO 8601."""
+    benchmark: str
+    miniature: bool = False
+    """The rendered stand-in for the benchmark; never stands beside results of the benchmark."""
+    protocol: ProtocolRecord
+    videos: Videos
+    comparable: bool
+    """With published rows of the matched protocol."""
+    not_comparable_because: list[str] = []
+    scorer: ScorerRecord
+    checkpoint: Checkpoint | None = None
+    settings: Settings = Settings()
+    precision: str = ""
+    device: str = ""
+    post_processing: Annotated[Post, CHANGES_MEANING] = "none"
+    versions: dict[str, str] = {}
+    git: str | None = None
+    """Revision of xbench, with `-dirty` for changed files; None outside a checkout."""
+    timings: dict[str, float] = {}
+    """Seconds per stage."""
+    queries: dict[Direction, int]
+    ties: TieRecord = TieRecord()
+    metrics: dict[Direction, dict[str, Metric]] = Field(min_length=1)
+    per_query: PerQueryFile | None = None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def must_understand(self) -> list[str]:
+        """The fields that a reader has to know, or it must not use the record: they change what it means."""
+        return list(_changing_meaning(self))
+
+    @validates(mode="after")
+    def _comparable_means_no_reason(self) -> Self:
+        reasons = self.not_comparable_because
+        if self.comparable == bool(reasons):
+            raise ValueError(f"comparable is {self.comparable}, but there are {len(reasons)} reasons against")
+        if self.comparable and scoring_reasons(self.ties.policy, self.post_processing):
+            raise ValueError(
+                "a result with other ties than average or with post-processing cannot be comparable"
+            )
+        return self
+
+    @validates(mode="after")
+    def _measures_are_known(self) -> Self:
+        try:
+            for side in self.metrics.values():
+                parse_measures(",".join(side))
+        except UsageError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+
+def _changing_meaning(part: BaseModel, prefix: str = "") -> Iterator[str]:
+    for name, field in type(part).model_fields.items():
+        value = getattr(part, name)
+        if CHANGES_MEANING in field.metadata and value != field.default:
+            yield prefix + name
+        if isinstance(value, BaseModel):
+            yield from _changing_meaning(value, f"{prefix}{name}.")
+
+
+def scoring_reasons(ties: Ties, post_processing: str = "none") -> list[str]:
+    """Return why a way of scoring cannot stand beside published rows; empty for the honest one."""
+    reasons = []
+    if ties is not Ties.AVERAGE:
+        reasons.append(f"ties ranked {ties.value}, not average")
+    if post_processing != "none":
+        reasons.append(f"post-processing ({post_processing}) looked at the whole test set")
+    return reasons

@@ -1,0 +1,155 @@
+"""Results as text tables of at most 100 columns."""
+
+import textwrap
+from collections import Counter
+from collections.abc import Sequence
+
+from tabulate import tabulate
+
+from xbench.metrics.measures import parse_measure
+from xbench.reports.printing import WIDTH, fill
+from xbench.reports.record.naming import model_name, protocol_of
+from xbench.reports.record.schema import DIRECTIONS, Record
+from xbench.terms import Direction
+
+_COLUMNS = 6
+NOT_COMPARABLE = "NOT COMPARABLE with published numbers"
+
+
+def render(record: Record) -> str:
+    """Return one result: what was scored, the metrics of both directions, and why it is not comparable."""
+    head = f"{_protocol(record)}: {model_name(record)}, {_sizes(record)}"
+    parts = [fill(head), *_interval_tables(record)]
+    parts += [fill(line) for line in [*rough_lines(record), *tie_lines(record)]]
+    parts += [fill(f"Note: {note}") for note in _notes(record)]
+    return "\n".join([*parts, *verdict(record)])
+
+
+def render_many(records: Sequence[Record]) -> str:
+    """Return one table for several results, a block of rows per result, as papers print it."""
+    names = [_protocol(record) + (" *" if not record.comparable else "") for record in records]
+    models = [model_name(record) for record in records]
+    if len(set(models)) == 1:
+        head, keys = [models[0]], [[name] for name in names]
+        header = ["protocol", ""]
+    else:
+        head, keys = [], [list(key) for key in zip(names, models, strict=True)]
+        header = ["protocol", "model", ""]
+    footnotes = [
+        line
+        for record in records
+        if not record.comparable
+        for line in (f"* {_protocol(record)}: {NOT_COMPARABLE}:", *_reasons(record))
+    ]
+    return "\n".join([*head, metric_table(records, header, keys), *footnotes])
+
+
+def _notes(record: Record) -> list[str]:
+    """What a reader should know and the reasons do not say already; the same note of several videos once."""
+    videos = Counter(note.note for note in record.videos.notes)
+    said = [note for note in record.protocol.notes if note not in record.not_comparable_because]
+    return [*said, *(f"{count} of {record.videos.scored} videos: {note}" for note, count in videos.items())]
+
+
+def _interval_tables(record: Record) -> list[str]:
+    """Tables of values with their intervals below them, of so many columns each that they fit."""
+    names = list(dict.fromkeys(name for side in record.metrics.values() for name in side))
+    tables = []
+    for start in range(0, len(names), _COLUMNS):
+        part = names[start : start + _COLUMNS]
+        rows = [
+            row
+            for side in DIRECTIONS
+            if side in record.metrics
+            for row in (
+                [side, *(_value(record, side, name) for name in part)],
+                ["  95%", *(_interval(record, side, name) for name in part)],
+            )
+            if any(row[1:])
+        ]
+        align = ["left"] + ["right"] * len(part)
+        table = tabulate(rows, ["", *part], tablefmt="simple", disable_numparse=True, colalign=align)
+        tables.append(table)
+    return tables
+
+
+def metric_table(records: Sequence[Record], header: Sequence[str], keys: Sequence[Sequence[str]]) -> str:
+    """Return a row per result and direction, a column per measure; absent values stay empty."""
+    names = list(dict.fromkeys(name for r in records for side in r.metrics.values() for name in side))
+    rows = [
+        [*(key if first else [""] * len(key)), side, *(_value(record, side, name) for name in names)]
+        for key, record in zip(keys, records, strict=True)
+        for first, side in _numbered([side for side in DIRECTIONS if side in record.metrics])
+    ]
+    align = ["left"] * len(header) + ["right"] * len(names)
+    return tabulate(rows, [*header, *names], tablefmt="simple", disable_numparse=True, colalign=align)
+
+
+def rough_lines(record: Record) -> list[str]:
+    """Say which intervals rest on too few queries to be believed."""
+    rough = [
+        f"{side} {', '.join(names)}"
+        for side in DIRECTIONS
+        if (names := [name for name, metric in record.metrics.get(side, {}).items() if metric.rough])
+    ]
+    said = "too few queries, or too few that matter, for 95%"
+    return [f"Rough intervals ({said}): {'; '.join(rough)}"] if rough else []
+
+
+def tie_lines(record: Record) -> list[str]:
+    """Say what ties and vanished queries mean for the numbers, where there were any."""
+    lines = []
+    for side, tied in record.ties.tied.items():
+        if tied:
+            policy = record.ties.policy.value
+            lines.append(f"{side}: {tied} of {record.queries[side]} queries are tied; ties ranked: {policy}")
+    for side, vanished in record.ties.vanished.items():
+        if vanished:
+            lines.append(
+                f"{side}: {vanished} of {record.queries[side]} queries have no finite score and vanished from"
+                " the denominator, as in the published code"
+            )
+    return lines
+
+
+def _protocol(record: Record) -> str:
+    name, requested = protocol_of(record), record.protocol.requested
+    return f"{name} (asked for {requested})" if requested not in name else name
+
+
+def _sizes(record: Record) -> str:
+    captions, videos = record.protocol.fingerprint.captions, record.videos
+    of = f" of {videos.wanted}" if videos.wanted != videos.scored else ""
+    scored = record.queries["t2v"]
+    return f"{scored}{f' of {captions}' if scored != captions else ''} captions, {videos.scored}{of} videos"
+
+
+def _value(record: Record, side: Direction, name: str) -> str:
+    metric = record.metrics[side].get(name)
+    return "" if metric is None else parse_measure(name).format(metric.value)
+
+
+def _interval(record: Record, side: Direction, name: str) -> str:
+    metric = record.metrics[side].get(name)
+    if metric is None or metric.low is None or metric.high is None:
+        return ""
+    measure = parse_measure(name)
+    return f"{measure.format(metric.low)} - {measure.format(metric.high)}"
+
+
+def verdict(record: Record) -> list[str]:
+    """Say whether a result can stand beside published numbers, and if not, why."""
+    if record.comparable:
+        return [fill(f"Comparable with published numbers of {record.protocol.matched}.")]
+    return [f"{NOT_COMPARABLE}, because:", *_reasons(record)]
+
+
+def _reasons(record: Record) -> list[str]:
+    return [
+        textwrap.fill(reason, WIDTH, initial_indent="  - ", subsequent_indent="    ")
+        for reason in record.not_comparable_because
+    ]
+
+
+def _numbered(sides: Sequence[Direction]) -> list[tuple[bool, Direction]]:
+    return [(index == 0, side) for index, side in enumerate(sides)]

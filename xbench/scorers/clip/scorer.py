@@ -1,0 +1,122 @@
+"""What every scorer with CLIP's towers does alike: where it computes, how it is fed, named and described."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from importlib import metadata
+from typing import Any, TypeVar
+
+import torch
+
+from xbench.scorers.base import ENCODER_RULES, VideoInput
+from xbench.scorers.batches import Batches
+from xbench.scorers.clip.bpe import ClipTokenizer
+from xbench.scorers.clip.inputs import check_vocabulary
+from xbench.scorers.clip.variants import RetrievalSizes
+from xbench.scorers.device import gpu_identity
+from xbench.scorers.precision import TOWERS, check_precision
+from xbench.scorers.weights import State, WeightFile
+from xbench.terms import Precision
+
+_TEXTS_AT_ONCE = {"cpu": 128, "cuda": 1024}
+_LIBRARIES = ("torch", "transformers", "ftfy", "regex")
+"""Their versions can change a feature: arithmetic, the towers, the cleaning and splitting of text."""
+
+Module = TypeVar("Module", bound=torch.nn.Module)
+
+
+class ClipScorer:
+    """Half of a scorer. The towers are built on first use: scoring cached features needs no transformers."""
+
+    def __init__(
+        self,
+        state: State,
+        sizes: RetrievalSizes,
+        *,
+        name: str,
+        tokenizer: ClipTokenizer,
+        file: WeightFile | None = None,
+        version: str | None = None,
+        precision: Precision = "fp32",
+        device: str = "cpu",
+        frames_at_once: Mapping[str, int],
+    ) -> None:
+        """Take a state dict in the published layout, float32, complete for `sizes`.
+
+        file: where the weights were read. version names them in caches, by default their file; None
+        for weights in memory, whose features are not cached. frames_at_once: batches of frames by the kind of
+        device. Raises ModelError when the vocabulary does not fit, UsageError for a precision that is unknown
+        or not to be had on the device.
+        """
+        self._device = torch.device(device)
+        check_precision(precision, self._device)
+        check_vocabulary(tokenizer, sizes.clip.vocabulary, source_of(file))
+        self.sizes, self.name, self.precision, self.file = sizes, name, precision, file
+        self._state, self._tokenizer = state, tokenizer
+        self._version = version or (file.version if file is not None else None)
+        self._frame_batches = Batches(frames_at_once[self._device.type], "frames")
+        self._text_batches = Batches(_TEXTS_AT_ONCE[self._device.type], "texts")
+        self._logit_scale = float(state["clip.logit_scale"].exp())
+
+    @property
+    def video_input(self) -> VideoInput:
+        """CLIP's transform at the checkpoint's image size and number of frames."""
+        return VideoInput(size=self.sizes.clip.image, max_frames=self.sizes.frames)
+
+    @property
+    def identity(self) -> Mapping[str, Any] | None:
+        """What can change a feature; None for weights in memory."""
+        if self._version is None:
+            return None
+        return {
+            "scorer": self.name,
+            "encoder": ENCODER_RULES,
+            "weights": self._version,
+            "vocabulary": self._tokenizer.sha256,
+            "variant": self.sizes.variant,
+            "words": self.sizes.words,
+            "frames": self.sizes.frames,
+            "precision": self.precision,
+            "device": self._device.type,
+            **self._gpu,
+            "versions": {library: metadata.version(library) for library in _LIBRARIES},
+        }
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What the shapes of the checkpoint say, for the record."""
+        return {
+            "backbone": self.sizes.clip.backbone,
+            "variant": self.sizes.variant,
+            "words": self.sizes.words,
+            "frames": self.sizes.frames,
+            "temporal_layers": self.sizes.temporal_layers,
+            "image_size": self.sizes.clip.image,
+            "embedding": self.sizes.clip.embed,
+            "logit_scale": round(self._logit_scale, 4),
+            "precision": self.precision,
+            "device": str(self._device),
+            **self._gpu,
+            **(self.file.settings if self.file is not None else {}),
+        }
+
+    def _tokens(self, texts: Sequence[str]) -> torch.Tensor:
+        """Token ids int64 [B, words]."""
+        return self._tokenizer.batch(texts, self.sizes.words)
+
+    def _placed(self, model: Module, towers: torch.nn.Module) -> Module:
+        """Return a model ready to encode: where it computes, its towers in the precision's type."""
+        from xbench.scorers.clip.towers import in_half
+
+        model.eval().requires_grad_(False)
+        if TOWERS[self.precision] != torch.float32:
+            in_half(towers, TOWERS[self.precision])
+        return model.to(self._device)
+
+    @cached_property
+    def _gpu(self) -> dict[str, str]:
+        return gpu_identity(self._device)
+
+
+def source_of(file: WeightFile | None) -> str:
+    """What messages call weights."""
+    return "the state dict" if file is None else str(file.path)

@@ -1,0 +1,52 @@
+"""Every word that is a choice. Command line, records and Python API take their choices from here."""
+
+from enum import EnumType, StrEnum
+from typing import Any, Literal, get_args
+
+Direction = Literal["t2v", "v2t"]
+"""text-to-video: rank videos for each caption; video-to-text."""
+
+V2TRule = Literal["group-max", "any-caption"]
+"""How v2t counts several captions of a video: by its best one against each other video's best one, as the
+published code does for MSVD, or every caption for itself, any of the video's own being right."""
+
+Post = Literal["none", "dsl"]
+"""Post-processing of the similarity that looks at the whole test set; `dsl` is dual softmax."""
+
+FrameRule = Literal["published", "uniform"]
+"""Which frames of a video are taken: one a second, cut evenly; the middle of equal parts."""
+
+Precision = Literal["fp32", "tf32", "fp16", "bf16"]
+
+MatrixRows = Literal["captions", "videos"]
+"""What the rows of a similarity matrix from elsewhere are."""
+
+DEFAULT_METRICS = "R@1,R@5,R@10,MdR,MnR"
+
+
+class Ties(StrEnum):
+    """How tied scores are ranked. `explanation` is the help text of each policy."""
+
+    explanation: str
+
+    def __new__(cls, value: str, explanation: str) -> "Ties":
+        """Make a member whose value is the name used on the command line."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.explanation = explanation
+        return member
+
+    AVERAGE = "average", "the mean over all orders of the tied items (default)"
+    OPTIMISTIC = "optimistic", "the right item before all that tie with it"
+    PESSIMISTIC = "pessimistic", "the right item after all that tie with it"
+    REFERENCE = (
+        "reference",
+        "as the published code counts, with its faults, to reproduce a number; not comparable: a tied query"
+        " enters once for each tied position, a query without a finite score vanishes",
+    )
+
+
+def choices(term: Any) -> tuple[str, ...]:
+    """Return the words of one of the choices above, in order: `choices(Precision)`, `choices(Ties)`."""
+    words = term if isinstance(term, EnumType) else get_args(term)
+    return tuple(str(word) for word in words)
