@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from made_clips import make
 
+from xbench.terms import PixelRule
 from xbench.video.choice import PIXELS_MAY_DIFFER
 from xbench.video.decode import Clip, read_clip
-from xbench.video.pixels import PixelRule
 from xbench.video.sampling import Sampling
 
 ALL = Sampling(max_frames=10_000)

@@ -48,16 +48,6 @@ class Resolved:
     missing: tuple[str, ...]
     shared: tuple[tuple[str, str], ...] = ()
 
-    def notes(self) -> tuple[str, ...]:
-        """Return what a record should say about the files."""
-        if not self.shared:
-            return ()
-        late, early = self.shared[0]
-        return (
-            f"{len(self.shared)} of the {len(self.paths)} videos found share a file with another, e.g. "
-            f"{late} with {early}",
-        )
-
 
 @dataclass(frozen=True)
 class VideoFolder:

@@ -10,10 +10,13 @@ from xbench.data.video_files import Resolved
 from xbench.errors import DataError
 from xbench.pipeline.features import VideoJob
 from xbench.video.decode import UnreadableVideo, probe
-from xbench.video.identity import content_key
+from xbench.terms import PixelRule
+from xbench.video.identity import Identities
 
 _SHOWN = 10
 _THREADS = 4
+_COPIES = 0.01
+"""The share of the gallery that copies of other videos may be, before numbers are no longer comparable."""
 
 
 @dataclass(frozen=True)
@@ -35,30 +38,39 @@ class Fault:
 class Gallery:
     """The videos of a split as files. `jobs` are those found; the rest is missing or cannot be opened.
 
-    notes: sentences for the record.
+    notes: sentences for the record. reasons: why numbers on these files are not comparable.
     """
 
     jobs: tuple[VideoJob, ...]
     missing: tuple[str, ...]
     unreadable: tuple[Fault, ...]
     notes: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
 
 
 def open_gallery(
-    split: Split, found: Resolved, is_known: Callable[[VideoJob], bool], on_done: Callable[[int], None]
+    split: Split,
+    found: Resolved,
+    is_known: Callable[[VideoJob], bool],
+    on_done: Callable[[int], None],
+    *,
+    pixels: PixelRule,
+    memory: Path | None,
 ) -> Gallery:
     """Identify the file of every video by content, and look into each that is not known yet.
 
     found: the file of each video that has one. is_known tells of a job that its features are cached, so that
-    its file was once decoded whole.
+    its file was once decoded whole. pixels: how the frames are to be converted. memory: where contents are
+    remembered from run to run, None for nowhere.
     """
+    identities = Identities(memory)
     paths = found.paths
     videos = [video for video in split.videos if video.id in paths]
 
     def look(index: int) -> VideoJob | Fault:
         video, path = videos[index], paths[videos[index].id]
         try:
-            job = VideoJob(video, path, content_key(path))
+            job = VideoJob(video, path, *identities.of(path), pixels)
             if not is_known(job):
                 probe(path)
         except UnreadableVideo as error:
@@ -71,12 +83,49 @@ def open_gallery(
 
     with ThreadPool(_THREADS) as pool:  # its threads are daemons, so Ctrl-C ends at once
         looked = list(pool.imap(look, range(len(videos)), chunksize=8))
+    identities.save()
+    jobs = tuple(job for job in looked if isinstance(job, VideoJob))
+    notes, reasons = _told_twice(jobs, found)
     return Gallery(
-        jobs=tuple(job for job in looked if isinstance(job, VideoJob)),
+        jobs=jobs,
         missing=found.missing,
         unreadable=tuple(fault for fault in looked if isinstance(fault, Fault)),
-        notes=found.notes(),
+        notes=notes,
+        reasons=reasons,
     )
+
+
+def _told_twice(jobs: Sequence[VideoJob], found: Resolved) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return notes and reasons about videos that are another one: the same file, or the same bytes.
+
+    Two such videos tie in every query, or are two right answers of which one counts as wrong. A few re-uploads
+    may be part of an official set, which is why separate files of the same bytes are a note first.
+    """
+    windows = {job.video.id: job.video.window for job in jobs}
+    one_file = [pair for pair in found.shared if all(video in windows for video in pair)]
+    same = [pair for pair in one_file if windows[pair[0]] == windows[pair[1]]]
+    parts = [pair for pair in one_file if pair not in same]
+    late = {video for video, _ in one_file}
+    first: dict[tuple[str, object], str] = {}
+    copies = []
+    for job in jobs:
+        owner = first.setdefault((job.content, job.video.window), job.video.id)
+        if owner != job.video.id and job.video.id not in late:
+            copies.append((job.video.id, owner))
+    notes, reasons = [], []
+    if parts:
+        notes.append(_pairs(parts, jobs, "are parts of a file that is another's too"))
+    if same:
+        reasons.append(_pairs(same, jobs, "have the file of another video"))
+    if copies:
+        many = len(copies) > _COPIES * len(jobs)
+        (reasons if many else notes).append(_pairs(copies, jobs, "have the very bytes of another's file"))
+    return tuple(notes), tuple(reasons)
+
+
+def _pairs(pairs: Sequence[tuple[str, str]], jobs: Sequence[VideoJob], what: str) -> str:
+    examples = ", ".join(f"{late} as {early}" for late, early in pairs[:3])
+    return f"{len(pairs)} of {len(jobs)} videos {what}, e.g. {examples}"
 
 
 def refuse_missing(missing: Sequence[str], split: Split, folder: Path, *, allowed: bool) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from xbench.errors import UsageError, did_you_mean, require_choice
-from xbench.terms import DEFAULT_METRICS, FrameRule, MatrixRows, Post, Precision, Ties, V2TRule, choices
+from xbench.terms import DEFAULT_METRICS, FrameRule, MatrixRows, PixelRule, Post, Precision, Ties, V2TRule, choices
 
 Reader = Callable[[str, Any], Any]
 """(flag, value) -> the value as a plan has it. Raises UsageError."""
@@ -211,6 +211,7 @@ RUN = (
         "allow_missing": Option(_flag, False),
         "allow_damaged": Option(_flag, False, of_videos=True),
         "sampling": _of("The sampling", FrameRule, of_videos=True),
+        "pixels": _of("The pixel rule", PixelRule, default="published", of_videos=True),
         "cache": Option(_flag, True),
         "cache_dir": Option(_path),
         "save_similarity": Option(_path),

@@ -26,7 +26,7 @@ from xbench.scorers import base, catalog
 from xbench.scorers.base import Scorer, ScorerInfo
 from xbench.scorers.catalog import ModelRequest, ResolvedModel, require_scorer
 from xbench.storage import cache_dir
-from xbench.terms import FrameRule, Post, Ties
+from xbench.terms import FrameRule, PixelRule, Post, Ties
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +61,8 @@ class RunPlan(Plan):
     allow_damaged: bool
     sampling: FrameRule | None
     """Which frames are taken; None: as the scorer asks."""
+    pixels: PixelRule
+    """Whose colours the frames have: OpenCV 4's or those that each file's tags say."""
     batch_size: int | None
     """Videos per call of the encoder; None: as many as make about 256 frames."""
     workers: int
@@ -295,6 +297,7 @@ def _run_plan(asked: _Asked) -> RunPlan:
         "allow_missing",
         "allow_damaged",
         "sampling",
+        "pixels",
         "batch_size",
         "workers",
         "memory",

@@ -58,6 +58,8 @@ class Seen:
     """Video id -> what was seen while it was decoded (`source`, `looks`, `notes`)."""
     notes: Sequence[str] = ()
     """Sentences about the files as a whole."""
+    reasons: Sequence[str] = ()
+    """Why numbers on these files are not comparable."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,7 @@ def _reasons(plan: Plan, seen: Seen, post: Post) -> list[str]:
         reasons.append(f"{len(seen.missing)} of {len(plan.split.videos)} videos are missing")
     if seen.faults:
         reasons.append(f"{len(seen.faults)} of {len(plan.split.videos)} videos are damaged or unreadable")
+    reasons += seen.reasons
     return reasons + scoring_reasons(plan.ties, post)
 
 
@@ -145,8 +148,18 @@ def _protocol(plan: Plan, seen: Seen) -> ProtocolRecord:
         v2t=plan.split.v2t,
         fingerprint=Fingerprint(**asdict(plan.split.fingerprint())),
         source=plan.split.source,
-        notes=[*plan.recognition.notes, *seen.notes],
+        notes=[*plan.recognition.notes, *seen.notes, *_pixel_note(seen)],
     )
+
+
+def _pixel_note(seen: Seen) -> list[str]:
+    differ = [video for video, facts in seen.facts.items() if facts.get("pixels_differ")]
+    if not differ:
+        return []
+    return [
+        f"{len(differ)} of {len(seen.facts)} videos give other pixels under the other rule of --pixels, e.g. "
+        f"{', '.join(differ[:3])}"
+    ]
 
 
 def _videos(plan: Plan, seen: Seen) -> Videos:
@@ -164,6 +177,7 @@ def _videos(plan: Plan, seen: Seen) -> Videos:
             for note in facts.get("notes", ())
         ],
         looks=_looks(list(seen.facts.values())),
+        other_pixels=sum(bool(facts.get("pixels_differ")) for facts in seen.facts.values()),
     )
 
 

@@ -106,7 +106,7 @@ def _encode_and_rank(
         videos = FeatureTable([features[video.id] for video in scored.videos])
         counts = _score(scorer, store, scored, videos, plan=plan, clock=clock)
     facts = {video: each.info for video, each in by_id.items()}
-    return Seen(scored, gallery.missing, faults, facts, gallery.notes), counts
+    return Seen(scored, gallery.missing, faults, facts, gallery.notes, gallery.reasons), counts
 
 
 @contextmanager
@@ -123,7 +123,14 @@ def _open(plan: RunPlan, is_known: Callable[[VideoJob], bool]) -> Gallery:
     split = plan.split
     assert plan.found is not None  # the model needs videos
     with stage(f"{split.benchmark}: opening videos", len(split.videos), "videos") as advance:
-        gallery = open_gallery(split, plan.found, is_known, advance)
+        gallery = open_gallery(
+            split,
+            plan.found,
+            is_known,
+            advance,
+            pixels=plan.pixels,
+            memory=None if plan.cache is None else plan.cache / "contents.json",
+        )
     refuse_faulty(gallery.unreadable, split, allowed=plan.allow_damaged)
     return gallery
 

@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from xbench.errors import DataError
+from xbench.terms import PixelRule
 from xbench.video.choice import LOST_ELSEWHERE, MAY_DIFFER, PIXELS_MAY_DIFFER, Choice, choose
 from xbench.video.container import UnreadableVideo, VideoInfo, opened, probe
 from xbench.video.packets import Loss, Scan, filled
-from xbench.video.pixels import Converter, PixelRule, Pixels
+from xbench.video.pixels import Converter, Pixels
 from xbench.video.sampling import Sampling, Window
 from xbench.video.transform import resize_and_crop
 

@@ -95,7 +95,7 @@ def read_boxes(path: Path) -> Boxes:
 
 
 def _begins_early(path: Path, zeros: int, indexed: int) -> bool:
-    """Whether zeros behind a fragment are no junk: an index tells of more, they began in it, or more comes."""
+    """Whether zeros behind a fragment are no junk: they began in it, or an index or more data follows."""
     if zeros < indexed or has_zero_run(path, zeros - _ZERO_RUN, zeros):
         return True
     with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:

@@ -4,8 +4,6 @@ All published numbers were made with OpenCV 4, whose conversion ignores what a f
 BT.601 for all, interlaced frames as progressive ones, no gamut or tone mapped. OpenCV 4.13 and 5 honour it.
 """
 
-from typing import Literal
-
 import av
 import numpy as np
 from av.video.frame import VideoFrame
@@ -14,8 +12,7 @@ from av.video.reformatter import ColorPrimaries, ColorRange, ColorTrc, Interpola
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-PixelRule = Literal["published", "tagged"]
-"""`published`: as OpenCV 4.8 to 4.12. `tagged`: as OpenCV 5.0, by the tags of the file."""
+from xbench.terms import PixelRule
 
 Pixels = NDArray[np.uint8]
 

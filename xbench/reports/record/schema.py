@@ -99,6 +99,8 @@ class Videos(_Part):
     notes: list[VideoNote] = []
     looks: dict[str, dict[str, int]] = {}
     """Histograms of the files, e.g. {"size": {"320x240": 1004}, "fps": {...}, "codec": {...}}."""
+    other_pixels: int = 0
+    """How many give other pixels under the other pixel rule (setting `pixels`); older records do not tell."""
 
 
 class ScorerRecord(_Part):
