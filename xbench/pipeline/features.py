@@ -162,6 +162,4 @@ def _video_key(job: VideoJob, wants: VideoInput) -> str:
     """Everything beside the scorer's identity that can change a video's features."""
     sees = {name: getattr(wants, name) for name in ("size", "mean", "std", "max_frames", "sampling")}
     decoder = {name: importlib.metadata.version(name) for name in ("av", "pillow")} | {"rules": FRAME_RULES}
-    return key_of(
-        video=job.content, window=job.video.window, sees=sees, decoder=decoder, pixels=job.pixels
-    )
+    return key_of(video=job.content, window=job.video.window, sees=sees, decoder=decoder, pixels=job.pixels)

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
-from xbench.data.split import Split
+from xbench.data.split import Split, Video
 from xbench.data.video_files import Resolved
 from xbench.errors import DataError
 from xbench.pipeline.features import VideoJob
-from xbench.video.decode import UnreadableVideo, probe
 from xbench.terms import PixelRule
+from xbench.video.decode import UnreadableVideo, probe
 from xbench.video.identity import Identities
 
 _SHOWN = 10
@@ -64,42 +64,45 @@ def open_gallery(
     remembered from run to run, None for nowhere.
     """
     identities = Identities(memory)
-    paths = found.paths
-    videos = [video for video in split.videos if video.id in paths]
+    videos = [video for video in split.videos if video.id in found.paths]
 
-    def look(index: int) -> VideoJob | Fault:
-        video, path = videos[index], paths[videos[index].id]
+    def look(video: Video) -> VideoJob | Fault:
         try:
-            job = VideoJob(video, path, *identities.of(path), pixels)
-            if not is_known(job):
-                probe(path)
-        except UnreadableVideo as error:
-            return Fault(video.id, error.cause)
-        except OSError as error:
-            return Fault(video.id, f"{path}: {error.strerror or error}")
+            return _look(video, found.paths[video.id], identities, is_known, pixels)
         finally:
             on_done(1)
-        return job
 
     with ThreadPool(_THREADS) as pool:  # its threads are daemons, so Ctrl-C ends at once
-        looked = list(pool.imap(look, range(len(videos)), chunksize=8))
+        looked = list(pool.imap(look, videos, chunksize=8))
     identities.save()
     jobs = tuple(job for job in looked if isinstance(job, VideoJob))
-    notes, reasons = _told_twice(jobs, found)
-    return Gallery(
-        jobs=jobs,
-        missing=found.missing,
-        unreadable=tuple(fault for fault in looked if isinstance(fault, Fault)),
-        notes=notes,
-        reasons=reasons,
-    )
+    unreadable = tuple(fault for fault in looked if isinstance(fault, Fault))
+    return Gallery(jobs, found.missing, unreadable, *_told_twice(jobs, found))
+
+
+def _look(
+    video: Video,
+    path: Path,
+    identities: Identities,
+    is_known: Callable[[VideoJob], bool],
+    pixels: PixelRule,
+) -> VideoJob | Fault:
+    try:
+        job = VideoJob(video, path, *identities.of(path), pixels)
+        if not is_known(job):
+            probe(path)
+    except UnreadableVideo as error:
+        return Fault(video.id, error.cause)
+    except OSError as error:
+        return Fault(video.id, f"{path}: {error.strerror or error}")
+    return job
 
 
 def _told_twice(jobs: Sequence[VideoJob], found: Resolved) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return notes and reasons about videos that are another one: the same file, or the same bytes.
 
-    Two such videos tie in every query, or are two right answers of which one counts as wrong. A few re-uploads
-    may be part of an official set, which is why separate files of the same bytes are a note first.
+    Two such videos tie in every query: two right answers, of which one counts as wrong. A few re-uploads may
+    be part of an official set, which is why separate files of the same bytes are a note first.
     """
     windows = {job.video.id: job.video.window for job in jobs}
     one_file = [pair for pair in found.shared if all(video in windows for video in pair)]

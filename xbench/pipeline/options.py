@@ -11,7 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from xbench.errors import UsageError, did_you_mean, require_choice
-from xbench.terms import DEFAULT_METRICS, FrameRule, MatrixRows, PixelRule, Post, Precision, Ties, V2TRule, choices
+from xbench.terms import (
+    DEFAULT_METRICS,
+    FrameRule,
+    MatrixRows,
+    PixelRule,
+    Post,
+    Precision,
+    Ties,
+    V2TRule,
+    choices,
+)
 
 Reader = Callable[[str, Any], Any]
 """(flag, value) -> the value as a plan has it. Raises UsageError."""

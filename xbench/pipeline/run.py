@@ -27,6 +27,9 @@ from xbench.scorers.features import PrecomputedFeatures
 from xbench.scorers.weights import WeightFile
 from xbench.storage import scratch
 
+_CONTENTS = "contents.json"
+"""In the cache folder: which content each file had when it was last read."""
+
 
 class Models:
     """Builds a model once when several plans share it; holds one at a time."""
@@ -77,7 +80,7 @@ def look(scorer: Model, plan: RunPlan) -> str:
     if isinstance(scorer, PrecomputedFeatures):
         match_features(scorer, plan)
         return f"features in {scorer.texts.path} and {scorer.videos.path}"
-    gallery = _open(plan, lambda job: False)
+    gallery = _open(plan, scorer, lambda job: False)
     return f"{len(gallery.jobs)} files open in {plan.videos}"
 
 
@@ -93,7 +96,7 @@ def _encode_and_rank(
     split = plan.split
     with _store(scorer, plan) as store:
         with clock("open videos"):
-            gallery = _open(plan, lambda job: is_stored(store, job, wants))
+            gallery = _open(plan, scorer, lambda job: is_stored(store, job, wants))
         with clock("encode videos"):
             encoded = _encode_videos(scorer, wants, store, gallery, plan)
         faults = [*gallery.unreadable, *_faults(gallery, encoded)]
@@ -119,7 +122,7 @@ def _store(scorer: Scorer, plan: RunPlan) -> Iterator[Store]:
         yield Store(folder, scorer.name, scorer.identity or {})
 
 
-def _open(plan: RunPlan, is_known: Callable[[VideoJob], bool]) -> Gallery:
+def _open(plan: RunPlan, scorer: Scorer, is_known: Callable[[VideoJob], bool]) -> Gallery:
     split = plan.split
     assert plan.found is not None  # the model needs videos
     with stage(f"{split.benchmark}: opening videos", len(split.videos), "videos") as advance:
@@ -129,7 +132,7 @@ def _open(plan: RunPlan, is_known: Callable[[VideoJob], bool]) -> Gallery:
             is_known,
             advance,
             pixels=plan.pixels,
-            memory=None if plan.cache is None else plan.cache / "contents.json",
+            memory=plan.cache / _CONTENTS if plan.cache is not None and scorer.identity is not None else None,
         )
     refuse_faulty(gallery.unreadable, split, allowed=plan.allow_damaged)
     return gallery

@@ -8,6 +8,7 @@ or may find another one, the clip's `notes` say so.
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from xbench.errors import DataError
 from xbench.terms import PixelRule
 from xbench.video.choice import LOST_ELSEWHERE, MAY_DIFFER, PIXELS_MAY_DIFFER, Choice, choose
 from xbench.video.container import UnreadableVideo, VideoInfo, opened, probe
+from xbench.video.identity import FileState, file_state
 from xbench.video.packets import Loss, Scan, filled
 from xbench.video.pixels import Converter, Pixels
 from xbench.video.sampling import Sampling, Window
@@ -92,31 +94,38 @@ def read_clip(
 
     before = _state(path)
     choice = choose(path, window, sampling)
-    decoded = decode(path, set(choice.taken(choice.frames)), pixels, transform)
+    take = partial(decode, path, rule=pixels, transform=transform)
+    decoded = take(set(choice.taken(choice.frames)))
     loss = decoded.loss(choice.scan, choice.info)
     choice = replace(choice, scan=replace(choice.scan, loss=loss))
+    source = _source(path, choice, decoded)
+    missing = set(source) - set(decoded.pictures)
+    if missing:
+        # Fewer frames came out than the packets promised (two fields each make one), so others are taken.
+        decoded.pictures |= take(missing).pictures
+    if _state(path) != before:
+        raise UnreadableVideo(path, "it changed while it was read")
+    pictures = np.stack([decoded.pictures[index] for index in source])
+    clip = Clip(pictures, tuple(source), choice.info, _notes(choice, decoded), decoded.differs)
+    return clip if loss is None else _judged(path, choice, loss, clip)
+
+
+def _source(path: Path, choice: Choice, decoded: "Decoded") -> list[int]:
+    """Return which decoded frames are taken. Raises UnreadableVideo when there is none."""
+    loss = choice.scan.loss
     frames = min(decoded.count, choice.frames) if decoded.ended else choice.frames
     source = choice.taken(frames)
     if loss and not decoded.fault:
         source = decoded.at_times(choice.scan, choice.taken(choice.frames)) or source
     if not source:
         raise UnreadableVideo(path, loss.cause if loss else _no_frame(choice, frames))
-    missing = set(source) - set(decoded.pictures)
-    if missing:
-        # Fewer frames came out than the packets promised (two fields each make one), so others are taken.
-        decoded.pictures |= decode(path, missing, pixels, transform).pictures
-    if _state(path) != before:
-        raise UnreadableVideo(path, "it changed while it was read")
-    notes = choice.notes or ((MAY_DIFFER,) if decoded.skipped and sampling.rule == "published" else ())
-    notes += () if decoded.exact else (PIXELS_MAY_DIFFER,)
-    clip = Clip(
-        np.stack([decoded.pictures[index] for index in source]),
-        tuple(source),
-        choice.info,
-        notes,
-        decoded.differs,
-    )
-    return clip if loss is None else _judged(path, choice, loss, clip)
+    return source
+
+
+def _notes(choice: Choice, decoded: "Decoded") -> tuple[str, ...]:
+    skipped = decoded.skipped and choice.sampling.rule == "published"
+    notes = choice.notes or ((MAY_DIFFER,) if skipped else ())
+    return notes if decoded.exact else (*notes, PIXELS_MAY_DIFFER)
 
 
 def _judged(path: Path, choice: Choice, loss: Loss, clip: Clip) -> Clip:
@@ -128,13 +137,12 @@ def _judged(path: Path, choice: Choice, loss: Loss, clip: Clip) -> Clip:
     return replace(clip, notes=(*clip.notes, LOST_ELSEWHERE))
 
 
-def _state(path: Path) -> tuple[int, int, int] | None:
+def _state(path: Path) -> FileState | None:
     """What changes when a file does, None when it is not there."""
     try:
-        status = path.stat()
+        return file_state(path)
     except OSError:
         return None
-    return status.st_size, status.st_mtime_ns, status.st_ino
 
 
 def _no_frame(choice: Choice, frames: int) -> str:

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
@@ -72,7 +71,7 @@ class Identities:
             return
 
 
-def _load(memory: Path) -> Mapping[str, list[str | int]]:
+def _load(memory: Path) -> dict[str, list[str | int]]:
     """A memory that is not there, or not whole, knows nothing."""
     try:
         known = json.loads(memory.read_bytes())
