@@ -325,7 +325,7 @@ def test_the_pixel_rule_is_recorded_and_keeps_its_own_features(world: World) -> 
 
 
 def between(filling: bytes, clip: bytes) -> bytes:
-    """An MP4 file with boxes that mean nothing around it; its chunk offsets count from the start of the file."""
+    """An MP4 file between boxes that mean nothing; its chunk offsets count from the start of the file."""
     moved = bytearray(clip)
     at = clip.find(b"stco") + 8
     for entry in range(int.from_bytes(clip[at : at + 4], "big")):
@@ -337,7 +337,8 @@ def between(filling: bytes, clip: bytes) -> bytes:
 
 def test_features_do_not_outlive_a_file_of_the_same_size_and_ends(world: World) -> None:
     """A download that was preallocated, and filled in later under the same name and with the same ends."""
-    first, second = (world.videos / "somewhere" / stem for stem in STEMS[:2])
+    first, second = world.videos / "somewhere" / STEMS[0], world.videos.parent / "other.mp4"
+    write_video(second, seed=99)
     filling = b"\0\0\0\x08free" * 150_000  # more than the first and the last MiB
     files = [between(filling, path.read_bytes()) for path in (first, second)]
     size = max(map(len, files))
