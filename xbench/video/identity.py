@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from xbench.storage import file_sha256, lock, write_atomically
 
-_TICK_NS = 50_000_000
+_TICK_NS = 20_000_000
 """A file that changes twice within a clock tick of the file system keeps its time stamp."""
 
 
