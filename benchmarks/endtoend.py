@@ -77,7 +77,6 @@ def ours(world: World) -> None:
             jobs,
             wants=wants,
             use_damaged=False,
-            batch_size=None,
             workers=2,
             on_done=lambda count: None,
         )

@@ -49,7 +49,7 @@ def figures(*, small: bool) -> Iterator[Figure]:
         encode(timed, folder / "warm", jobs[:1])
         timed.seconds = 0.0
         start = time.perf_counter()
-        encode(timed, folder / "cold", jobs, batch_size=3 if small else None)
+        encode(timed, folder / "cold", jobs)
         seconds = time.perf_counter() - start
     yield Figure(
         "pipeline",
@@ -62,7 +62,7 @@ def figures(*, small: bool) -> Iterator[Figure]:
     )
 
 
-def encode(timed: Timed, folder: Path, jobs: list[VideoJob], batch_size: int | None = None) -> None:
+def encode(timed: Timed, folder: Path, jobs: list[VideoJob]) -> None:
     store = Store(folder, "bench", {})
     encode_videos(
         timed,  # type: ignore[arg-type]
@@ -70,7 +70,6 @@ def encode(timed: Timed, folder: Path, jobs: list[VideoJob], batch_size: int | N
         jobs,
         wants=timed.video_input,
         use_damaged=False,
-        batch_size=batch_size,
         workers=2,
         on_done=lambda count: None,
     )

@@ -20,7 +20,7 @@ import torch
 from benchmarks.memory import watched
 from benchmarks.models import scorer, vit_b32_state
 from xbench.engine.similarity import Queries, rank
-from xbench.engine.store import Store
+from xbench.engine.store import Kind, Lodged, Store, key_of
 from xbench.engine.table import FeatureTable
 from xbench.scorers.base import Features, PairScorer
 from xbench.scorers.features import PrecomputedFeatures
@@ -89,10 +89,11 @@ def _scorer(kind: str, folder: Path) -> PairScorer:
 
 
 def _stored(side: str, count: int, folder: Path, seed: int) -> FeatureTable:
-    """Write random unit vectors in shards and read them back as a run would."""
+    """Write random unit vectors, each an entry as those of a run are."""
     store = Store(folder, side, {"seed": seed})
     generator = torch.Generator().manual_seed(seed)
-    shards: list[Features] = []
+    kind: Kind = "video" if side == "video" else "text"
+    shards: list[Lodged] = []
     for start in range(0, count, SHARD):
         rows = min(SHARD, count - start)
         features = {
@@ -101,10 +102,11 @@ def _stored(side: str, count: int, folder: Path, seed: int) -> FeatureTable:
         }
         if side == "vectors":
             features["mask"] = torch.ones(rows, 1, dtype=torch.bool)
-        store.save(side, f"{start:08}", features, {})
-        entry = store.load(side, f"{start:08}")
-        assert entry is not None
-        shards.append(entry.features)
+        for row in range(rows):
+            key = key_of(side=side, row=start + row)
+            one = {name: tensor[row : row + 1] for name, tensor in features.items()}
+            store.save(kind, key, one, {})
+            shards.append(Lodged(store, kind, key))
     return FeatureTable(shards)
 
 

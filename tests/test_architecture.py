@@ -51,6 +51,26 @@ def test_a_part_imports_only_what_the_design_allows(part: str) -> None:
             assert allowed, f"{path.relative_to(PACKAGE.parent)} imports xbench.{name}"
 
 
+ROOMS_OF_REPORTS = {  # which may import which, and all of them what stands beside the rooms
+    "record": set(),
+    "published": {"record"},
+    "compare": {"record"},
+    "page": {"record", "compare"},
+    "check": {"record", "compare", "published"},
+    "board": {"record", "compare", "published"},
+}
+
+
+@pytest.mark.parametrize("room", ROOMS_OF_REPORTS)
+def test_the_rooms_of_the_reports_import_one_way(room: str) -> None:
+    allowed = ROOMS_OF_REPORTS[room] | {room, "pages", "printing"}
+    files = sorted((PACKAGE / "reports" / room).glob("*.py"))
+    assert files
+    for path in files:
+        inside = {name.split(".")[1] for name in imports(path) if name.startswith("reports.")}
+        assert inside <= allowed, f"{path.relative_to(PACKAGE.parent)} imports {inside - allowed}"
+
+
 LONGEST_FUNCTION = 40
 LONG_BY_NATURE = {  # signatures that name every option once, with its type
     "api.running.run",

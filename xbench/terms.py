@@ -8,7 +8,7 @@ Direction = Literal["t2v", "v2t"]
 
 V2TRule = Literal["group-max", "any-caption"]
 """How v2t counts several captions of a video: by its best one against each other video's best one, as the
-published code does for MSVD, or every caption for itself, any of the video's own being right."""
+published code does, or every caption for itself, any of the video's own being right."""
 
 Post = Literal["none", "dsl"]
 """Post-processing of the similarity that looks at the whole test set; `dsl` is dual softmax."""
@@ -24,6 +24,9 @@ Precision = Literal["fp32", "tf32", "fp16", "bf16"]
 
 MatrixRows = Literal["captions", "videos"]
 """What the rows of a similarity matrix from elsewhere are."""
+
+Setting = Literal["fine-tuned", "zero-shot"]
+"""Whether a model has seen training data of the benchmark."""
 
 DEFAULT_METRICS = "R@1,R@5,R@10,MdR,MnR"
 

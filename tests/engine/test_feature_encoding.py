@@ -1,4 +1,4 @@
-"""Encoding what is missing: once per item, in batches, resumable, in order."""
+"""Encoding what is missing: each item once and by itself, resumable, in order."""
 
 import subprocess
 import sys
@@ -17,26 +17,26 @@ KEYS = [key_of(item=index) for index in range(10)]
 
 
 class Encoder:
-    """Turns the number i into the feature [[i, i]] and counts its calls; may fail after some batches."""
+    """Turns the number i into the feature [[i, i]] and counts its calls; may fail after some items."""
 
     def __init__(self, fail_after: int | None = None) -> None:
         self.prepared: list[int] = []
-        self.batches: list[int] = []
+        self.encoded: list[int] = []
         self.fail_after = fail_after
 
     def prepare(self, index: int) -> Prepared[int]:
         self.prepared.append(index)
         return Prepared(None if index == 3 else index, {"index": index})
 
-    def encode(self, values: list[int]) -> list[Features]:
-        if self.fail_after is not None and len(self.batches) == self.fail_after:
+    def encode(self, value: int) -> Features:
+        if self.fail_after is not None and len(self.encoded) == self.fail_after:
             raise KeyboardInterrupt
-        self.batches.append(len(values))
-        return [{"x": torch.full((1, 2), float(value))} for value in values]
+        self.encoded.append(value)
+        return {"x": torch.full((1, 2), float(value))}
 
 
 def run(store: Store, encoder: Encoder, **options: Any) -> list[Any]:
-    return encode(store, "video", KEYS, encoder.prepare, encoder.encode, batch_size=4, **options)
+    return encode(store, "video", KEYS, encoder.prepare, encoder.encode, **options)
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
@@ -47,13 +47,19 @@ def test_every_item_gets_its_own_features_whatever_the_workers(tmp_path: Path, w
         if index == 3:
             assert entry.features is None
         else:
-            assert entry.features["x"].tolist() == [[index, index]]
+            assert entry.features.load()["x"].tolist() == [[index, index]]
 
 
-def test_batches_are_filled_across_items_that_have_no_input(tmp_path: Path) -> None:
-    encoder = Encoder()
-    run(Store(tmp_path, "m", {}), encoder)
-    assert encoder.batches == [4, 4, 1]
+def test_equal_keys_are_prepared_and_encoded_once(tmp_path: Path) -> None:
+    encoder, seen = Encoder(), []
+    keys = [KEYS[0], KEYS[1], KEYS[0], KEYS[3], KEYS[0]]
+    entries = encode(
+        Store(tmp_path, "m", {}), "video", keys, encoder.prepare, encoder.encode, on_done=seen.append
+    )
+    assert encoder.prepared == [0, 1, 3]
+    assert [entry.info["index"] for entry in entries] == [0, 1, 0, 3, 0]
+    assert entries[3].features is None
+    assert sorted(seen) == [0, 1, 2, 3, 4]
 
 
 def test_a_second_run_prepares_and_encodes_only_what_had_no_features(tmp_path: Path) -> None:
@@ -61,18 +67,18 @@ def test_a_second_run_prepares_and_encodes_only_what_had_no_features(tmp_path: P
     first = run(store, Encoder())
     again = Encoder()
     second = run(store, again)
-    assert again.batches == []
+    assert again.encoded == []
     assert again.prepared == [3]
     assert [entry.info for entry in second] == [entry.info for entry in first]
 
 
-def test_an_interrupted_run_keeps_the_finished_batches(tmp_path: Path) -> None:
+def test_an_interrupted_run_keeps_every_finished_item(tmp_path: Path) -> None:
     store = Store(tmp_path, "m", {})
     with pytest.raises(KeyboardInterrupt):
-        run(store, Encoder(fail_after=1))
+        run(store, Encoder(fail_after=4))
     encoder = Encoder()
-    run(store, encoder)
-    assert sum(encoder.batches) == 5  # 9 items with input, 4 of them saved before the interruption
+    run(Store(tmp_path, "m", {}), encoder)
+    assert encoder.encoded == [5, 6, 7, 8, 9]  # the four before the interruption, 3 has no input
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -86,9 +92,7 @@ def test_an_error_while_preparing_reaches_the_caller_and_stops_the_rest(tmp_path
         return Prepared(index, {})
 
     with pytest.raises(RuntimeError, match="broken item"):
-        encode(
-            Store(tmp_path, "m", {}), "video", KEYS, prepare, Encoder().encode, batch_size=1, workers=workers
-        )
+        encode(Store(tmp_path, "m", {}), "video", KEYS, prepare, Encoder().encode, workers=workers)
     assert len(seen) < len(KEYS)
 
 
@@ -107,7 +111,7 @@ def test_a_run_that_ends_does_not_wait_for_threads_at_work() -> None:
 
         store = Store(Path(tempfile.mkdtemp()), "m", {})
         try:
-            encode(store, "video", [key_of(i=i) for i in range(4)], prepare, list, batch_size=1, workers=2)
+            encode(store, "video", [key_of(i=i) for i in range(4)], prepare, dict, workers=2)
         except ValueError:
             print("stopped")
         """

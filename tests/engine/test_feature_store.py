@@ -3,13 +3,13 @@
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
 import torch
 
-from xbench.engine.store import Store, clear, key_of, stored
+from xbench.engine.packs import Packs
+from xbench.engine.store import Lodged, Store, clear, key_of, stored
 from xbench.errors import DataError
 
 IDENTITY = {"checkpoint": "abc", "precision": "fp32"}
@@ -25,7 +25,6 @@ def test_an_entry_comes_back_bit_for_bit_with_its_facts(tmp_path: Path) -> None:
     entry = Store(tmp_path, "m", IDENTITY).load("video", key_of(a=1))
     assert entry is not None
     assert entry.info == {"fps": 25.0}
-    assert entry.rows == 1
     assert entry.features.keys() == saved.keys()
     assert all(torch.equal(entry.features[name], saved[name]) for name in saved)
 
@@ -40,25 +39,98 @@ def test_keys_depend_on_every_part_and_not_on_order() -> None:
     assert len({key_of(a=1, b=2), key_of(a=1, b=3), key_of(a=1), key_of(a="1", b=2)}) == 4
 
 
-@pytest.mark.parametrize("damage", ["truncate", "flip", "empty", "html", "header"])
-def test_a_damaged_file_is_dropped_and_not_trusted(tmp_path: Path, damage: str) -> None:
+@pytest.mark.parametrize("damage", ["truncate", "flip", "empty", "html", "info", "another's"])
+def test_a_damaged_entry_is_not_trusted_and_can_be_written_again(tmp_path: Path, damage: str) -> None:
     store = Store(tmp_path, "m", IDENTITY)
-    store.save("video", key_of(a=1), features(), {"n": 1})
-    path = store.path("video", key_of(a=1))
-    content = bytearray(path.read_bytes())
-    if damage == "truncate":
-        content = content[:-3]
-    elif damage == "flip":
-        content[-5] ^= 1
-    elif damage == "empty":
-        content = bytearray()
-    elif damage == "html":
-        content = bytearray(b"<html>not found</html>" * 10)
-    else:
-        content = bytearray(bytes(content).replace(b'{\\"n\\": 1}', b'{\\"n\\": 2}'))
-    path.write_bytes(content)
-    assert store.load("video", key_of(a=1)) is None
-    assert not path.exists()
+    saved = features()
+    store.save("video", key_of(a=1), saved, {"n": 1})
+    store.close()
+    (path,) = store.folder.rglob("*.pack")
+    content = path.read_bytes()
+    damaged = {
+        "truncate": content[:-3],
+        "flip": content[:100] + bytes([content[100] ^ 1]) + content[101:],
+        "empty": b"",
+        "html": b"<html>not found</html>" * (1 + len(content) // 22),
+        "info": content.replace(b'{"n": 1}', b'{"n": 2}'),
+        "another's": content,
+    }
+    path.write_bytes(damaged[damage])
+    if damage == "another's":
+        (index,) = store.folder.rglob("*.index")
+        index.write_bytes(bytes.fromhex(key_of(a=2)) + index.read_bytes()[32:])
+    again = Store(tmp_path, "m", IDENTITY)
+    key = key_of(a=2 if damage == "another's" else 1)
+    assert again.has("video", key)
+    assert again.load("video", key) is None
+    assert not again.has("video", key)
+    again.save("video", key, saved, {"n": 1})
+    entry = Store(tmp_path, "m", IDENTITY).load("video", key)
+    assert entry is not None
+    assert torch.equal(entry.features["video"], saved["video"])
+
+
+@pytest.mark.parametrize("cut", [1, 47])
+def test_what_a_killed_writer_left_half_written_is_not_there(tmp_path: Path, cut: int) -> None:
+    store = Store(tmp_path, "m", IDENTITY)
+    for number in (1, 2):
+        store.save("video", key_of(a=number), features(), {})
+    (index,) = store.folder.rglob("*.index")
+    index.write_bytes(index.read_bytes()[:-cut])
+    again = Store(tmp_path, "m", IDENTITY)
+    assert again.load("video", key_of(a=1)) is not None
+    assert again.load("video", key_of(a=2)) is None
+
+
+def test_an_open_store_sees_what_another_process_wrote_once_it_looks(tmp_path: Path) -> None:
+    one, other = Store(tmp_path, "m", IDENTITY), Store(tmp_path, "m", IDENTITY)
+    for number in (1, 2):
+        one.save("text", key_of(a=number), {"s": torch.full((1, 2), float(number))}, {})
+        assert not other.has("text", key_of(a=number))
+        other.refresh()
+        entry = other.load("text", key_of(a=number))
+        assert entry is not None
+        assert entry.features["s"].tolist() == [[number, number]]
+
+
+def test_more_entries_than_the_system_maps_are_read_back_and_packs_roll_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xbench.engine.packs._PACK_BYTES", 1 << 20)
+    packs = Packs(tmp_path / "video")
+    keys = [f"{number:064x}" for number in range(70_000)]
+    for number, key in enumerate(keys):
+        packs.append(key, number.to_bytes(32, "little"))
+    packs.close()
+    again = Packs(tmp_path / "video")
+    assert len(again) == 70_000
+    assert len(list(tmp_path.rglob("*.pack"))) == 3
+    read = [again.read(key) for key in keys]
+    assert [int.from_bytes(entry or b"", "little") for entry in read] == list(range(70_000))
+    again.close()
+
+
+def test_features_of_an_earlier_version_are_left_aside_with_a_word(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = tmp_path / "features" / "m-0123456789abcdef"
+    (old / "video" / "aa").mkdir(parents=True)
+    (old / "about.json").write_text('{"name": "m", "identity": {}}')
+    (old / "video" / "aa" / "aa00.safetensors").write_bytes(b"old")
+    Store(tmp_path, "m", IDENTITY)
+    assert old.name in capsys.readouterr().err
+    Store(tmp_path, "m", IDENTITY)
+    assert capsys.readouterr().err == ""
+    assert [each.folder for each in stored(tmp_path) if not each.current] == [old]
+    assert (old / "video" / "aa" / "aa00.safetensors").exists()
+
+
+def test_features_that_were_cleared_meanwhile_are_a_data_error(tmp_path: Path) -> None:
+    store = Store(tmp_path, "m", IDENTITY)
+    store.save("video", key_of(a=1), features(), {})
+    clear(next(stored(tmp_path)))
+    with pytest.raises(DataError, match="cleared"):
+        Lodged(store, "video", key_of(a=1)).load()
 
 
 def test_two_processes_writing_one_key_leave_one_sound_entry(tmp_path: Path) -> None:
@@ -75,25 +147,13 @@ def test_two_processes_writing_one_key_leave_one_sound_entry(tmp_path: Path) -> 
     writers = [subprocess.Popen([sys.executable, "-c", script, str(tmp_path)]) for _ in range(2)]
     store = Store(tmp_path, "m", {"a": 1})
     while any(writer.poll() is None for writer in writers):
+        store.refresh()
         entry = store.load("video", key_of(k=1))
         assert entry is None or torch.equal(entry.features["video"], torch.ones(1, 5000))
     assert [writer.returncode for writer in writers] == [0, 0]
+    store.refresh()
     assert store.load("video", key_of(k=1)) is not None
     assert not list(tmp_path.rglob("*.tmp"))
-
-
-def test_only_leftovers_of_long_dead_runs_are_removed(tmp_path: Path) -> None:
-    import os
-
-    store = Store(tmp_path, "m", IDENTITY)
-    old, new = store.folder / ".x.1.2.tmp", store.folder / ".y.1.2.tmp"
-    old.write_bytes(b"half")
-    new.write_bytes(b"half")
-    two_days_ago = time.time() - 2 * 24 * 3600
-    os.utime(old, (two_days_ago, two_days_ago))
-    Store(tmp_path, "m", IDENTITY)
-    assert not old.exists()
-    assert new.exists()
 
 
 def test_listing_counts_what_is_there_and_clear_removes_it(tmp_path: Path) -> None:

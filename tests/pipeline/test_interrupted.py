@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from tests.pipeline.conftest import World
+from xbench.engine.store import stored
 
 
 def start(world: World, *more: str) -> "subprocess.Popen[str]":
@@ -16,26 +17,32 @@ def start(world: World, *more: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def shards(world: World) -> dict[Path, int]:
-    return {path: path.stat().st_mtime_ns for path in world.cache.rglob("*.safetensors")}
+def packs(world: World) -> dict[Path, int]:
+    """The packs of a cache and their sizes."""
+    return {path: path.stat().st_size for path in world.cache.rglob("*.pack")}
+
+
+def entries(world: World) -> int:
+    """How many videos and texts a cache holds."""
+    return sum(each.videos + each.texts for each in stored(world.cache))
 
 
 def test_a_killed_run_goes_on_where_it_stopped(world: World) -> None:
-    killed = start(world, "--batch-size", "1")
+    killed = start(world)
     deadline = time.monotonic() + 60
-    while not shards(world) and time.monotonic() < deadline:
+    while not entries(world) and time.monotonic() < deadline:
         time.sleep(0.005)
     os.kill(killed.pid, signal.SIGKILL)
     killed.communicate()
-    kept = shards(world)
-    assert kept
+    kept = packs(world)
+    assert entries(world)
     again = start(world)
     output, errors = again.communicate()
     assert again.returncode == 0, errors
     assert json.loads(output)["queries"] == {"t2v": 6, "v2t": 6}
-    after = shards(world)
-    assert len(after) == 7  # six videos, one shard of texts
-    assert {path: after[path] for path in kept} == kept  # what was there was read, not written again
+    after = packs(world)
+    assert entries(world) == 12  # six videos, six texts: what was there was read, not written again
+    assert {path: after[path] for path in kept} == kept
 
 
 def test_two_runs_at_once_end_with_the_same_numbers(world: World) -> None:
@@ -50,9 +57,9 @@ def test_two_runs_at_once_end_with_the_same_numbers(world: World) -> None:
 
 def test_damaged_cache_files_are_computed_again(world: World) -> None:
     first = json.loads(start(world).communicate()[0])
-    for path in shards(world):
+    for path in packs(world):
         content = bytearray(path.read_bytes())
-        content[-1] ^= 0xFF
+        content[len(content) // 2] ^= 0xFF
         path.write_bytes(content)
     second = json.loads(start(world).communicate()[0])
     assert second["metrics"] == first["metrics"]
@@ -72,14 +79,14 @@ def test_no_cache_leaves_nothing_behind(world: World) -> None:
 
 
 def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(world: World) -> None:
-    stopped = start(world, "--batch-size", "1")
+    stopped = start(world)
     deadline = time.monotonic() + 60
-    while not shards(world) and time.monotonic() < deadline:
+    while not entries(world) and time.monotonic() < deadline:
         time.sleep(0.005)
     stopped.send_signal(signal.SIGINT)
     output, errors = stopped.communicate()
     assert (stopped.returncode, output) == (130, ""), errors
     assert errors.endswith("Stopped. Unless --no-cache was given, the same command goes on from here.\n")
-    assert shards(world)
+    assert entries(world)
     assert not list(world.cache.rglob("*.tmp"))
     assert not list(world.output.glob("*"))

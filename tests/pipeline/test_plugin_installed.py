@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from tests.pipeline.conftest import World
 from xbench.cli import main
+from xbench.pipeline.computing import cpu_kind
 
 PLUGIN = Path(__file__).resolve().parent.parent / "plugin"
 
@@ -50,10 +51,11 @@ def test_a_plugin_is_found_by_name_and_evaluated(world: World) -> None:
     record = json.loads(done.stdout)
     assert record["scorer"]["name"] == "colours"
     own = {"grey": 0.25, "frames": 2, "device": "cpu"}
-    assert record["scorer"]["settings"] == {**own, "sampling": "published"}
+    computing = {"threads": 1, "cpu": cpu_kind()}
+    assert record["scorer"]["settings"] == {**own, **computing, "sampling": "published"}
     assert record["settings"]["passed"]["model_args"] == {"grey": "0.25", "frames": "2"}
     assert record["queries"] == {"t2v": 6, "v2t": 6}
-    assert not list(world.cache.rglob("*.safetensors"))  # no identity, no cache
+    assert not list(world.cache.rglob("*.pack"))  # no identity, no cache
 
 
 @pytest.mark.parametrize(

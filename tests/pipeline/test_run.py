@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from tests.pipeline.conftest import STEMS, World, write_video
 from xbench.cli import main
+from xbench.engine.store import stored
 from xbench.metrics.ranking import t2v_counts, v2t_counts
 from xbench.video.decode import Clip, read_clip
 
@@ -42,9 +43,11 @@ def test_a_run_ends_with_a_table_and_a_record_that_agree(world: World) -> None:
 
 
 def test_the_record_names_what_can_change_a_number(world: World) -> None:
-    invoke(world.arguments("--precision", "fp32", "--batch-size", "2"))
+    invoke(world.arguments("--precision", "fp32", "--threads", "2"))
     saved = record(world)
-    assert saved["settings"]["passed"]["batch_size"] == 2
+    assert saved["settings"]["passed"]["threads"] == 2
+    assert saved["scorer"]["settings"]["threads"] == 2
+    assert saved["scorer"]["settings"]["cpu"]
     assert saved["settings"]["defaulted"]["ties"] == "average"
     assert saved["checkpoint"]["file"] == "pytorch_model.bin.4"
     assert len(saved["checkpoint"]["sha256"]) == 64
@@ -157,7 +160,7 @@ def test_damaged_videos_stop_the_run_and_nothing_encoded_is_lost(world: World) -
     assert result.exit_code == 3
     assert "1 of the 6 videos" in result.stderr
     assert STEMS[4] in result.stderr
-    assert len(list(world.cache.rglob("video/*/*.safetensors"))) == 5
+    assert [each.videos for each in stored(world.cache)] == [5]
 
 
 def test_allow_damaged_scores_what_there_is_and_the_record_lists_wanted_and_got(world: World) -> None:
@@ -263,7 +266,7 @@ def test_a_whole_published_gallery_is_comparable_and_shows_the_difference(
             "--bpe",
             str(world.bpe),
         ),
-        *("--cache-dir", str(world.cache), "--output", str(world.output), "--batch-size", "64"),
+        *("--cache-dir", str(world.cache), "--output", str(world.output)),
     ]
     result = invoke(arguments)
     assert result.exit_code == 0, result.stderr

@@ -2,8 +2,8 @@
 
     import xbench
 
-    result = xbench.run("xclip", "didemo", checkpoint="pytorch_model.bin.4", annotations=..., videos=...)
-    result = xbench.run(model, "msrvtt", annotations=..., videos=...)      # a scorer object in memory
+    result = xbench.run("xclip", dataset, checkpoint="pytorch_model.bin.4", annotations=..., videos=...)
+    result = xbench.run(model, "my.yaml")                                  # your own scorer and benchmark
     result = xbench.evaluate(similarity, caption_to_video=[0, 0, 1, 2])    # a matrix you have
     result.metrics["t2v"]["R@1"].value
     print(xbench.compare(result, other))                                   # by more than chance?

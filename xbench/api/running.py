@@ -31,7 +31,7 @@ def run(
     bpe: str | Path | None = None,
     device: str = "auto",
     precision: Precision | None = None,
-    batch_size: int | None = None,
+    threads: int = 1,
     workers: int = 2,
     memory: int | None = None,
     limit: int | None = None,
@@ -40,6 +40,7 @@ def run(
     ties: TiesName = "average",
     metrics: str | Sequence[str | Measure] = DEFAULT_METRICS,
     post: Post = "none",
+    label: str | None = None,
     sampling: FrameRule | None = None,
     pixels: PixelRule = "published",
     cache: bool = True,
@@ -54,15 +55,19 @@ def run(
 
     The result is not saved: `result.save(folder)` does it.
 
+    label: what to call the result; default: folder and number of the checkpoint.
+
     metrics: `R@1,MdR`, or a list of names or measures.
 
     precision: None for fp32, or what checkpoints.yaml says of the model.
 
     pixels: `published` gives colours as OpenCV 4 does, whatever a file's tags say; `tagged` as OpenCV 5.
 
+    threads: in which a CPU computes, whatever torch was set to; they change last bits, so one everywhere.
+
     post: `dsl` gives the post-processed result, marked as such and not comparable with raw ones.
 
     Raises UsageError, DataError or ModelError (all XbenchError), with the messages of the command line.
     """
     given = dict(locals())  # every keyword, and nothing else yet
-    return Result(*list(run_all(plan_runs([given])))[-1])
+    return Result.of(list(run_all(plan_runs([given])))[-1])

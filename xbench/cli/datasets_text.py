@@ -9,7 +9,6 @@ import yaml
 from tabulate import tabulate
 
 from xbench.data.inventory import Stock
-from xbench.data.recognition import window_hash
 from xbench.registry.datasets import Benchmark, Protocol
 
 if TYPE_CHECKING:
@@ -51,9 +50,9 @@ def fingerprint_text(entry: Benchmark, protocol: Protocol, split: "Split") -> st
     """The facts of a split as they stand below a protocol in a file of benchmarks."""
     found = asdict(split.fingerprint())
     facts = {name: found.pop(name) for name in ("videos", "captions")} | {"sha256": found}
-    timed = entry.window == "annotated-duration" or getattr(protocol.read, "end", None)
-    if timed:
-        facts["windows"] = window_hash(split)
+    windows = found.pop("windows")
+    if entry.window == "annotated-duration" or getattr(protocol.read, "end", None):
+        facts["windows"] = windows
     return textwrap.indent(yaml.safe_dump(facts, sort_keys=False).rstrip(), " " * 8)
 
 

@@ -47,12 +47,11 @@ def command(
     from xbench.reports.record.schema import DIRECTIONS
     from xbench.storage import write_atomically
 
-    for name in datasets:
-        benchmark(name)
+    ids = [benchmark(name).id for name in datasets]
     for name in protocols:
         protocol(name)
     directions = [side for side in DIRECTIONS if direction in (None, side)]
-    choice = Filter(datasets, protocols, directions, comparable_only)
+    choice = Filter(ids, protocols, directions, comparable_only)
     measured, skipped = read_all(results)
     for reason in skipped:
         click.echo(f"Skipped: {reason}", err=True)

@@ -10,6 +10,7 @@ from xbench.cli.options import (
     as_keywords,
     gibibytes,
     json_option,
+    label_option,
     metrics_option,
     option,
     post_option,
@@ -65,7 +66,7 @@ if TYPE_CHECKING:
     help="fp16: CLIP towers in half precision, as the published GPU evaluation has them. tf32: GPUs only."
     "  [default: fp32, or what checkpoints.yaml says of the model]",
 )
-@option("batch_size", metavar="N", help="Videos per encoder call.  [default: 256 frames]")
+@option("threads", metavar="N", help="In which a CPU computes; changes last bits.")
 @option("workers", metavar="N", help="Threads that decode ahead.")
 @option("memory", metavar="GIB", help="For scoring; changes no number.  [default: 1/4 of RAM]")
 @option("limit", metavar="N", help="Score only the first N videos (NOT COMPARABLE).")
@@ -87,6 +88,7 @@ if TYPE_CHECKING:
     "the tags of each file say, which OpenCV 5 follows.",
 )
 @ties_option
+@label_option
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
@@ -135,7 +137,7 @@ def _carry_out(plans: Sequence["RunPlan"], output: Path, *, as_json: bool) -> No
     from xbench.cli.show import save_and_say, show_differences, show_json, show_tables
     from xbench.pipeline.run import run_all
 
-    records = [save_and_say(evaluated, output) for evaluated in run_all(plans)]
+    records = [save_and_say(measured, output) for measured in run_all(plans)]
     if as_json:
         show_json(records)
     else:

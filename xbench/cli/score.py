@@ -25,16 +25,22 @@ from xbench.errors import UsageError
     "every video has one, else VIDEO#N, or its text. Ids may also stand in the file, as row_ids.",
 )
 @option("column_ids", metavar="FILE", help="The id of each column, as for --row-ids.")
+@option("distance", help="The scores are distances: lower is closer.")
 @option("protocol", metavar="ID", help="See `xbench datasets show`.  [default: the benchmark's usual one]")
 @metrics_option
 @post_option
 @ties_option
+@option("label", metavar="TEXT", help="What to call the result.")
+@option("backbone", metavar="NAME", help="Of the model that gave the scores, as papers write it: ViT-B/32.")
+@option("setting", help="Whether that model has seen training data of the benchmark.")
+@option("source", metavar="TEXT", help="Where the scores come from: an address, a paper, a person.")
 @click.option("--output", type=click.Path(path_type=Path), help="Also save a result record in this folder.")
 @json_option
 def command(*, transpose: bool, output: Path | None, as_json: bool, **options: Any) -> None:
     """Compute the metrics of the scores in SIMILARITY: .npy, .npz, .safetensors, or a torch file.
 
-    Higher is closer. Without ids, captions and videos stand in the protocol's order.
+    Higher is closer, unless --distance says otherwise. Without ids, captions and videos stand in the
+    protocol's order; what ranks no better than chance then is NOT COMPARABLE.
     """
     from xbench.cli.show import save_and_say, show_json, show_tables
     from xbench.pipeline.matrix import score_matrix
@@ -43,8 +49,8 @@ def command(*, transpose: bool, output: Path | None, as_json: bool, **options: A
     given = as_keywords(options)
     if transpose and given.setdefault("rows", "videos") != "videos":
         raise UsageError("--transpose says that the rows are videos, --rows that they are captions.")
-    evaluated = score_matrix(plan_matrix(given, output))
-    records = [each.record if output is None else save_and_say(each, output) for each in evaluated]
+    measurements = score_matrix(plan_matrix(given, output))
+    records = [each.record if output is None else save_and_say(each, output) for each in measurements]
     if as_json:
         show_json(records)
     else:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from xbench.data.split import Fingerprint, Split
+from xbench.data.split import Fingerprint, Split, window_hash
 from xbench.registry.datasets import CUSTOM, Protocol, benchmark
 
 MEMBERS = Path(__file__).with_name("members.npz")
@@ -64,19 +64,6 @@ def _recognise(split: Split) -> Recognition:
     )
 
 
-def window_hash(split: Split) -> str:
-    """sha256 of the sorted `id<TAB>end` lines in seconds, `id<TAB>start<TAB>end` of one that is cut in.
-
-    Whole seconds, as annotated durations rounded up are, stand without a decimal point.
-    """
-    lines = sorted(f"{video.id}\t{_span(*video.window)}" for video in split.videos if video.window)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def _span(start: float, end: float) -> str:
-    return "\t".join(repr(float(each)).removesuffix(".0") for each in ((start, end) if start else (end,)))
-
-
 def _is(protocol: Protocol, found: Fingerprint) -> bool:
     if protocol.sha256 is None:
         return protocol.validation and protocol.captions == found.captions
@@ -115,7 +102,7 @@ def _set_reasons(match: Protocol) -> list[str]:
 
 
 def _window_reasons(split: Split, match: Protocol) -> list[str]:
-    if match.windows is None or match.windows == window_hash(split):
+    if match.windows is None or match.windows == window_hash(split.videos):
         return []
     return [f"the annotated durations, which limit the frames, are not those of {match.id}"]
 

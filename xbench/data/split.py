@@ -1,7 +1,7 @@
 """A protocol loaded from files: which videos, which captions, which caption belongs to which video."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -43,13 +43,27 @@ class Fingerprint:
     pairs: str
     pairs_sorted: str
     pairs_ws_normalised_sorted: str
+    windows: str | None = None
+    """`window_hash` of the videos; None if all are scored whole."""
+
+
+def window_hash(videos: Sequence[Video]) -> str:
+    """sha256 of the sorted `id<TAB>end` lines in seconds, with the start before the end where it is not zero.
+
+    Whole seconds, as annotated durations rounded up are, stand without a decimal point.
+    """
+    return _sha256(sorted(f"{video.id}\t{_span(*video.window)}" for video in videos if video.window))
+
+
+def _span(start: float, end: float) -> str:
+    return "\t".join(repr(float(each)).removesuffix(".0") for each in ((start, end) if start else (end,)))
 
 
 @dataclass(frozen=True)
 class Split:
     """Videos and captions in protocol order.
 
-    `protocol` is the id of the rule by which the files were read (`didemo/paragraph`); whether the content
+    `protocol` is the id of the rule by which the files were read (`<benchmark>/<name>`); whether the content
     is that of the published protocol is told by the fingerprint, not by this name. `cut_from` is the number
     of videos before the split was cut to its first ones, None if it is whole. `source` names annotations from
     elsewhere than local files, with their revision.
@@ -108,6 +122,7 @@ class Split:
             pairs=_sha256(lines),
             pairs_sorted=_sha256(sorted(lines)),
             pairs_ws_normalised_sorted=_sha256(sorted(normalised)),
+            windows=window_hash(self.videos) if any(video.window for video in self.videos) else None,
         )
 
 

@@ -1,5 +1,6 @@
 """Encode what the store lacks: inputs prepared in threads ahead of the encoder, results kept at once."""
 
+import json
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from multiprocessing.pool import AsyncResult, ThreadPool
 from threading import Event
 from typing import Any, Generic, TypeVar
 
-from xbench.engine.store import Entry, Store
+from xbench.engine.store import Kind, Lodged, Store
 from xbench.scorers.base import Features
 
 T = TypeVar("T")
@@ -26,59 +27,61 @@ class Prepared(Generic[T]):
 
 @dataclass(frozen=True)
 class Encoded:
-    """An item's features (None when it had no input) and the facts kept with them."""
+    """An item's features in the store (None when it had no input) and the facts kept with them."""
 
-    features: Features | None
-    info: Mapping[str, Any]
+    features: Lodged | None
+    raw_info: bytes
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """The facts, parsed at each call: a million of them as text take a tenth of the memory."""
+        parsed: Mapping[str, Any] = json.loads(self.raw_info)
+        return parsed
 
 
 def encode(
     store: Store,
-    kind: str,
+    kind: Kind,
     keys: Sequence[str],
     prepare: Callable[[int], Prepared[T]],
-    encode_batch: Callable[[list[T]], list[Features]],
+    encode_one: Callable[[T], Features],
     *,
-    batch_size: int,
     workers: int = 0,
     on_done: Callable[[int], None] = lambda index: None,
 ) -> list[Encoded]:
     """Return the features of every key, from the store where it has them, else encoded and saved there.
 
+    Each item is encoded by itself, because float products change with the shape of a batch and with an item's
+    place in it: its features must not depend on what else was missing. Equal keys are encoded once.
     prepare(i) makes the input of item i; it runs in `workers` threads, a few items ahead (in this thread with
-    0 workers). encode_batch gets up to `batch_size` inputs and returns one Features for each. Every batch is
-    saved before the next begins, so a killed run loses at most one batch. on_done is told the index of every
-    finished item, cached ones included.
+    0 workers). encode_one returns features with first dimension 1. Every item is saved before the next, so a
+    killed run loses at most one. on_done is told the index of every finished item, cached ones included.
     """
-    entries: list[Encoded | None] = [_cached(store.load(kind, key)) for key in keys]
-    todo = [index for index, entry in enumerate(entries) if entry is None]
-    for index in set(range(len(keys))) - set(todo):
+    done: dict[str, Encoded] = {}
+    first: dict[str, int] = {}
+    for index, key in enumerate(keys):
+        if key not in done and (cached := _cached(store, kind, key)):
+            done[key] = cached
+        if key in done:
+            on_done(index)
+        else:
+            first.setdefault(key, index)
+    for index, prepared in _ahead(prepare, list(first.values()), workers, 2 * workers + 1):
+        lodged = None
+        if prepared.value is not None:
+            store.save(kind, keys[index], encode_one(prepared.value), prepared.info)
+            lodged = Lodged(store, kind, keys[index])
+        done[keys[index]] = Encoded(lodged, json.dumps(prepared.info).encode())
         on_done(index)
-    batch: list[tuple[int, T, Mapping[str, Any]]] = []
-
-    def flush() -> None:
-        features = encode_batch([value for _, value, _ in batch])
-        for (index, _, info), row in zip(batch, features, strict=True):
-            store.save(kind, keys[index], row, info)
-            entries[index] = _cached(store.load(kind, keys[index])) or Encoded(row, info)
+    for index, key in enumerate(keys):
+        if first.get(key, index) != index:
             on_done(index)
-        batch.clear()
-
-    for index, prepared in _ahead(prepare, todo, workers, 2 * workers + batch_size):
-        if prepared.value is None:
-            entries[index] = Encoded(None, prepared.info)
-            on_done(index)
-            continue
-        batch.append((index, prepared.value, prepared.info))
-        if len(batch) == batch_size:
-            flush()
-    if batch:
-        flush()
-    return [entry for entry in entries if entry is not None]
+    return [done[key] for key in keys]
 
 
-def _cached(entry: Entry | None) -> Encoded | None:
-    return Encoded(entry.features, entry.info) if entry else None
+def _cached(store: Store, kind: Kind, key: str) -> Encoded | None:
+    entry = store.load(kind, key)
+    return Encoded(Lodged(store, kind, key), entry.raw_info) if entry else None
 
 
 def _ahead(

@@ -1,7 +1,7 @@
-"""Features on disk: one file per item or chunk, keyed by everything that can change it, never half-written.
+"""Features on disk: one entry for each item, keyed by everything that can change it, never half-read.
 
-A file is a safetensors file whose header carries the sha256 of its tensors and a small JSON `info` that
-travels with them. A file that does not match its hash is removed and computed again.
+Entries lie in packs (`packs`), each with the sha256 of its content. One that does not match its hash is
+computed again.
 """
 
 import hashlib
@@ -10,15 +10,22 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import torch
-
+from xbench.engine.entries import Entry, read_entry, write_entry
+from xbench.engine.packs import Packs, count_entries
 from xbench.errors import DataError
+from xbench.progress import say
 from xbench.scorers.base import Features
 from xbench.storage import tidy, write_atomically
 
-_LAYOUT = 1  # raised when the files change in a way that old ones must not be read
+__all__ = ["Entry", "Kind", "Lodged", "Store", "Stored", "clear", "key_of", "stored"]
+
+_LAYOUT = 2
+"""Raised when entries change in a way that old ones must not be read. 1 was a file for each video, encoded
+in batches of what was missing."""
+
+Kind = Literal["text", "video"]
 
 
 def key_of(**parts: Any) -> str:
@@ -27,63 +34,74 @@ def key_of(**parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-@dataclass(frozen=True)
-class Entry:
-    """What the store holds for one key: features with a common first dimension, and JSON beside them."""
-
-    features: Features
-    info: Mapping[str, Any]
-
-    @property
-    def rows(self) -> int:
-        """The common first dimension of the features."""
-        return len(next(iter(self.features.values())))
-
-
 class Store:
     """The features of one scorer below a cache folder.
 
-    `identity` is the scorer's; its hash names the folder, in which `about.json` says what it belongs to.
-    Several processes may use a store at once: files appear whole, under names that depend on content only.
+    `identity` is the scorer's and what else changes the features of all items; its hash names the folder, in
+    which `about.json` says what it belongs to. Several processes on several machines may use a store at once.
     """
 
     def __init__(self, root: Path, name: str, identity: Mapping[str, Any]) -> None:
         self.folder = root / "features" / f"{name}-{key_of(identity=dict(identity))[:16]}"
+        about = self.folder / "about.json"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            tidy(self.folder, deep=True)
-            write_atomically(
-                self.folder / "about.json", json.dumps({"name": name, "identity": dict(identity)}).encode()
-            )
+            tidy(self.folder)
+            if not about.exists():
+                _tell_of_old(root, name)
+                content = {"layout": _LAYOUT, "name": name, "identity": dict(identity)}
+                write_atomically(about, json.dumps(content).encode())
         except OSError as error:
             raise _unwritable(self.folder, error) from error
+        self._packs = {kind: Packs(self.folder / kind) for kind in ("text", "video")}
 
-    def path(self, kind: str, key: str) -> Path:
-        """Return where the entry of a key lies; `kind` is `text` or `video`."""
-        return self.folder / kind / key[:2] / f"{key}.safetensors"
+    def has(self, kind: Kind, key: str) -> bool:
+        """Tell whether there is an entry, without reading it."""
+        return key in self._packs[kind]
 
-    def load(self, kind: str, key: str) -> Entry | None:
-        """Return the entry, its tensors memory-mapped; None when it is absent or damaged."""
-        path = self.path(kind, key)
-        if not path.is_file():
-            return None
-        entry = _read(path)
+    def load(self, kind: Kind, key: str, *, check: bool = True) -> Entry | None:
+        """Return the entry; None when it is absent or damaged. Without `check` its hash is not looked at."""
+        content = self._packs[kind].read(key)
+        entry = None if content is None else read_entry(key, content, check=check)
         if entry is None:
-            path.unlink(missing_ok=True)
+            self._packs[kind].forget(key)
         return entry
 
-    def save(self, kind: str, key: str, features: Features, info: Mapping[str, Any]) -> None:
-        """Write an entry atomically. Raises DataError when the folder cannot be written."""
-        from safetensors.torch import save
-
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in features.items()}
-        header = {"sha256": _digest(tensors, info), "info": json.dumps(info)}
-        path = self.path(kind, key)
+    def save(self, kind: Kind, key: str, features: Features, info: Mapping[str, Any]) -> None:
+        """Write an entry. Raises DataError when the folder cannot be written."""
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, save(tensors, metadata=header))
+            self._packs[kind].append(key, write_entry(key, features, info))
         except OSError as error:
-            raise _unwritable(path, error) from error
+            raise _unwritable(self.folder / kind, error) from error
+
+    def refresh(self) -> None:
+        """Take up what other processes have written since."""
+        for packs in self._packs.values():
+            packs.refresh()
+
+    def close(self) -> None:
+        """Close all files; the store can be used on."""
+        for packs in self._packs.values():
+            packs.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Lodged:
+    """The features of an entry, left in the store until they are needed."""
+
+    store: Store
+    kind: Kind
+    key: str
+
+    def load(self) -> Features:
+        """Read them. Raises DataError when somebody cleared the cache meanwhile."""
+        entry = self.store.load(self.kind, self.key, check=False)
+        if entry is None:
+            raise DataError(
+                f"Features are gone from {self.store.folder}: was the cache cleared meanwhile? "
+                f"Run the same command again."
+            )
+        return entry.features
 
 
 @dataclass(frozen=True)
@@ -99,24 +117,24 @@ class Stored:
     """Bytes of all files."""
     used: float
     """Seconds since the epoch of the last change."""
+    current: bool
+    """Whether this version of xbench reads them."""
 
 
 def stored(root: Path) -> Iterator[Stored]:
     """List what a cache folder holds, in order of name."""
     for folder in sorted((root / "features").glob("*")):
-        try:
-            about = json.loads((folder / "about.json").read_text())
-        except (OSError, ValueError):
-            about = {}
-        files = [path for path in folder.rglob("*") if path.is_file()]
+        about = _about(folder)
+        files = [path.stat() for path in folder.rglob("*") if path.is_file()]
         yield Stored(
             folder=folder,
             name=about.get("name", folder.name),
             identity=about.get("identity", {}),
-            texts=sum(path.parts[-3] == "text" for path in files),
-            videos=sum(path.parts[-3] == "video" for path in files),
-            size=sum(path.stat().st_size for path in files),
-            used=max((path.stat().st_mtime for path in files), default=0.0),
+            texts=count_entries(folder / "text"),
+            videos=count_entries(folder / "video"),
+            size=sum(file.st_size for file in files),
+            used=max((file.st_mtime for file in files), default=0.0),
+            current=about.get("layout") == _LAYOUT,
         )
 
 
@@ -125,27 +143,25 @@ def clear(entry: Stored) -> None:
     shutil.rmtree(entry.folder, ignore_errors=True)
 
 
-def _read(path: Path) -> Entry | None:
-    from safetensors import SafetensorError, safe_open
-
+def _about(folder: Path) -> dict[str, Any]:
     try:
-        with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
-        info = json.loads(header["info"])
-        sound = bool(tensors) and header["sha256"] == _digest(tensors, info)
-    except (OSError, SafetensorError, KeyError, ValueError):
-        return None
-    return Entry(tensors, info) if sound else None
+        about = json.loads((folder / "about.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return about if isinstance(about, dict) else {}
 
 
-def _digest(tensors: Mapping[str, torch.Tensor], info: Mapping[str, Any]) -> str:
-    digest = hashlib.sha256(json.dumps(info).encode())
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+def _tell_of_old(root: Path, name: str) -> None:
+    old = [
+        folder.name
+        for folder in sorted((root / "features").glob(f"{name}-*"))
+        if (folder / "about.json").exists() and _about(folder).get("layout") != _LAYOUT
+    ]
+    if old:
+        say(
+            f"Features of an earlier version of xbench are left aside, for they depended on their batch: "
+            f"{', '.join(old)}. `xbench cache clear NAME` removes them."
+        )
 
 
 def _unwritable(path: Path, error: OSError) -> DataError:

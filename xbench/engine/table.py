@@ -1,20 +1,21 @@
-"""Features of many items as one table, read block by block from memory-mapped files."""
+"""Features of many items as one table, read block by block from where they lie."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
 import torch
 
+from xbench.engine.store import Lodged
 from xbench.scorers.base import Features
 
 
 class FeatureTable:
     """The rows of several feature shards, end to end. Slicing reads only the shards that a slice touches."""
 
-    def __init__(self, shards: Sequence[Features]) -> None:
-        self._shards = list(shards)
-        self._starts = [0, *accumulate(len(next(iter(shard.values()))) for shard in self._shards)]
+    def __init__(self, shards: Iterable[Features | Lodged]) -> None:
+        self._shards: Sequence[Features | Lodged] = list(shards)
+        self._starts = [0, *accumulate(map(_rows, self._shards))]
 
     def __len__(self) -> int:
         return self._starts[-1]
@@ -28,9 +29,14 @@ class FeatureTable:
             if offset >= stop:
                 break
             shard = self._shards[index]
+            features = shard.load() if isinstance(shard, Lodged) else shard
             pieces.append(
-                {name: tensor[max(start - offset, 0) : stop - offset] for name, tensor in shard.items()}
+                {name: tensor[max(start - offset, 0) : stop - offset] for name, tensor in features.items()}
             )
         if len(pieces) == 1:
             return pieces[0]
         return {name: torch.cat([piece[name] for piece in pieces]) for name in pieces[0]}
+
+
+def _rows(shard: Features | Lodged) -> int:
+    return 1 if isinstance(shard, Lodged) else len(next(iter(shard.values())))

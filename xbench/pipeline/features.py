@@ -22,9 +22,6 @@ from xbench.video.identity import FileState, file_state
 from xbench.video.sampling import Sampling
 from xbench.video.transform import normalise
 
-TEXTS_PER_SHARD = 512
-_FRAMES_PER_BATCH = 256
-
 
 @dataclass(frozen=True)
 class VideoJob:
@@ -51,19 +48,15 @@ def encode_texts(
     scorer: Scorer, store: Store, texts: Sequence[str], on_done: Callable[[int], None]
 ) -> FeatureTable:
     """Return the features of distinct texts, in order. on_done is told how many more are finished."""
-    shards = [texts[start : start + TEXTS_PER_SHARD] for start in range(0, len(texts), TEXTS_PER_SHARD)]
-    keys = [key_of(texts=list(shard)) for shard in shards]
-
     encoded = encode(
         store,
         "text",
-        keys,
-        lambda index: Prepared(shards[index], {}),
-        lambda batch: [_counted(scorer.encode_texts(shard), len(shard), scorer) for shard in batch],
-        batch_size=1,
-        on_done=lambda index: on_done(len(shards[index])),
+        [key_of(text=text) for text in texts],
+        lambda index: Prepared(texts[index], {}),
+        lambda text: _one(scorer.encode_texts([text]), scorer),
+        on_done=lambda index: on_done(1),
     )
-    return FeatureTable([entry.features for entry in encoded if entry.features is not None])
+    return FeatureTable(entry.features for entry in encoded if entry.features is not None)
 
 
 def encode_videos(
@@ -73,7 +66,6 @@ def encode_videos(
     *,
     wants: VideoInput,
     use_damaged: bool,
-    batch_size: int | None,
     workers: int,
     on_done: Callable[[int], None],
 ) -> list[Encoded]:
@@ -83,17 +75,12 @@ def encode_videos(
     decoded frames were taken), `looks` (size, fps, codec), `notes`, and `damage` (wanted, got, cause) for a
     file that failed; a damaged video's own frames are encoded only with `use_damaged`.
     """
-
-    def prepare(index: int) -> Prepared[NDArray[np.uint8]]:
-        return _decode(jobs[index], wants, use_damaged)
-
     return encode(
         store,
         "video",
         [_video_key(job, wants) for job in jobs],
-        prepare,
-        lambda batch: _encode_batch(scorer, wants, batch),
-        batch_size=batch_size or max(1, _FRAMES_PER_BATCH // wants.max_frames),
+        lambda index: _decode(jobs[index], wants, use_damaged),
+        lambda frames: _encode_one(scorer, wants, frames),
         workers=workers,
         on_done=lambda index: on_done(1),
     )
@@ -101,7 +88,7 @@ def encode_videos(
 
 def is_stored(store: Store, job: VideoJob, wants: VideoInput) -> bool:
     """Tell whether the store has an entry for a video, without reading it."""
-    return store.path("video", _video_key(job, wants)).is_file()
+    return store.has("video", _video_key(job, wants))
 
 
 def _decode(job: VideoJob, wants: VideoInput, use_damaged: bool) -> Prepared[NDArray[np.uint8]]:
@@ -129,25 +116,23 @@ def _facts(clip: Clip) -> dict[str, Any]:
     return seen | {"pixels_differ": clip.pixels_differ}
 
 
-def _encode_batch(scorer: Scorer, wants: VideoInput, batch: list[NDArray[np.uint8]]) -> list[Features]:
-    """Normalise, pad with zeros to max_frames, encode, and split into one Features for each video."""
-    clips = [_to_input(frames, wants) for frames in batch]
-    padded = torch.zeros(len(clips), wants.max_frames, *clips[0].shape[1:])
-    mask = torch.zeros(len(clips), wants.max_frames, dtype=torch.bool)
-    for row, clip in enumerate(clips):
-        padded[row, : len(clip)] = clip
-        mask[row, : len(clip)] = True
-    features = _counted(scorer.encode_videos(padded, mask), len(clips), scorer)
-    return [{name: tensor[row : row + 1] for name, tensor in features.items()} for row in range(len(clips))]
+def _encode_one(scorer: Scorer, wants: VideoInput, frames: NDArray[np.uint8]) -> Features:
+    """Normalise, pad with zeros to max_frames and encode a video: one shape of input for every video."""
+    clip = _to_input(frames, wants)
+    padded = torch.zeros(1, wants.max_frames, *clip.shape[1:])
+    mask = torch.zeros(1, wants.max_frames, dtype=torch.bool)
+    padded[0, : len(clip)] = clip
+    mask[0, : len(clip)] = True
+    return _one(scorer.encode_videos(padded, mask), scorer)
 
 
-def _counted(features: Features, items: int, scorer: Scorer) -> Features:
-    """Return features that are one for each item; with fewer or more, all that follow would be mixed up."""
+def _one(features: Features, scorer: Scorer) -> Features:
+    """Return the features of one item; of fewer or more, all that follow would be mixed up."""
     for name, tensor in features.items():
-        if len(tensor) != items:
+        if len(tensor) != 1:
             raise ModelError(
-                f"{scorer.name} gave {name} {list(tensor.shape)} for {items} items: the first dimension must "
-                f"be {items}. `xbench models verify` checks such things."
+                f"{scorer.name} gave {name} {list(tensor.shape)} for one item: the first dimension must be "
+                f"1. `xbench models verify` checks such things."
             )
     return features
 

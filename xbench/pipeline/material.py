@@ -15,6 +15,7 @@ from xbench.data.split import Split
 from xbench.data.video_files import VideoFolder, resolve
 from xbench.errors import DataError, XbenchError
 from xbench.pipeline.plan import miniature_folders
+from xbench.registry.datasets import is_known
 from xbench.registry.folders import default_folders
 from xbench.reports.page.findings import Material, shown_queries
 from xbench.reports.record.files import Measurement
@@ -50,7 +51,8 @@ def find_places(
     record: Record, annotations: Path | None, videos: Path | None, similarity: Path | None
 ) -> Places:
     """Return the paths given, else those that the run was given, else those below $XBENCH_DATA."""
-    default = default_folders(record.benchmark) or (None, None)
+    known = is_known(record.benchmark, record.settings.passed.get("dataset"))
+    default = (default_folders(record.benchmark) if known else None) or (None, None)
     if record.miniature and not (annotations and videos):
         recorded_cache = _recorded(record, "cache_dir")
         default = miniature_folders(record.benchmark, recorded_cache or cache_dir())

@@ -18,11 +18,13 @@ from xbench.terms import (
     PixelRule,
     Post,
     Precision,
+    Setting,
     Ties,
     V2TRule,
     choices,
 )
 
+_LABEL = 80
 Reader = Callable[[str, Any], Any]
 """(flag, value) -> the value as a plan has it. Raises UsageError."""
 
@@ -41,6 +43,8 @@ class Option:
     """Means nothing where no video is decoded."""
     of_model: bool = False
     """About a model given by name; a model object has its own."""
+    is_setting: bool = True
+    """The record keeps it among its settings."""
 
 
 def read(table: Mapping[str, Option], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,8 +64,9 @@ def told_apart(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Tell the values that differ from the defaults from those that do not, as JSON has them."""
     defaults = read(table, {})
-    passed = {name: _json(values[name]) for name in table if values[name] != defaults[name]}
-    return passed, {name: _json(values[name]) for name in table if name not in passed}
+    settings = [name for name in table if table[name].is_setting]
+    passed = {name: _json(values[name]) for name in settings if values[name] != defaults[name]}
+    return passed, {name: _json(values[name]) for name in settings if name not in passed}
 
 
 def flag(name: str) -> str:
@@ -112,6 +117,13 @@ def _text(option: str, value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise UsageError(f"{option}: expected a text, not {value!r}.")
     return value
+
+
+def label(option: str, value: Any) -> str:
+    """Read what a result is called: a line that fits a table. Raises UsageError for another."""
+    if not isinstance(value, str) or len(value) > _LABEL or not value.isprintable():
+        raise UsageError(f"{option}: expected one line of at most {_LABEL} characters, not {value!r}.")
+    return value.strip()
 
 
 def _path(option: str, value: Any) -> Path:
@@ -189,8 +201,9 @@ SCORED = {
     "ties": Option(_ties, Ties.AVERAGE.value, words=choices(Ties)),
     "metrics": Option(_measures, DEFAULT_METRICS),
     "post": _of("The post-processing", Post, default="none"),
+    "label": Option(label, is_setting=False),
 }
-"""How scores become numbers: options of everything that gives a record."""
+"""How scores become numbers, and what these are called: options of everything that gives a record."""
 
 _DATA = {
     "dataset": Option(_text),
@@ -214,7 +227,7 @@ RUN = (
         "bpe": Option(_path, of_model=True),
         "device": Option(_text, "auto", of_model=True),
         "precision": _of("The precision", Precision, of_model=True),
-        "batch_size": Option(_count, of_videos=True),
+        "threads": Option(_count, 1),
         "workers": Option(_count, 2, of_videos=True),
         "memory": Option(_amount),
         "limit": Option(_count),
@@ -237,6 +250,10 @@ SCORE = (
         "rows": _of("The side", MatrixRows),
         "row_ids": Option(_path),
         "column_ids": Option(_path),
+        "backbone": Option(_text),
+        "source": Option(_text),
+        "setting": _of("The setting", Setting),
+        "distance": Option(_flag, False),
     }
     | SCORED
 )
@@ -245,5 +262,6 @@ SCORE = (
 EVALUATE = SCORED | {
     "name": Option(_text, "similarity"),
     "v2t": _of("The video-to-text rule", V2TRule, default="group-max"),
+    "distance": Option(_flag, False),
 }
 """The options of `xbench.evaluate`, beside the scores and what they are scores of."""

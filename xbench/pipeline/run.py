@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -12,13 +12,16 @@ from xbench.engine.similarity import Queries, distinct
 from xbench.engine.store import Store
 from xbench.engine.table import FeatureTable
 from xbench.errors import DataError, ModelError
+from xbench.pipeline.computing import computing, computing_threads
 from xbench.pipeline.features import VideoJob, encode_texts, encode_videos, is_stored
 from xbench.pipeline.gallery import Fault, Gallery, open_gallery, refuse_faulty
 from xbench.pipeline.plan import RunPlan, info_of
 from xbench.pipeline.precomputed import match_features, rank_features
 from xbench.pipeline.ranking import rank_both_ways
-from xbench.pipeline.record import Clock, CountsByPost, Evaluated, Scoring, Seen, make_records
+from xbench.pipeline.record import Clock, CountsByPost, Scoring, Seen, make_records
+from xbench.pipeline.trust import BOTH, judge_model, judge_order
 from xbench.progress import stage
+from xbench.reports.record.files import Measurement
 from xbench.reports.record.schema import Checkpoint, ScorerRecord
 from xbench.scorers.base import PairScorer, Scorer, ScorerInfo, VideoInput
 from xbench.scorers.batches import gpu_memory_errors
@@ -29,6 +32,7 @@ from xbench.storage import scratch
 
 _CONTENTS = "contents.json"
 """In the cache folder: which content each file had when it was last read."""
+_TURNED = "are both files of one model, and in the protocol's order? Ids would tell."
 
 
 class Models:
@@ -47,7 +51,7 @@ class Models:
         return self._built[1]
 
 
-def run_all(plans: Sequence[RunPlan]) -> Iterator[Evaluated]:
+def run_all(plans: Sequence[RunPlan]) -> Iterator[Measurement]:
     """Carry out plans one after the other; see `run`."""
     models = Models()
     for plan in plans:
@@ -55,23 +59,30 @@ def run_all(plans: Sequence[RunPlan]) -> Iterator[Evaluated]:
 
 
 @gpu_memory_errors()
-def run(scorer: Model, plan: RunPlan) -> list[Evaluated]:
+def run(scorer: Model, plan: RunPlan) -> list[Measurement]:
     """Carry out a plan with its model, built: the raw scores first, then the post-processed ones.
 
     Raises DataError when videos are unreadable or damaged and that was not allowed, and when a score is not
     finite; what was encoded by then is kept in the cache. Raises ModelError when a GPU has too little memory.
     """
+    with computing_threads(plan.threads):
+        return _run(scorer, plan)
+
+
+def _run(scorer: Model, plan: RunPlan) -> list[Measurement]:
     clock = Clock()
     info = info_of(plan.model)
     if isinstance(scorer, PrecomputedFeatures):
         scored, captions, videos, missing = match_features(scorer, plan)
         counts = rank_features(scorer, scored, (captions, videos), plan=plan, clock=clock)
-        seen, described = Seen(scored, missing), _describe(scorer, info)
+        known = _known(scorer)
+        trust = judge_order(counts["none"][0], scored, known, turned=None if known == BOTH else _TURNED)
+        seen, described = Seen(scored, missing, trust=trust), _describe(scorer, info, plan)
     else:
         wants = _wants(scorer, plan)
-        _describe(scorer, info)  # what no record can hold is told before hours of encoding
+        _describe(scorer, info, plan)  # what no record can hold is told before hours of encoding
         seen, counts = _encode_and_rank(scorer, wants, plan=plan, clock=clock)
-        described = _describe(scorer, info, sampling=wants.sampling)  # scoring decides what computes
+        described = _describe(scorer, info, plan, sampling=wants.sampling)  # scoring decides what computes
     return make_records(plan, seen, described, counts, clock.seconds)
 
 
@@ -82,6 +93,12 @@ def look(scorer: Model, plan: RunPlan) -> str:
         return f"features in {scorer.texts.path} and {scorer.videos.path}"
     gallery = _open(plan, scorer, lambda job: False)
     return f"{len(gallery.jobs)} files open in {plan.videos}"
+
+
+def _known(features: PrecomputedFeatures) -> frozenset[str]:
+    """The sides whose ids the files tell."""
+    files = {"captions": features.texts, "videos": features.videos}
+    return frozenset(side for side, file in files.items() if file.ids is not None)
 
 
 def _wants(scorer: Scorer, plan: RunPlan) -> VideoInput:
@@ -109,17 +126,19 @@ def _encode_and_rank(
         videos = FeatureTable([features[video.id] for video in scored.videos])
         counts = _score(scorer, store, scored, videos, plan=plan, clock=clock)
     facts = {video: each.info for video, each in by_id.items()}
-    return Seen(scored, gallery.missing, faults, facts, gallery.notes, gallery.reasons), counts
+    trust = judge_model(counts["none"][0], scored)
+    return Seen(scored, gallery.missing, faults, facts, gallery.notes, gallery.reasons, trust), counts
 
 
 @contextmanager
 def _store(scorer: Scorer, plan: RunPlan) -> Iterator[Store]:
     """The feature store of a scorer: in the cache, or in a folder that goes away with the run."""
-    if plan.cache is not None and scorer.identity is not None:
-        yield Store(plan.cache, scorer.name, scorer.identity)
-        return
-    with scratch() as folder:
-        yield Store(folder, scorer.name, scorer.identity or {})
+    with ExitStack() as stack:
+        if plan.cache is not None and scorer.identity is not None:
+            root, identity = plan.cache, {**scorer.identity, "computing": _computing(scorer, plan)}
+        else:
+            root, identity = stack.enter_context(scratch()), {}
+        yield stack.enter_context(closing(Store(root, scorer.name, identity)))
 
 
 def _open(plan: RunPlan, scorer: Scorer, is_known: Callable[[VideoJob], bool]) -> Gallery:
@@ -148,7 +167,6 @@ def _encode_videos(
             gallery.jobs,
             wants=wants,
             use_damaged=plan.allow_damaged,
-            batch_size=plan.batch_size,
             workers=plan.workers,
             on_done=advance,
         )
@@ -174,8 +192,8 @@ def _score(
     return rank_both_ways(scorer, text_features, videos, queries, split.v2t, plan=plan, clock=clock)
 
 
-def _describe(scorer: PairScorer, info: ScorerInfo, **more: Any) -> Scoring:
-    settings = _plain(scorer, "settings", {**scorer.settings, **more})
+def _describe(scorer: PairScorer, info: ScorerInfo, plan: RunPlan, **more: Any) -> Scoring:
+    settings = _plain(scorer, "settings", {**scorer.settings, **_computing(scorer, plan), **more})
     identity = None if scorer.identity is None else _plain(scorer, "identity", scorer.identity)
     return Scoring(
         ScorerRecord(
@@ -189,6 +207,10 @@ def _describe(scorer: PairScorer, info: ScorerInfo, **more: Any) -> Scoring:
         precision=str(settings.get("precision", "")),
         device=str(settings.get("device", "")),
     )
+
+
+def _computing(scorer: PairScorer, plan: RunPlan) -> dict[str, str | int]:
+    return computing(plan.threads, str(scorer.settings.get("device", "cpu")))
 
 
 def _plain(scorer: PairScorer, what: str, values: Mapping[str, Any]) -> dict[str, Any]:

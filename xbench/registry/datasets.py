@@ -128,11 +128,26 @@ class Protocol(_Entry):
     validation: bool = False
     """A validation set: runs, but never stands beside test rows."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _reads_its_file(cls, value: Any) -> Any:
+        read = value.get("read") if isinstance(value, dict) else None
+        return {"files": [read["file"]]} | value if isinstance(read, dict) and "file" in read else value
+
     @model_validator(mode="after")
     def _is_either_runnable_or_recognised_only(self) -> Self:
         if self.recognised_only == (self.read is not None):
             raise ValueError(f"{self.id}: give `read`, or `recognised_only: true`, not both")
         return self
+
+
+class Remark(_Entry):
+    """What a reader of a model's published numbers on this benchmark must know."""
+
+    model: str
+    backbone: str | None = None
+    """None: of every backbone."""
+    text: str
 
 
 class Source(_Entry):
@@ -180,6 +195,7 @@ class Benchmark(_Entry):
     licence: str = ""
     fetch: dict[str, AnnotationFile] = {}
     """Annotation files by name that may be downloaded."""
+    remarks: tuple[Remark, ...] = ()
     protocols: Mapping[str, Protocol]
     """By full id, in the order of the file."""
 
@@ -229,9 +245,7 @@ class OwnProtocol(Protocol):
     def _fill_in(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        read = value.get("read")
-        files = [read["file"]] if isinstance(read, dict) and "file" in read else []
-        return {"title": value.get("id"), "files": files} | value
+        return {"title": value.get("id")} | value
 
     @model_validator(mode="after")
     def _fingerprint_is_whole(self) -> Self:
@@ -350,6 +364,14 @@ def benchmark(name: str | Path) -> Benchmark:
             "the path of its YAML file."
         )
     return every[str(name)]
+
+
+def is_known(name: str, file: object = None) -> bool:
+    """Whether a benchmark is known here; `file`, which may have named it, is read if it is there."""
+    if name in known_benchmarks():
+        return True
+    path = str(file).lower().endswith(_SUFFIXES) and Path(str(file)).expanduser()
+    return bool(path and path.is_file() and _from_file(path).id == name)
 
 
 def find(name: str) -> tuple[Benchmark, Protocol | None]:

@@ -29,8 +29,7 @@ def gpu_memory_errors() -> Iterator[None]:
         if not lacks_memory(error):
             raise
         raise ModelError(
-            "The GPU's memory does not hold the work: free some (see nvidia-smi), choose a smaller "
-            "--batch-size, or use --device cpu."
+            "The GPU's memory does not hold the work: free some (see nvidia-smi), or use --device cpu."
         ) from error
 
 

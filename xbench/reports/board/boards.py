@@ -9,7 +9,7 @@ from xbench.reports.board.places import marked, placed
 from xbench.reports.board.rows import Board, BoardRow, Value
 from xbench.reports.published.claims import Claim, PublishedRow, published_rows
 from xbench.reports.record.files import Measurement
-from xbench.reports.record.naming import protocol_of
+from xbench.reports.record.naming import is_called, protocol_of
 from xbench.reports.record.schema import DIRECTIONS, Record, scoring_reasons
 from xbench.terms import Direction, Ties
 
@@ -38,7 +38,8 @@ class Filter:
 
     def _admits(self, benchmark: str, protocol: str) -> bool:
         of_benchmark = not self.benchmarks or benchmark in self.benchmarks
-        return of_benchmark and (not self.protocols or protocol in self.protocols)
+        of_protocol = not self.protocols or any(is_called(protocol, name) for name in self.protocols)
+        return of_benchmark and of_protocol
 
 
 ALL = Filter()
@@ -71,7 +72,7 @@ def _measured(measurement: Measurement, side: Direction) -> BoardRow:
     return BoardRow(
         model=record.scorer.name,
         backbone=record.scorer.setting("backbone") or "",
-        setting=record.checkpoint.file if record.checkpoint else "",
+        setting=record.label or (record.checkpoint.file if record.checkpoint else ""),
         post_processing=record.post_processing,
         values={
             name: Value(
@@ -82,10 +83,16 @@ def _measured(measurement: Measurement, side: Direction) -> BoardRow:
         date=record.created[:10],
         source=measurement.file,
         source_url="",
-        remarks=tuple(f"not comparable: {reason}" for reason in reasons),
+        remarks=(*_origin(record), *(f"not comparable: {reason}" for reason in reasons)),
         comparable=not reasons,
         measurement=measurement,
+        label=record.label,
     )
+
+
+def _origin(record: Record) -> list[str]:
+    source = record.scorer.setting("source")
+    return [f"scores from {source}"] if source else []
 
 
 def _claimed(published: PublishedRow, side: Direction) -> BoardRow:

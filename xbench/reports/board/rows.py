@@ -22,7 +22,7 @@ class BoardRow:
     model: str
     backbone: str
     setting: str
-    """`fine-tuned` or `zero-shot` for a claim, the checkpoint's file name for a measured row."""
+    """`fine-tuned` or `zero-shot` for a claim, the label or the checkpoint's file name for a measured row."""
     post_processing: str
     values: dict[str, Value]
     date: str
@@ -34,6 +34,8 @@ class BoardRow:
     comparable: bool
     """With the other rows of its board, which may hold post-processed rows only."""
     measurement: Measurement | None = None
+    label: str = ""
+    """What the user of a measured row calls it."""
     place: str = ""
     """`1`, or `2=` for a tie; empty for a row that is not comparable or lacks the first metric."""
     mark: str = ""
@@ -60,3 +62,10 @@ class Board:
     processed: bool
     metrics: tuple[str, ...]
     rows: tuple[BoardRow, ...]
+
+    @property
+    def title(self) -> str:
+        """Its heading."""
+        what = {"t2v": "text to video", "v2t": "video to text"}[self.direction]
+        processed = ", with post-processing that looks at the test set" if self.processed else ""
+        return f"{self.protocol}, {what} ({self.direction}){processed}"

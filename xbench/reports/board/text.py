@@ -67,16 +67,10 @@ _CSV_HEAD = [
 _CSV_TAIL = ["source", "source_url", "remarks"]
 
 
-def board_title(board: Board) -> str:
-    """Return the heading of a board."""
-    what = {"t2v": "text to video", "v2t": "video to text"}[board.direction]
-    processed = ", with post-processing that looks at the test set" if board.processed else ""
-    return f"{board.protocol}, {what} ({board.direction}){processed}"
-
-
 def row_name(row: BoardRow) -> str:
     """Return the model with its backbone and what else tells rows apart."""
-    parts = [row.model, row.backbone, "" if row.measured or row.setting == "fine-tuned" else row.setting]
+    setting = row.label if row.measured else row.setting
+    parts = [row.model, row.backbone, "" if setting == "fine-tuned" else setting]
     parts.append("" if row.post_processing == "none" else f"+ {row.post_processing}")
     return " ".join(part for part in parts if part)
 
@@ -98,7 +92,7 @@ def _board(board: Board, style: Format) -> str:
         rows, header, tablefmt=look.table, disable_numparse=True, colalign=align, maxcolwidths=widths
     )
     sources = [look.escape(f"[{number}] {note}") for note, number in notes.items()]
-    title = look.heading.format(look.escape(board_title(board)))
+    title = look.heading.format(look.escape(board.title))
     if style == "text":
         sources = [textwrap.fill(line, WIDTH, subsequent_indent="    ") for line in sources]
     return ("\n" if style == "text" else "\n\n").join([title, table, *sources])

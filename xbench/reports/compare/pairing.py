@@ -47,6 +47,9 @@ def why_not_the_same(first: Record, second: Record) -> list[str]:
         reasons.append("other videos (the fingerprints of the ids differ)")
     elif _text(first) != _text(second):
         reasons.append("other captions (the fingerprints of the text differ)")
+    windows = {first.protocol.fingerprint.windows, second.protocol.fingerprint.windows} - {None}
+    if len(windows) > 1:
+        reasons.append("other seconds of the videos (the fingerprints of the windows differ)")
     reasons += _missing(first, second)
     if not reasons and first.videos.scored != second.videos.scored:
         reasons.append(f"videos scored: {first.videos.scored} and {second.videos.scored}")

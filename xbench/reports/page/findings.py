@@ -55,6 +55,11 @@ class Query:
     score: float
     wrong: tuple[tuple[int, float], ...]
 
+    @property
+    def rank_text(self) -> str:
+        """The rank, a whole number unless it is tied."""
+        return f"{self.rank:,.0f}" if self.rank == int(self.rank) else f"{self.rank:,.1f} (tied)"
+
 
 def curves(measured: Measurement) -> list[Line]:
     """Return recall at K for both directions, with 95% bands."""

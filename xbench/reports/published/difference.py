@@ -4,21 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from xbench.metrics.measures import parse_measure
+from xbench.registry.datasets import benchmark
 from xbench.reports.published.claims import Claim, PublishedRow, models, published_model_of, published_rows
 from xbench.reports.record.schema import DIRECTIONS, Record, scoring_reasons
 from xbench.terms import Direction, Ties
-
-NOTES = {
-    ("X-CLIP", "didemo"): (
-        "The released loader of X-CLIP drops every DiDeMo video whose id ends in .mp4: it scores 825 of the"
-        " 1004. The paper does not say which of the two it scored, so didemo/paragraph is an assumption."
-    ),
-}
-LABEL_NOTES = {
-    ("X-CLIP", "ViT-B/16", "msvd"): "v2t 90.4",
-    ("X-CLIP", "ViT-B/16", "didemo"): "v2t 76.8",
-}
-"""Values that the paperswithcode archive labels R@10 and the paper's own table R@5."""
 
 
 @dataclass(frozen=True)
@@ -181,13 +170,11 @@ def _caveats(claim: Claim) -> list[str]:
 
 
 def _notes(own: list[PublishedRow]) -> list[str]:
-    claims = [entry.claim for entry in own]
-    notes = [text for (model, benchmark), text in NOTES.items()
-             if any((claim.model, claim.benchmark) == (model, benchmark) for claim in claims)]  # fmt: skip
-    for claim in claims:
-        if label := LABEL_NOTES.get((claim.model, claim.backbone, claim.benchmark)):
-            notes.append(
-                f"The paperswithcode archive labels {claim.backbone} {label} as R@10; the paper's own table"
-                " gives it as R@5, as here."
-            )
-    return notes
+    """What datasets.yaml remarks about a model's claims, once."""
+    said = [
+        remark.text
+        for claim in dict.fromkeys(entry.claim for entry in own)
+        for remark in benchmark(claim.benchmark).remarks
+        if remark.model == claim.model and remark.backbone in (None, claim.backbone)
+    ]
+    return list(dict.fromkeys(said))

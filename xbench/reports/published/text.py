@@ -1,11 +1,9 @@
 """The difference from the published numbers as text of at most 100 columns."""
 
-import textwrap
-
 from tabulate import tabulate
 
 from xbench.metrics.measures import Measure, parse_measure
-from xbench.reports.printing import WIDTH, signed
+from xbench.reports.printing import fill, signed
 from xbench.reports.published.difference import AgainstClaim, AgainstValue, Difference
 from xbench.reports.record.text import verdict
 
@@ -18,7 +16,7 @@ def render_difference(difference: Difference) -> str:
         return _nothing_published(difference)
     blocks = ["\n".join(verdict(difference.record))]
     blocks += ["\n".join(_comparison(each)) for each in difference.comparisons]
-    blocks += [_fill(f"Note: {note}") for note in difference.notes]
+    blocks += [fill(f"Note: {note}") for note in difference.notes]
     return "\n\n".join(blocks)
 
 
@@ -28,14 +26,14 @@ def _nothing_published(difference: Difference) -> str:
     if not difference.others:
         return f"There are no published numbers on {benchmark}."
     others = ", ".join(difference.others)
-    return _fill(f"There are no published numbers of {name} on {benchmark}; --model takes: {others}.")
+    return fill(f"There are no published numbers of {name} on {benchmark}; --model takes: {others}.")
 
 
 def _comparison(each: AgainstClaim) -> list[str]:
     claim = each.claim
     extra = f", {claim.post_processing}" if claim.post_processing != "none" else ""
-    lines = [_fill(f"{claim.model} {claim.backbone} on {claim.protocol}, {claim.setting}{extra}")]
-    lines += [_fill(f"Not comparable: {reason}") for reason in each.reasons]
+    lines = [fill(f"{claim.model} {claim.backbone} on {claim.protocol}, {claim.setting}{extra}")]
+    lines += [fill(f"Not comparable: {reason}") for reason in each.reasons]
     with_intervals = any(row.low is not None for row in each.rows)
     header = [
         "",
@@ -50,12 +48,12 @@ def _comparison(each: AgainstClaim) -> list[str]:
     align = ["left", "left", *["right"] * (len(header) - 3), "left"]
     lines.append(tabulate(rows, header, tablefmt="simple", disable_numparse=True, colalign=align))
     lines += [
-        _fill(f"{row.direction} {row.metric}: other sources give {', '.join(row.contradicted_by)}")
+        fill(f"{row.direction} {row.metric}: other sources give {', '.join(row.contradicted_by)}")
         for row in each.rows
         if row.contradicted_by
     ]
-    lines += [_fill(f"Mind: {caveat}") for caveat in each.caveats]
-    lines.append(_fill(f"Source: {'; '.join(each.sources)}"))
+    lines += [fill(f"Mind: {caveat}") for caveat in each.caveats]
+    lines.append(fill(f"Source: {'; '.join(each.sources)}"))
     return lines
 
 
@@ -74,7 +72,3 @@ def _cells(row: AgainstValue, with_intervals: bool) -> list[str]:
 
 def _interval(measure: Measure, low: float, high: float) -> str:
     return f"{measure.format(low)} - {measure.format(high)}"
-
-
-def _fill(line: str) -> str:
-    return textwrap.fill(line, WIDTH, subsequent_indent="  ")

@@ -2,10 +2,11 @@
 
 import hashlib
 
-from xbench.registry.datasets import CUSTOM
+from xbench.registry.datasets import CUSTOM, benchmarks
 from xbench.reports.record.schema import Record
 
 _DIGITS = 8
+_OWN = " (own benchmark "
 
 
 def is_own(record: Record) -> bool:
@@ -17,13 +18,25 @@ def protocol_of(record: Record) -> str:
     """Return the protocol whose content was scored; own content bears a short hash of what was scored.
 
     Two results have the same name only if they scored the same videos and captions, or if both are of a known
-    protocol (then a partial gallery is a reason against comparing, not another name).
+    protocol (then a partial gallery is a reason against comparing, not another name). A protocol that a
+    user's file names bears the hash of what it says, since two users may give one name to two benchmarks.
     """
     if record.miniature:
         return f"{record.protocol.requested}, miniature"
-    if record.protocol.matched is not None and not is_own(record):
-        return record.protocol.matched
-    return f"{record.protocol.requested} (own content {_content(record)})"
+    matched = record.protocol.matched
+    if matched is None or is_own(record):
+        return f"{record.protocol.requested} (own content {_content(record, *sorted(unscored(record)))})"
+    return f"{matched}{_OWN}{_content(record)})" if is_of_own_benchmark(record) else matched
+
+
+def is_of_own_benchmark(record: Record) -> bool:
+    """Whether the protocol is one that a user's file names, with which nothing published can be compared."""
+    return record.benchmark not in benchmarks()
+
+
+def is_called(name: str, protocol: str) -> bool:
+    """Whether a name that `protocol_of` returns is that of a protocol, whoever defined it."""
+    return name == protocol or name.startswith(f"{protocol}{_OWN}")
 
 
 def unscored(record: Record) -> set[str]:
@@ -32,14 +45,17 @@ def unscored(record: Record) -> set[str]:
     return {*videos.missing, *(damaged.id for damaged in videos.damaged if not damaged.got)}
 
 
-def _content(record: Record) -> str:
+def _content(record: Record, *more: str) -> str:
     found = record.protocol.fingerprint
-    parts = [found.ids, found.pairs_ws_normalised_sorted, record.protocol.v2t, *sorted(unscored(record))]
+    parts = [found.ids, found.pairs_ws_normalised_sorted, record.protocol.v2t, *more]
+    if found.windows is not None and is_of_own_benchmark(record):
+        parts.append(found.windows)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:_DIGITS]
 
 
 def model_name(record: Record) -> str:
-    """Return the scorer's name with its backbone, and the post-processing that it was given."""
+    """Return the scorer's name with its backbone and label, and the post-processing that it was given."""
     backbone = record.scorer.settings.get("backbone")
     post = f" + {record.post_processing}" if record.post_processing != "none" else ""
-    return f"{record.scorer.name}{f' {backbone}' if backbone else ''}{post}"
+    label = f", {record.label}" if record.label else ""
+    return f"{record.scorer.name}{f' {backbone}' if backbone else ''}{label}{post}"

@@ -56,6 +56,12 @@ class Fingerprint(_Part):
     pairs: str
     pairs_sorted: str
     pairs_ws_normalised_sorted: str
+    windows: str | None = None
+    """Of the seconds of each video that are scored; None if all are scored whole, or in older records."""
+
+    @model_serializer(mode="wrap")
+    def _without_absent_windows(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in handler(self).items() if value is not None}
 
 
 class ProtocolRecord(_Part):
@@ -161,6 +167,8 @@ class Record(_Part):
     created: str
     """UTC, ISO 8601."""
     benchmark: str
+    label: str = ""
+    """What its user calls it, to tell it from others of its scorer; it changes nothing that was measured."""
     miniature: bool = False
     """The rendered stand-in for the benchmark; never stands beside results of the benchmark."""
     protocol: ProtocolRecord

@@ -8,7 +8,7 @@ from tabulate import tabulate
 
 from xbench.metrics.measures import parse_measure
 from xbench.reports.printing import WIDTH, fill
-from xbench.reports.record.naming import model_name, protocol_of
+from xbench.reports.record.naming import is_of_own_benchmark, model_name, protocol_of
 from xbench.reports.record.schema import DIRECTIONS, Record
 from xbench.terms import Direction
 
@@ -139,6 +139,8 @@ def _interval(record: Record, side: Direction, name: str) -> str:
 
 def verdict(record: Record) -> list[str]:
     """Say whether a result can stand beside published numbers, and if not, why."""
+    if record.comparable and is_of_own_benchmark(record):
+        return [fill(f"The full protocol {record.protocol.matched}; no published row.")]
     if record.comparable:
         return [fill(f"Comparable with published numbers of {record.protocol.matched}.")]
     return [f"{NOT_COMPARABLE}, because:", *_reasons(record)]

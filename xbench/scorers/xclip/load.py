@@ -100,7 +100,7 @@ def xclip_zeroshot(
 
     clip: a file, a folder or hub id of transformers' CLIPModel, or a backbone of checkpoints.yaml
     (`ViT-B/32`); see `load_clip`, also for `trusted` and `which`. words and frames: those of the benchmark
-    (32 x 12, or 64 x 64 for DiDeMo and ActivityNet). Raises ModelError when the weights are not CLIP's.
+    (32 x 12, or 64 x 64 for paragraphs). Raises ModelError when the weights are not CLIP's.
     """
     weights = load_clip(clip, trusted=trusted, which=which)
     file = weights.file

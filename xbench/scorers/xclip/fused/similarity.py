@@ -21,7 +21,7 @@ _MOST = 128
 """Words and frames: a program holds all similarities of a pair."""
 _VIDEOS_AT_ONCE = 1 << 14
 _KEPT = 2 << 30
-"""Bytes of features: enough for all of ActivityNet's; on the GPU up to twice as many."""
+"""Bytes of features: enough for the largest benchmark's; on the GPU up to twice as many."""
 _MEASURED = 256, 128
 """Texts and videos with which tiles are compared: they fill a large GPU several times."""
 

@@ -1,0 +1,159 @@
+"""Packs: files that hold many entries each and grow at their end, every one written by one process alone.
+
+`NAME.pack` holds the entries end to end, `NAME.index` one line of fixed length for each: key, start, length.
+NAME is the time and a number drawn by chance, so nobody ever writes to another's file and no lock is needed,
+on NFS neither. A line is written after its entry, and an entry carries its hash: what a killed writer left
+half-written is not read.
+Nothing stays mapped: however many entries there are, no limit of the system is met.
+"""
+
+import os
+import secrets
+import time
+from collections import OrderedDict
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+_KEY = 32
+"""Bytes of a key."""
+_LINE = np.dtype([("key", f"V{_KEY}"), ("start", "<u8"), ("length", "<u8")])
+_PACK_BYTES = 1 << 30
+"""From this size on, a writer begins another pack."""
+_OPEN_FILES = 32
+
+
+class Packs:
+    """Everything that one folder's packs hold, by key: a sha256 in hex. The folder appears with an entry."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._names: list[str] = []
+        self._number: dict[str, int] = {}
+        self._taken: dict[str, int] = {}
+        self._at: dict[bytes, tuple[int, int, int]] = {}
+        """Key -> (which of the names, start, length)."""
+        self._writer: _Writer | None = None
+        self._open: OrderedDict[str, int] = OrderedDict()
+        self.refresh()
+
+    def __len__(self) -> int:
+        return len(self._at)
+
+    def __contains__(self, key: str) -> bool:
+        return bytes.fromhex(key) in self._at
+
+    def refresh(self) -> None:
+        """Take up what other processes have written since."""
+        for path in _indices(self.folder):
+            with suppress(FileNotFoundError):  # cleared meanwhile
+                done = self._taken.get(path.stem, 0)
+                if path.stat().st_size // _LINE.itemsize > done:
+                    with path.open("rb") as file:
+                        file.seek(done * _LINE.itemsize)
+                        content = file.read()
+                    count = len(content) // _LINE.itemsize
+                    self._take(path.stem, np.frombuffer(content, _LINE, count))
+
+    def read(self, key: str) -> bytes | None:
+        """Return an entry as it lies there; None when there is none, or less of it than there should be."""
+        at = self._at.get(bytes.fromhex(key))
+        if at is None:
+            return None
+        name, start, length = at
+        try:
+            entry = os.pread(self._file(self._names[name]), length, start)
+        except OSError:
+            return None
+        return entry if len(entry) == length else None
+
+    def forget(self, key: str) -> None:
+        """Take an entry that is damaged for absent, until it is written again."""
+        self._at.pop(bytes.fromhex(key), None)
+
+    def append(self, key: str, entry: bytes) -> None:
+        """Write an entry behind the others; it wins over an earlier one of that key. Raises OSError."""
+        if self._writer is not None and self._writer.size >= _PACK_BYTES:
+            self._close_writer()
+        writer = self._writer or _Writer(self.folder)
+        self._writer = None  # after an error nothing more is written behind what may be half there
+        line = writer.append(key, entry)
+        self._writer = writer
+        self._take(writer.name, line)
+
+    def close(self) -> None:
+        """Flush to the disk what this process wrote, and close all files."""
+        self._close_writer()
+        while self._open:
+            os.close(self._open.popitem()[1])
+
+    def _take(self, name: str, lines: NDArray[np.void]) -> None:
+        if name not in self._taken:
+            self._taken[name], self._number[name] = 0, len(self._names)
+            self._names.append(name)
+        self._taken[name] += len(lines)
+        keys, number = lines["key"].tobytes(), self._number[name]
+        places = zip(lines["start"].tolist(), lines["length"].tolist(), strict=True)
+        self._at.update(
+            (keys[_KEY * row : _KEY * (row + 1)], (number, start, length))
+            for row, (start, length) in enumerate(places)
+        )
+
+    def _file(self, name: str) -> int:
+        if name not in self._open:
+            if len(self._open) >= _OPEN_FILES:
+                os.close(self._open.popitem(last=False)[1])
+            self._open[name] = os.open(self.folder / f"{name}.pack", os.O_RDONLY)
+        self._open.move_to_end(name)
+        return self._open[name]
+
+    def _close_writer(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+
+def count_entries(folder: Path) -> int:
+    """Return how many entries a folder's packs hold, without reading them; one written twice counts twice."""
+    return sum(path.stat().st_size // _LINE.itemsize for path in _indices(folder))
+
+
+class _Writer:
+    """A new pack and its index, open for writing."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        # By time first: of two entries of a key the later is taken, the earlier may have been damaged.
+        self.name, self.size = f"{time.time_ns():020}-{secrets.token_hex(8)}", 0
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        self._pack = os.open(folder / f"{self.name}.pack", flags, 0o666)
+        self._index = os.open(folder / f"{self.name}.index", flags, 0o666)
+
+    def append(self, key: str, entry: bytes) -> NDArray[np.void]:
+        line = np.array([(bytes.fromhex(key), self.size, len(entry))], dtype=_LINE)
+        _write(self._pack, entry)
+        _write(self._index, line.tobytes())
+        self.size += len(entry)
+        return line
+
+    def close(self) -> None:
+        for descriptor in (self._pack, self._index):
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _indices(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.suffix == ".index")
+    except (FileNotFoundError, NotADirectoryError):
+        return []
