@@ -104,7 +104,7 @@ def read_clip(
         # Fewer frames came out than the packets promised (two fields each make one), so others are taken.
         decoded.pictures |= take(missing).pictures
     if _state(path) != before:
-        raise UnreadableVideo(path, "it changed while it was read")
+        raise UnreadableVideo(path, "it changed or vanished while it was read")
     pictures = np.stack([decoded.pictures[index] for index in source])
     clip = Clip(pictures, tuple(source), choice.info, _notes(choice, decoded), decoded.differs)
     return clip if loss is None else _judged(path, choice, loss, clip)

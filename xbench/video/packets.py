@@ -12,7 +12,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from xbench.video.container import VideoInfo, opened
+from xbench.video.container import UnreadableVideo, VideoInfo, opened
 from xbench.video.evidence import (
     ends_within_a_transport_packet,
     has_zero_run,
@@ -85,6 +85,8 @@ def scan(path: Path, container: InputContainer, stream: VideoStream, info: Video
     fault, corrupt = None, False
     try:
         for packet in filled(container, stream):
+            if packet.has_sidedata("encryption_info"):
+                raise UnreadableVideo(path, "it is encrypted: its key is needed to see the pictures")
             corrupt = packet.is_corrupt
             end = None if packet.pos is None else packet.pos + packet.size
             shown = not packet.is_discard
