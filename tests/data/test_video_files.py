@@ -160,3 +160,10 @@ def test_ids_with_one_file_are_an_error_in_a_users_own_annotations(tmp_path: Pat
     with pytest.raises(DataError, match=r"videos 'a' and 'a\.mp4' have one file, .*a\.mp4: give each video"):
         resolve(split, folder)
     assert not resolve(replace(split_of("msrvtt", "a", "b"), protocol="custom"), folder).shared
+
+
+def test_a_file_without_extension_that_hides_a_video_is_an_error(tmp_path: Path) -> None:
+    folder = touch(tmp_path, "video7", "video7.mp4", "video8")
+    with pytest.raises(DataError, match=r"'video7' has 2 files: .*video7 and .*video7\.mp4"):
+        folder.find("video7", "msrvtt")
+    assert found(folder, "video8", "msrvtt") == "video8"

@@ -8,6 +8,7 @@ from pathlib import Path
 from xbench.data.split import Split, Video
 from xbench.data.video_files import Resolved
 from xbench.errors import DataError
+from xbench.pipeline.absent import why_missing
 from xbench.pipeline.features import VideoJob
 from xbench.terms import PixelRule
 from xbench.video.decode import UnreadableVideo, probe
@@ -135,13 +136,15 @@ def refuse_missing(missing: Sequence[str], split: Split, folder: Path, *, allowe
     """Raise DataError when videos are missing and that was not allowed, or when all of them are."""
     total = len(split.videos)
     if missing and (not allowed or len(missing) == total):
+        told = list(why_missing(split, missing, folder).items())
+        hints = "".join(f"\n  {video}: {text}" for video, text in told[:_SHOWN])
         raise DataError(
             f"{len(missing)} of the {total} videos of {split.benchmark} have no file in {folder}: "
             f"{_first(missing)}. Put them there, point --videos elsewhere, or score the rest with "
-            f"--allow-missing (NOT COMPARABLE)."
+            f"--allow-missing (NOT COMPARABLE).{hints}"
             if len(missing) < total
             else f"None of the {total} videos of {split.benchmark} has a file in {folder}, e.g. "
-            f"{_first(missing)}. Is it the right folder for --videos?"
+            f"{_first(missing)}. Is it the right folder for --videos?{hints}"
         )
 
 

@@ -11,7 +11,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from xbench.errors import DataError
-from xbench.video.strangers import unlike_a_file, unlike_a_video
+from xbench.video.strangers import unfinished, unlike_a_file, unlike_a_video
 
 _MICROSECONDS = 1_000_000
 _PLAY_LISTS = ("concat", "hls", "dash")
@@ -107,7 +107,7 @@ def probe(path: Path) -> VideoInfo:
 
 
 def _open(path: Path) -> InputContainer:
-    if what := unlike_a_file(path):
+    if what := unlike_a_file(path) or unfinished(path):
         raise UnreadableVideo(path, what)
     try:
         # An absolute path is never taken for an address, and a play list may not reach the network.

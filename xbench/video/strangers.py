@@ -5,6 +5,8 @@ import os
 import stat
 from pathlib import Path
 
+UNFINISHED = (".part", ".ytdl", ".aria2", ".crdownload")
+"""What downloaders append to the name of a file, or of a companion, as long as they are not done."""
 _HEAD = 4096
 _MAGIC = {
     b"\x1f\x8b": "it is gzip data: unpack it",
@@ -41,6 +43,18 @@ def unlike_a_file(path: Path) -> str | None:
         if is_kind(status.st_mode):
             return text
     return None if status.st_size else "it has zero bytes"
+
+
+def unfinished(path: Path) -> str | None:
+    """Say that a downloader left a companion beside a file, None if there is none."""
+    for ending in UNFINISHED:
+        companion = path.with_name(path.name + ending)
+        if os.path.lexists(companion):
+            return (
+                f"its download is not finished, for {companion.name} lies beside it: finish the download, or "
+                "remove that companion if the video is whole"
+            )
+    return None
 
 
 def unlike_a_video(path: Path) -> str | None:
