@@ -231,9 +231,6 @@ def decode(
     with opened(path) as (container, stream):
         to_rgb = Converter(stream, rule)
         for frame in frames_of(container, stream, result):
-            if result.count == 0:
-                result.opened_by_key = bool(frame.key_frame)
-            result.times.append(frame.pts)
             if result.count in wanted:
                 result.pictures[result.count] = transform(to_rgb(frame))
             result.count += 1
@@ -267,4 +264,7 @@ def frames_of(container: InputContainer, stream: VideoStream, result: Decoded) -
                 result.skipped += 1
             elif result.count or frame.key_frame or not result.skipped:
                 result.fault = None
+                if not result.times:
+                    result.opened_by_key = bool(frame.key_frame)
+                result.times.append(frame.pts)
                 yield frame
