@@ -3,6 +3,7 @@
 Held against the OpenCV that is installed, whichever family it is of: `make opencv` runs this with both.
 """
 
+import tracemalloc
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from published_extractor import FAMILY, extract, read_in_turn, slices
 
 from xbench.video.choice import MAY_DIFFER, NO_FRAME, PIXELS_MAY_DIFFER
 from xbench.video.decode import read_clip
+from xbench.video.pixels import Converter
 from xbench.video.sampling import Sampling
 
 ALL = Sampling(max_frames=10_000)
@@ -175,3 +177,18 @@ def test_av1_which_opencv_cannot_decode_is_decoded_and_noted(ending: str, tmp_pa
     clip = read_clip(path, None, ALL, None)
     assert [number_of(frame) for frame in clip.frames] == [0, 25, 50]
     assert clip.notes == (NO_FRAME,)
+
+
+def test_only_wanted_frames_are_converted_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make(tmp_path / "long.mp4", frames=1500)
+    converted = []
+    convert = Converter.__call__
+    monkeypatch.setattr(
+        Converter, "__call__", lambda self, frame: converted.append(frame.pts) or convert(self, frame)
+    )
+    tracemalloc.start()
+    clip = read_clip(path, None, Sampling(12), 32)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(converted) == len(clip.source) == 12
+    assert peak < 1500 * 1000  # bytes: a decoded frame alone has 18,432
