@@ -18,6 +18,7 @@ from xbench.reports.record.upgrade import upgrade
 from xbench.storage import write_atomically
 
 _SHOWN_PROBLEMS = 3
+_LABEL_IN_NAME = 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,9 +74,28 @@ def save(record: Record, per_query: PerQuery, folder: Path) -> tuple[Path, Recor
     return path, written
 
 
+def relabel(path: Path, label: str) -> None:
+    """Give a saved record another label, and change nothing else: its file keeps its name and its counts.
+
+    Raises DataError when it is no record or cannot be written.
+    """
+    read(path)
+    raw = json.loads(path.read_bytes())
+    try:
+        write_atomically(
+            path, (json.dumps(raw | {"label": label}, indent=2, ensure_ascii=False) + "\n").encode()
+        )
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror or error}") from error
+
+
 def to_json(record: Record) -> str:
     """Return the record as it stands in its file."""
-    return json.dumps(record.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+    return _pretty(record.model_dump(mode="json"))
+
+
+def _pretty(raw: Any) -> str:
+    return json.dumps(raw, indent=2, ensure_ascii=False) + "\n"
 
 
 def read(path: Path) -> Measurement:
@@ -156,7 +176,8 @@ def _read_record(path: Path) -> Record:
 
 
 def _stem(record: Record) -> str:
-    return f"{_plain(record.protocol.requested)}_{_plain(record.scorer.name)}"
+    label = f"_{_plain(record.label)[-_LABEL_IN_NAME:]}" if record.label else ""
+    return f"{_plain(record.protocol.requested)}_{_plain(record.scorer.name)}{label}"
 
 
 def _plain(name: str) -> str:

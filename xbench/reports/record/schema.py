@@ -165,6 +165,8 @@ class Record(_Part):
     created: str
     """UTC, ISO 8601."""
     benchmark: str
+    label: str = ""
+    """What its user calls it, to tell it from others of its scorer; it changes nothing that was measured."""
     miniature: bool = False
     """The rendered stand-in for the benchmark; never stands beside results of the benchmark."""
     protocol: ProtocolRecord
