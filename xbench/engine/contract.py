@@ -5,7 +5,7 @@ others and change with the shape of a block. So a few dozen pairs, always the sa
 small block, among other items and in another order, and must get the scores that the run gave them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,8 +22,8 @@ Tile = tuple[int, int]
 
 _ROUNDINGS = 4
 """Last places of the type of the scores that may be lost besides."""
-_TILES, _SIDE = 2, 5
-"""Pairs of this many tiles, so many texts with so many videos of each."""
+_SIDE = 5
+"""So many texts with so many videos of each of two tiles."""
 _SEED = 20220715
 
 
@@ -35,13 +35,12 @@ class Probe:
     texts: Ints
     videos: Ints
 
-    def taken(self, scores: torch.Tensor, first_text: int, first_video: int) -> "Probed":
-        """Return what the run gave its pairs. scores: those of the tile, which begins at these items."""
-        rows = torch.from_numpy(self.texts - first_text)
-        columns = torch.from_numpy(self.videos - first_video)
-        finite = scores[torch.isfinite(scores)].float()
-        span = float(finite.max() - finite.min()) if len(finite) else 0.0
-        return Probed(self, scores[rows][:, columns].float(), span)
+    def of(self, scores: torch.Tensor, first: tuple[int, int]) -> dict[str, torch.Tensor]:
+        """Return what the run gave the pairs. scores: those of the tile; first: its first text and video."""
+        rows, columns = torch.from_numpy(self.texts - first[0]), torch.from_numpy(self.videos - first[1])
+        finite = scores[torch.isfinite(scores)]
+        span = finite.max() - finite.min() if len(finite) else torch.zeros(())
+        return {"probed": scores[rows][:, columns].contiguous(), "span": span[None]}
 
 
 @dataclass(frozen=True)
@@ -52,18 +51,24 @@ class Probed:
     scores: torch.Tensor
     span: float
 
+    @classmethod
+    def read(cls, probe: Probe, result: Mapping[str, torch.Tensor]) -> "Probed":
+        """Take it from the result of the unit that scored the tile."""
+        return cls(probe, result["probed"], float(result["span"]))
 
-def choose_probes(tiles: Mapping[Tile, tuple[slice, slice]], row: Ints, video: Ints) -> tuple[Probe, ...]:
+
+def choose_probes(
+    tiles: Sequence[Tile], extent: Callable[[Tile], tuple[slice, slice]], row: Ints, video: Ints
+) -> dict[Tile, Probe]:
     """Choose pairs to be scored again, by a fixed seed, from the tiles that hold right pairs.
 
-    tiles: the texts and videos of each. row, video: int64 [T], each caption's text and video. Some of the
+    extent: the texts and videos of a tile. row, video: int64 [T], each caption's text and video. Some of the
     texts have their own video among the chosen ones, some do not: a softmax, which its own video would
     saturate, shows in these. Where a tile has few items, half of them are taken, so that blocks differ.
     """
     random = np.random.default_rng(_SEED)
-    chosen = sorted(tiles)
-    picked = [chosen[0], chosen[int(random.integers(1, len(chosen)))]] if len(chosen) > 1 else chosen
-    return tuple(_probe(tile, *tiles[tile], (row, video), random) for tile in picked[:_TILES])
+    picked = sorted({tiles[0], tiles[int(random.integers(len(tiles)))]})
+    return {tile: _probe(tile, *extent(tile), (row, video), random) for tile in picked}
 
 
 def _probe(
@@ -73,20 +78,19 @@ def _probe(
     inside = np.flatnonzero(
         (row >= texts.start) & (row < texts.stop) & (video >= videos.start) & (video < videos.stop)
     )
-    count = max(1, min(_SIDE, (texts.stop - texts.start) // 2))
-    width = max(1, min(_SIDE, (videos.stop - videos.start) // 2))
-    right = random.permutation(inside)[: max(1, count // 2)]
-    return Probe(
-        tile,
-        _filled(np.unique(row[right]), count, texts, random),
-        _filled(np.unique(video[right])[:width], width, videos, random),
-    )
+    height, width = (max(1, min(_SIDE, (side.stop - side.start) // 2)) for side in (texts, videos))
+    right = random.permutation(inside)[: min(height, width) // 2]
+    some = _filled(np.unique(row[right]), height, np.arange(texts.start, texts.stop), random)
+    own = np.unique(video[np.isin(row, some)])
+    others = np.setdiff1d(np.arange(videos.start, videos.stop), own)
+    candidates = others if len(others) >= width else np.arange(videos.start, videos.stop)
+    return Probe(tile, some, _filled(np.unique(video[right]), width, candidates, random))
 
 
-def _filled(first: Ints, count: int, of: slice, random: np.random.Generator) -> Ints:
-    """Add others of a slice, in random order."""
-    rest = np.setdiff1d(random.permutation(np.arange(of.start, of.stop))[: count + len(first)], first)
-    return random.permutation(np.concatenate([first, rest[: max(0, count - len(first))]])).astype(np.int64)
+def _filled(first: Ints, count: int, candidates: Ints, random: np.random.Generator) -> Ints:
+    """Add others, up to a number, in random order."""
+    rest = random.permutation(np.setdiff1d(candidates, first))[: count - len(first)]
+    return random.permutation(np.concatenate([first, rest])).astype(np.int64)
 
 
 def require_contract(
@@ -96,8 +100,8 @@ def require_contract(
 
     Raises ModelError with both scores of the pair that moved most, if it moved more than rounding explains.
     """
-    rows = np.concatenate([each.probe.texts for each in probed])[::-1]
-    columns = np.concatenate([each.probe.videos for each in probed])[::-1]
+    rows = np.unique(np.concatenate([each.probe.texts for each in probed]))[::-1]
+    columns = np.unique(np.concatenate([each.probe.videos for each in probed]))[::-1]
     block = scorer.similarity(_gathered(texts, rows), _gathered(videos, columns)).detach()
     again, step = block.to("cpu", torch.float32), torch.finfo(block.dtype).eps
     for each in probed:
@@ -122,8 +126,8 @@ def _compare(
     raise ModelError(
         f"{whereabouts(scorer, 'similarity')} gives text {probed.probe.texts[text]} and video "
         f"{probed.probe.videos[video]} the score {one:.6g} in a block of the run and {other:.6g} in one of "
-        f"{shape[0]} x {shape[1]}, and rounding explains {allowed:.2g} of that: a score may depend on its own "
-        "text and video only. No softmax over the gallery, no top-k, nothing taken from other items of a "
+        f"{shape[0]} x {shape[1]}; rounding explains {allowed:.2g} of that. A score may depend on its own "
+        "text and video only: no softmax over the gallery, no top-k, nothing taken from other items of a "
         "block; dual softmax is --post dsl. If it computes in less than float32, its settings must tell: "
         "precision."
     )

@@ -106,7 +106,7 @@ def require_scorer(candidate: Any, name: str) -> Scorer:
 
     Raises ModelError naming the members that it lacks, or the one that no run could use.
     """
-    missing = [member for member in MEMBERS if not hasattr(candidate, member)]
+    missing = [member for member in MEMBERS if not _has(candidate, member)]
     missing += [f"{method}()" for method in METHODS if not callable(getattr(candidate, method, None))]
     if missing:
         raise ModelError(
@@ -116,6 +116,13 @@ def require_scorer(candidate: Any, name: str) -> Scorer:
     require_declared(candidate)
     scorer: Scorer = candidate
     return scorer
+
+
+def _has(candidate: Any, member: str) -> bool:
+    try:
+        return hasattr(candidate, member)
+    except Exception:  # a property of the user's that fails: it is there, and told as a fault
+        return True
 
 
 def _with_named_weights(request: ModelRequest) -> ModelRequest:
