@@ -10,7 +10,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from xbench.errors import DataError
+from xbench.errors import DataError, explain, os_errors
+from xbench.readers import (
+    COUNTS_BYTES,
+    RECORD_BYTES,
+    RECORD_VALUES,
+    TooMuchError,
+    parse_json,
+    read_at_most,
+)
 from xbench.reports.record.naming import model_name
 from xbench.reports.record.per_query import PerQuery
 from xbench.reports.record.schema import PerQueryFile, Record
@@ -65,12 +73,15 @@ def save(record: Record, per_query: PerQuery, folder: Path) -> tuple[Path, Recor
     stem = f"{_stem(record)}_{content[:10]}"
     written = record.model_copy(update={"per_query": PerQueryFile(file=f"{stem}.npz", sha256=sha256)})
     path = folder / f"{stem}.json"
-    try:
+    with os_errors(DataError, f"cannot write the result to {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / f"{stem}.npz", counts)
-        write_atomically(path, to_json(written).encode())
-    except OSError as error:
-        raise DataError(f"cannot write the result to {folder}: {error.strerror or error}") from error
+        write_atomically(path.with_suffix(".npz"), counts)
+        try:
+            write_atomically(path, to_json(written).encode())
+        except BaseException:
+            if not path.exists():  # else another run has just written the same
+                path.with_suffix(".npz").unlink()
+            raise
     return path, written
 
 
@@ -110,7 +121,7 @@ def read(path: Path) -> Measurement:
         return Measurement(record, None, path, missing)
     file = path.parent / Path(record.per_query.file).name
     try:
-        content = file.read_bytes()
+        content = read_at_most(file, COUNTS_BYTES)
     except FileNotFoundError:
         missing = (
             f"there is no {file}, the per-query counts of {path.name}. The two files belong together: copy"
@@ -119,8 +130,10 @@ def read(path: Path) -> Measurement:
         return Measurement(record, None, path, missing)
     except OSError as error:
         raise DataError(
-            f"cannot read {file}, the per-query counts of {path.name}: {error.strerror or error}"
+            f"cannot read {file}, the per-query counts of {path.name}: {explain(error)}"
         ) from error
+    except TooMuchError as error:
+        raise DataError(f"{file} is no file of per-query counts: {error}") from error
     if hashlib.sha256(content).hexdigest() != record.per_query.sha256:
         raise DataError(f"{file} is not the file that {path.name} names (another sha256): it was changed")
     return Measurement(record, PerQuery.from_bytes(content, str(file)), path)
@@ -162,9 +175,9 @@ def _once(found: Sequence[Measurement]) -> tuple[list[Measurement], list[str]]:
 
 def _read_record(path: Path) -> Record:
     try:
-        raw: Any = json.loads(path.read_bytes())
+        raw: Any = parse_json(read_at_most(path, RECORD_BYTES), values=RECORD_VALUES)
     except OSError as error:
-        raise DataError(f"cannot read the result {path}: {error.strerror or error}") from error
+        raise DataError(f"cannot read the result {path}: {explain(error)}") from error
     except ValueError as error:
         hint = "; give the .json file beside it" if path.suffix == ".npz" else ""
         raise DataError(f"{path} is no JSON, or a damaged one ({error}){hint}") from error
