@@ -57,34 +57,29 @@ def rank_both_ways(
     Saves the matrix when that is asked for. Dual softmax needs it too, and reads it from disk in two passes.
     What was counted before the run was killed is not counted again, unless a matrix is needed.
     """
-    with ExitStack() as stack:
-        folder = stack.enter_context(scratch())
+    with scratch() as folder:
         matrix = plan.save_similarity or (folder / "similarity.npy" if plan.post == "dsl" else None)
-        with place.clock("score"), ExitStack() as scoring:
+        with place.clock("score"), ExitStack() as stack:
             on_scores = None
             if matrix is not None:
-                on_scores = scoring.enter_context(save_matrix(matrix, len(queries.row), len(videos)))
-            pairs = len(texts) * len(videos)
-            advance = scoring.enter_context(stage(f"{plan.split.benchmark}: scoring", pairs, "pairs"))
-            counts: CountsByPost = {
-                "none": rank(
-                    scorer,
-                    texts,
-                    videos,
-                    queries,
-                    v2t,
-                    memory=memory_of(plan),
-                    ledger=_ledger(scorer, (texts, videos), queries, plan, place),
-                    pool=place.pool,
-                    on_scores=on_scores,
-                    on_pairs=advance,
-                )
-            }
-        if plan.post == "dsl":
-            assert matrix is not None
-            with place.clock("dual softmax"):
-                counts["dsl"] = dsl_counts(np.load(matrix, mmap_mode="r"), queries.video)
-    return counts
+                on_scores = stack.enter_context(save_matrix(matrix, len(queries.row), len(videos)))
+            title, pairs = f"{plan.split.benchmark}: scoring", len(texts) * len(videos)
+            raw = rank(
+                scorer,
+                texts,
+                videos,
+                queries,
+                v2t,
+                memory=memory_of(plan),
+                ledger=_ledger(scorer, (texts, videos), queries, plan, place),
+                pool=place.pool,
+                on_scores=on_scores,
+                on_pairs=stack.enter_context(stage(title, pairs, "pairs")),
+            )
+        if matrix is None or plan.post == "none":
+            return {"none": raw}
+        with place.clock("dual softmax"):
+            return {"none": raw, plan.post: dsl_counts(np.load(matrix, mmap_mode="r"), queries.video)}
 
 
 def memory_of(plan: RunPlan) -> int:
