@@ -27,7 +27,7 @@ TEXT_BYTES = 48 * MIB
 RECORD_BYTES, RECORD_VALUES, COUNTS_BYTES = 16 * MIB, 300_000, 64 * MIB
 """Of a result record, and of the per-query counts beside it."""
 VALUES = 1_500_000
-"""Values and lists in a JSON text, cells in a CSV, lines in a text; the largest published JSON has 880,000."""
+"""Values and lists in a JSON text, cells in a CSV, lines in a text; a published one has 880,000."""
 LINES = 400_000
 """Rows of a table."""
 DEPTH = 64
