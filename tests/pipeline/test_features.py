@@ -214,7 +214,7 @@ def test_features_that_do_not_fit_are_told(
         ({"features": TEXTS, "ids": [*STEMS[:5], STEMS[0]]}, "several features for 1 ids"),
         ({"features": TEXTS, "ids": STEMS[:5]}, "5 ids for 6 items"),
         ({"features": TEXTS, "ids": np.arange(6)}, "ids must be a list of strings"),
-        ({"a": TEXTS[0], "b": TEXTS[1], "ids": STEMS[:2]}, "expected an array `features`"),
+        ({"a": TEXTS[0], "b": TEXTS[1], "ids": STEMS[:2]}, "holds b, which nothing reads"),
         ({"features": TEXTS, "mask": np.ones((6, 2))}, "a mask [items, vectors] goes with"),
         ({"features": np.ones((6, 2, 8)), "mask": np.full((6, 2), 2)}, "other values than 0 and 1"),
         ({"features": np.ones((6, 2, 8)), "mask": np.eye(6, 2)}, "4 items without a vector"),
@@ -235,7 +235,7 @@ def test_ids_in_two_places_are_an_error(world: World, files: tuple[Path, Path]) 
     files[0].with_suffix(".ids.json").write_text(json.dumps(STEMS))
     result = run(world, *files)
     assert result.exit_code == 3
-    assert "more than one place" in result.stderr
+    assert "both stand beside texts.npy: keep one" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -34,20 +34,22 @@ def evaluate(
     metrics: str | Sequence[str | Measure] = DEFAULT_METRICS,
     post: Post = "none",
     name: str = "similarity",
+    distance: bool = False,
 ) -> Result:
     """Compute the metrics of a similarity matrix [T, V], rows captions, columns videos, higher is closer.
 
     similarity: NumPy array or torch tensor of real numbers, on any device. Give one of `split` (from
     `load_split`; then the result is comparable where the split is) and `caption_to_video`, the index of each
     row's video, int [T]. v2t: the video-to-text rule, for `caption_to_video` only. metrics, post: as for
-    `run`. name: what the record calls the scores.
+    `run`. name: what the record calls the scores. distance: they are distances, lower is closer.
 
-    Raises DataError when the shape does not fit, or when a score is NaN or infinite (unless ties are
-    `reference`), UsageError when not exactly one of the two is given.
+    Raises DataError when the shape does not fit, when ranks are worse than guesses, or when a score is NaN or
+    infinite (unless ties are `reference`), UsageError when not exactly one of the two is given.
     """
     if (split is None) == (caption_to_video is None):
         raise UsageError("xbench.evaluate needs either split or caption_to_video.")
-    settings = {"v2t": v2t, "ties": ties, "metrics": metrics, "post": post, "name": name}
+    settings: dict[str, Any] = {"v2t": v2t, "ties": ties, "metrics": metrics, "post": post, "name": name}
+    settings["distance"] = distance
     matrix = _as_matrix(similarity)
     recognition = None
     if split is None:
@@ -56,7 +58,7 @@ def evaluate(
         split = _anonymous_split(np.asarray(caption_to_video), matrix.shape[1], rule)
         recognition = Recognition(None, (), ("the matrix was scored without a protocol",))
     plan = plan_scores(settings, split, recognition)
-    return Result(*score_scores(matrix, plan, name=name)[-1])
+    return Result(*score_scores(matrix, plan, name=name, distance=distance)[-1])
 
 
 def load_split(dataset: str, annotations: str | Path | None = None, protocol: str | None = None) -> Split:

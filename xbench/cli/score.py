@@ -25,6 +25,7 @@ from xbench.errors import UsageError
     "every video has one, else VIDEO#N, or its text. Ids may also stand in the file, as row_ids.",
 )
 @option("column_ids", metavar="FILE", help="The id of each column, as for --row-ids.")
+@option("distance", help="The scores are distances: lower is closer.")
 @option("protocol", metavar="ID", help="See `xbench datasets show`.  [default: the benchmark's usual one]")
 @metrics_option
 @post_option
@@ -34,7 +35,8 @@ from xbench.errors import UsageError
 def command(*, transpose: bool, output: Path | None, as_json: bool, **options: Any) -> None:
     """Compute the metrics of the scores in SIMILARITY: .npy, .npz, .safetensors, or a torch file.
 
-    Higher is closer. Without ids, captions and videos stand in the protocol's order.
+    Higher is closer, unless --distance says otherwise. Without ids, captions and videos stand in the
+    protocol's order; what ranks no better than chance then is NOT COMPARABLE.
     """
     from xbench.cli.show import save_and_say, show_json, show_tables
     from xbench.pipeline.matrix import score_matrix

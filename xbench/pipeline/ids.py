@@ -5,6 +5,7 @@ that video from 0 in protocol order; its video's id, where every video has one c
 two captions have the same.
 """
 
+import os.path
 from collections import Counter
 from collections.abc import Sequence
 
@@ -12,9 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbench.data.split import Split
+from xbench.data.video_files import EXTENSIONS
 from xbench.errors import DataError
 
 Ints = NDArray[np.int64]
+
+_ARRAYS = frozenset({".npy", ".npz", ".pt", ".pth"})
+"""Feature extractors list their own files as often as the videos'."""
 
 
 def video_ids(split: Split) -> list[str]:
@@ -34,14 +39,31 @@ def caption_ids(split: Split) -> list[list[str]]:
     return [owners, *ways] if len(seen) == len(owners) else ways
 
 
+def without_extensions(names: Sequence[str]) -> list[str]:
+    """Return ids that are names of video files without folder and extension; all others as they are."""
+    return [_stem(name) for name in names]
+
+
+def _stem(name: str) -> str:
+    base = name.replace("\\", "/").rpartition("/")[2]
+    stem, extension = os.path.splitext(base)
+    return stem if extension.lower() in EXTENSIONS | _ARRAYS else name
+
+
 def rows_of(ids: Sequence[str], wanted: Sequence[str]) -> Ints | None:
     """Return the row of each wanted id, int64 [N]; None unless the two hold the same ids.
 
-    Raises DataError when they do, but some more than once: nothing says which of its rows is whose.
+    File names stand for ids, where the ids themselves do not fit. Raises DataError when the same ids are
+    there, but some more than once: nothing says which of its rows is whose.
     """
     counts = Counter(ids)
     if counts != Counter(wanted):
-        return None
+        stems, wanted_stems = without_extensions(ids), without_extensions(wanted)
+        if stems == list(ids) and wanted_stems == list(wanted):
+            return None
+        ids, wanted, counts = stems, wanted_stems, Counter(stems)
+        if counts != Counter(wanted):
+            return None
     twice = next((name for name in ids if counts[name] > 1), None)
     if twice is not None:
         raise DataError(

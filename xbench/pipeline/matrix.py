@@ -10,8 +10,14 @@ from xbench.metrics.ranking import t2v_counts, v2t_counts
 from xbench.pipeline.matrix_file import read_matrix
 from xbench.pipeline.plan import MatrixPlan, Plan
 from xbench.pipeline.record import Clock, CountsByPost, Evaluated, Scoring, Seen, make_records
+from xbench.pipeline.trust import judge_order
 from xbench.reports.record.schema import Checkpoint, ScorerRecord
 from xbench.storage import file_sha256
+
+_TURNED = {
+    False: "higher must be closer. Are these distances? Then say so: --distance (distance=True).",
+    True: "as distances, lower must be closer. Are these similarities? Then leave --distance out.",
+}
 
 
 def score_matrix(plan: MatrixPlan) -> list[Evaluated]:
@@ -23,7 +29,7 @@ def score_matrix(plan: MatrixPlan) -> list[Evaluated]:
     path = plan.file.path
     matrix, facts = read_matrix(plan.file, plan.split)
     checkpoint = Checkpoint(file=path.name, sha256=file_sha256(path))
-    return score_scores(matrix, plan, name=path.stem, file=checkpoint, facts=facts)
+    return score_scores(matrix, plan, name=path.stem, file=checkpoint, facts=facts, distance=plan.distance)
 
 
 def score_scores(
@@ -33,25 +39,48 @@ def score_scores(
     name: str,
     file: Checkpoint | None = None,
     facts: Mapping[str, Any] | None = None,
+    distance: bool = False,
 ) -> list[Evaluated]:
     """Rank a similarity matrix [T, V] (NumPy or torch, real numbers): raw first, then post-processed.
 
-    name: what the record calls the scores; file and facts: where they were read from, and how.
+    name: what the record calls the scores; file and facts: where they were read from, and how. distance:
+    lower is closer.
 
-    Raises DataError when its shape is not the split's, and when a score is not finite (unless ties are
-    counted as the published code does).
+    Raises DataError when its shape is not the split's, when its ranks are worse than guesses, and when a
+    score is not finite (unless ties are counted as the published code does).
     """
     split = plan.split
     _check_shape(tuple(matrix.shape), split, name)
+    dtype = str(matrix.dtype)
+    if distance:
+        matrix = as_similarity(matrix)
     clock = Clock()
     with clock("rank"):
         owners = split.caption_to_video
         counts: CountsByPost = {"none": (t2v_counts(matrix, owners), v2t_counts(matrix, owners, split.v2t))}
         if plan.post == "dsl":
             counts["dsl"] = dsl_counts(matrix, owners)
-    settings: dict[str, Any] = {"similarity": name, "dtype": str(matrix.dtype), **(facts or {})}
-    scoring = Scoring(ScorerRecord(name=name, settings=settings), file, precision=str(matrix.dtype))
-    return make_records(plan, Seen(split), scoring, counts, clock.seconds)
+    settings: dict[str, Any] = {"similarity": name, "dtype": dtype, **(facts or {})}
+    settings |= {"distance": True} if distance else {}
+    trust = judge_order(counts["none"][0], split, _known(facts), turned=_TURNED[distance])
+    scoring = Scoring(ScorerRecord(name=name, settings=settings), file, precision=dtype)
+    return make_records(plan, Seen(split, trust=trust), scoring, counts, clock.seconds)
+
+
+def as_similarity(distances: Any) -> Any:
+    """Turn distances (NumPy or torch) into scores: larger into lower ones, equal into equal ones."""
+    if getattr(distances.dtype, "kind", "f") == "f":
+        return -distances
+    return -1 - distances if distances.dtype.kind == "i" else distances.max() - distances
+
+
+def _known(facts: Mapping[str, Any] | None) -> frozenset[str]:
+    """The sides with ids, by what they are."""
+    if facts is None:
+        return frozenset()
+    captions, videos = ("rows", "columns") if facts["rows"] == "captions" else ("columns", "rows")
+    sides = {captions: "captions", videos: "videos"}
+    return frozenset(sides[side] for side in facts["ids"])
 
 
 def _check_shape(shape: tuple[int, ...], split: Split, name: str) -> None:

@@ -226,6 +226,7 @@ SCORE = (
         "rows": _of("The side", MatrixRows),
         "row_ids": Option(_path),
         "column_ids": Option(_path),
+        "distance": Option(_flag, False),
     }
     | SCORED
 )
@@ -234,5 +235,6 @@ SCORE = (
 EVALUATE = SCORED | {
     "name": Option(_text, "similarity"),
     "v2t": _of("The video-to-text rule", V2TRule, default="group-max"),
+    "distance": Option(_flag, False),
 }
 """The options of `xbench.evaluate`, beside the scores and what they are scores of."""

@@ -77,6 +77,8 @@ class MatrixPlan(Plan):
     """A plan with scores that were computed elsewhere."""
 
     file: MatrixFile
+    distance: bool
+    """Lower is closer."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def plan_matrix(given: Mapping[str, Any], output: Path | None = None) -> MatrixP
     split, recognition = _load(name, values | {"annotations": annotations, "limit": None, "miniature": False})
     file = MatrixFile(values["similarity"], values["rows"], values["row_ids"], values["column_ids"])
     scored = _scored(values, split, recognition)
-    return MatrixPlan(file=file, passed=passed, defaulted=defaulted, **scored)
+    return MatrixPlan(file=file, distance=values["distance"], passed=passed, defaulted=defaulted, **scored)
 
 
 def plan_scores(given: Mapping[str, Any], split: Split, recognition: Recognition | None = None) -> Plan:

@@ -10,7 +10,7 @@ from xbench.data.split import Split
 from xbench.engine.similarity import Queries, distinct
 from xbench.engine.table import FeatureTable
 from xbench.errors import DataError
-from xbench.pipeline.ids import Ints, caption_ids, rows_of, video_ids
+from xbench.pipeline.ids import Ints, caption_ids, rows_of, video_ids, without_extensions
 from xbench.pipeline.plan import RunPlan
 from xbench.pipeline.ranking import rank_both_ways
 from xbench.pipeline.record import Clock, CountsByPost
@@ -88,8 +88,15 @@ def _rows(file: FeatureFile, ways: Sequence[Sequence[str]], what: str) -> Ints:
 
 def _lookup(file: FeatureFile, wanted: Sequence[str]) -> Ints:
     assert file.ids is not None
-    rows = {name: row for row, name in enumerate(file.ids)}
-    twice = [name for name, count in Counter(file.ids).items() if count > 1 and name in set(wanted)]
+    found = [_look_up(file, file.ids, wanted)]
+    if (found[0] == _ABSENT).any():
+        found.append(_look_up(file, without_extensions(file.ids), without_extensions(wanted)))
+    return max(found, key=lambda rows: int((rows != _ABSENT).sum()))
+
+
+def _look_up(file: FeatureFile, ids: Sequence[str], wanted: Sequence[str]) -> Ints:
+    rows = {name: row for row, name in enumerate(ids)}
+    twice = [name for name, count in Counter(ids).items() if count > 1 and name in set(wanted)]
     if twice:
         raise DataError(f"{file.path} has several features for {len(twice)} ids, e.g. {twice[0]!r}.")
     return np.array([rows.get(name, _ABSENT) for name in wanted], dtype=np.int64)

@@ -13,6 +13,7 @@ from xbench.metrics.counts import Counts
 from xbench.pipeline.environment import git_revision, versions
 from xbench.pipeline.gallery import Fault
 from xbench.pipeline.plan import Plan
+from xbench.pipeline.trust import NO_DOUBT, Trust
 from xbench.registry.datasets import protocols
 from xbench.reports.record.per_query import PerQuery
 from xbench.reports.record.schema import (
@@ -58,6 +59,8 @@ class Seen:
     """Video id -> what was seen while it was decoded (`source`, `looks`, `notes`)."""
     notes: Sequence[str] = ()
     """Sentences about the files as a whole."""
+    trust: Trust = NO_DOUBT
+    """What the ranks say of the order of the scores."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,7 @@ def _reasons(plan: Plan, seen: Seen, post: Post) -> list[str]:
         reasons.append(f"{len(seen.missing)} of {len(plan.split.videos)} videos are missing")
     if seen.faults:
         reasons.append(f"{len(seen.faults)} of {len(plan.split.videos)} videos are damaged or unreadable")
-    return reasons + scoring_reasons(plan.ties, post)
+    return [*reasons, *seen.trust.reasons, *scoring_reasons(plan.ties, post)]
 
 
 def _protocol(plan: Plan, seen: Seen) -> ProtocolRecord:
@@ -145,7 +148,7 @@ def _protocol(plan: Plan, seen: Seen) -> ProtocolRecord:
         v2t=plan.split.v2t,
         fingerprint=Fingerprint(**asdict(plan.split.fingerprint())),
         source=plan.split.source,
-        notes=[*plan.recognition.notes, *seen.notes],
+        notes=[*plan.recognition.notes, *seen.notes, *seen.trust.notes],
     )
 
 

@@ -19,6 +19,7 @@ from xbench.pipeline.plan import RunPlan, info_of
 from xbench.pipeline.precomputed import match_features, rank_features
 from xbench.pipeline.ranking import rank_both_ways
 from xbench.pipeline.record import Clock, CountsByPost, Evaluated, Scoring, Seen, make_records
+from xbench.pipeline.trust import BOTH, judge_model, judge_order
 from xbench.progress import stage
 from xbench.reports.record.schema import Checkpoint, ScorerRecord
 from xbench.scorers.base import PairScorer, Scorer, ScorerInfo, VideoInput
@@ -27,6 +28,8 @@ from xbench.scorers.catalog import Model, ResolvedModel
 from xbench.scorers.features import PrecomputedFeatures
 from xbench.scorers.weights import WeightFile
 from xbench.storage import scratch
+
+_TURNED = "are both files of one model, and in the protocol's order? Ids would tell."
 
 
 class Models:
@@ -69,7 +72,9 @@ def _run(scorer: Model, plan: RunPlan) -> list[Evaluated]:
     if isinstance(scorer, PrecomputedFeatures):
         scored, captions, videos, missing = match_features(scorer, plan)
         counts = rank_features(scorer, scored, (captions, videos), plan=plan, clock=clock)
-        seen, described = Seen(scored, missing), _describe(scorer, info, plan)
+        known = _known(scorer)
+        trust = judge_order(counts["none"][0], scored, known, turned=None if known == BOTH else _TURNED)
+        seen, described = Seen(scored, missing, trust=trust), _describe(scorer, info, plan)
     else:
         wants = _wants(scorer, plan)
         _describe(scorer, info, plan)  # what no record can hold is told before hours of encoding
@@ -85,6 +90,12 @@ def look(scorer: Model, plan: RunPlan) -> str:
         return f"features in {scorer.texts.path} and {scorer.videos.path}"
     gallery = _open(plan, lambda job: False)
     return f"{len(gallery.jobs)} files open in {plan.videos}"
+
+
+def _known(features: PrecomputedFeatures) -> frozenset[str]:
+    """The sides whose ids the files tell."""
+    files = {"captions": features.texts, "videos": features.videos}
+    return frozenset(side for side, file in files.items() if file.ids is not None)
 
 
 def _wants(scorer: Scorer, plan: RunPlan) -> VideoInput:
@@ -112,7 +123,8 @@ def _encode_and_rank(
         videos = FeatureTable([features[video.id] for video in scored.videos])
         counts = _score(scorer, store, scored, videos, plan=plan, clock=clock)
     facts = {video: each.info for video, each in by_id.items()}
-    return Seen(scored, gallery.missing, faults, facts, gallery.notes), counts
+    trust = judge_model(counts["none"][0], scored)
+    return Seen(scored, gallery.missing, faults, facts, gallery.notes, trust), counts
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -10,8 +9,23 @@ from numpy.typing import NDArray
 
 from xbench.errors import DataError
 from xbench.scorers.base import Features
-from xbench.scorers.features.arrays import Array, Contents, read_arrays, read_ids
+from xbench.scorers.features.arrays import (
+    ID_KINDS,
+    IDS,
+    MASKS,
+    Array,
+    Contents,
+    beside,
+    read_arrays,
+    read_ids,
+)
 from xbench.storage import file_sha256
+
+_HOLDS = (
+    "A file of features holds one array (`features` where there are several), or one for each id; its ids "
+    "(ids, video_ids, text_ids, names, filenames, keys); a mask (mask, attention_mask, video_mask) or "
+    "lengths."
+)
 
 
 @dataclass(frozen=True)
@@ -60,47 +74,51 @@ class FeatureFile:
 
 
 def read_features(path: Path) -> FeatureFile:
-    """Read feature vectors from .npy, .npz, .safetensors or a torch file.
+    """Read feature vectors from .npy, .npz, .safetensors, .parquet or a torch file.
 
-    The vectors are the array `features`, or the only one; `ids` and `mask` may stand in the file, or beside
-    it as NAME.ids.txt (one a line), NAME.ids.json and NAME.mask.npy. A file of many arrays has one for each
-    item, under its id: [D], or [L, D] with any L. Raises DataError for anything else.
+    The vectors are the array `features`, or the only one; ids (`ids`, `video_ids`, `names`, ...) and `mask`
+    or `lengths` may stand in the file, or beside it as NAME.ids.txt (one a line), NAME.ids.json, NAME.ids.npy
+    and NAME.mask.npy. A file of many arrays has one for each item, under its id: [D], or [L, D] with any L.
+    Raises DataError for anything else: nothing in a file goes unread.
     """
     contents = read_arrays(path)
-    vectors, mask, ids = _parts(contents)
+    ids_key, mask_key = contents.one_of(IDS), contents.one_of(MASKS)
+    arrays = {name: array for name, array in contents.arrays.items() if name not in (ids_key, mask_key)}
+    if "features" not in arrays and len(arrays) > 1 and ids_key is None and mask_key is None:
+        contents.require_read(arrays, _HOLDS)
+        vectors, mask, ids = _stacked(path, arrays)
+    else:
+        features = "features" if "features" in arrays else next(iter(arrays), None)
+        if features is None:
+            raise DataError(f"{path} holds no array of numbers. {_HOLDS}")
+        contents.require_read((features, ids_key, mask_key), _HOLDS)
+        vectors, mask, ids = arrays[features], None, None
+    _check_vectors(path, vectors)
+    ids = _ids(contents, ids_key, len(vectors)) if ids is None else ids
+    mask = _mask(contents, mask_key, vectors) if mask is None else mask
+    return FeatureFile(path, file_sha256(path), vectors, mask, ids)
+
+
+Parts = tuple[Array, NDArray[np.bool_] | None, tuple[str, ...] | None]
+
+
+def _check_vectors(path: Path, vectors: Array) -> None:
     if vectors.dtype.kind not in "fiu" or vectors.ndim not in (2, 3) or 0 in vectors.shape:
         raise DataError(
             f"{path} holds {vectors.dtype} of shape {list(vectors.shape)}: features are real numbers, "
             "[items, dimensions], or [items, vectors, dimensions]."
         )
-    ids = _ids(path, ids, len(vectors))
-    mask = _mask(path, mask, vectors)
-    return FeatureFile(path, file_sha256(path), vectors, mask, ids)
 
 
-Parts = tuple[Array, Array | None, tuple[str, ...] | None]
-
-
-def _parts(contents: Contents) -> Parts:
-    ids = contents.names("ids")
-    arrays = {name: array for name, array in contents.arrays.items() if name != "mask"}
-    if "features" in arrays or len(arrays) == 1:
-        vectors = arrays["features"] if "features" in arrays else next(iter(arrays.values()))
-        return vectors, contents.arrays.get("mask"), ids
+def _stacked(path: Path, arrays: dict[str, Array]) -> Parts:
+    """One array per id as one array, padded with zeros where an item has fewer vectors."""
     shapes = {array.shape[1:] if array.ndim == 2 else array.shape for array in arrays.values()}
     kinds = {array.ndim for array in arrays.values()}
-    alone = ids is None and "mask" not in contents.arrays  # these belong to an array of all items
-    if len(shapes) != 1 or len(kinds) != 1 or not kinds <= {1, 2} or not alone:
+    if len(shapes) != 1 or len(kinds) != 1 or not kinds <= {1, 2}:
         held = ", ".join(f"{name} {list(array.shape)}" for name, array in list(arrays.items())[:5])
         raise DataError(
-            f"{contents.path} holds {held or 'no array of numbers'}: expected an array `features`, or one "
-            "array of equal width for each id."
+            f"{path} holds {held}: expected an array `features`, or one array of equal width for each id."
         )
-    return _stacked(arrays)
-
-
-def _stacked(arrays: dict[str, Array]) -> Parts:
-    """One array per id as one array, padded with zeros where an item has fewer vectors."""
     ids, values = tuple(arrays), list(arrays.values())
     if values[0].ndim == 1:
         return np.stack(values), None, ids
@@ -113,22 +131,48 @@ def _stacked(arrays: dict[str, Array]) -> Parts:
     return vectors, mask, ids
 
 
-def _ids(path: Path, inside: tuple[str, ...] | None, length: int) -> tuple[str, ...] | None:
-    beside = [found for kind in ("txt", "json") if (found := path.with_suffix(f".ids.{kind}")).is_file()]
-    if len(beside) + (inside is not None) > 1:
-        places = [*(["it holds ids"] if inside is not None else []), *map(str, beside)]
+def _ids(contents: Contents, key: str | None, length: int) -> tuple[str, ...] | None:
+    path, files = contents.path, beside(contents.path, IDS, ID_KINDS)
+    places = [*([f"it holds {key}"] if key is not None else []), *map(str, files.values())]
+    if len(places) > 1:
         raise DataError(f"{path} has ids in more than one place: {', '.join(places)}. Keep one.")
-    ids = read_ids(beside[0]) if beside else inside
+    ids = read_ids(next(iter(files.values()))) if files else (contents.strings(key) if key else None)
     if ids is not None and len(ids) != length:
-        raise DataError(f"{beside[0] if beside else path} has {len(ids)} ids for {length} items.")
+        raise DataError(f"{next(iter(files.values()), path)} has {len(ids)} ids for {length} items.")
     return ids
 
 
-def _mask(path: Path, inside: Array | None, vectors: Array) -> NDArray[np.bool_] | None:
-    beside = path.with_suffix(".mask.npy")
-    mask: Any = inside if inside is not None or not beside.is_file() else read_arrays(beside).arrays[""]
-    if mask is None:
+def _mask(contents: Contents, key: str | None, vectors: Array) -> NDArray[np.bool_] | None:
+    path, files = contents.path, beside(contents.path, MASKS, (".npy",))
+    if len(files) + (key is not None) > 1:
+        raise DataError(f"{path} has masks in more than one place: keep one of them.")
+    for name, file in files.items():
+        key, contents = name, Contents(file, {name: read_arrays(file).arrays.get("", np.empty(0))}, {})
+    if key is None:
         return None
+    if key not in contents.arrays:
+        raise DataError(f"{contents.path}: {key} must be an array of numbers.")
+    found = contents.arrays[key]
+    return _from_lengths(path, found, vectors) if key == "lengths" else _checked_mask(path, found, vectors)
+
+
+def _from_lengths(path: Path, lengths: Array, vectors: Array) -> NDArray[np.bool_]:
+    """Turn how many of the first vectors are an item's own, [N], into a mask [N, L]."""
+    if vectors.ndim != 3 or lengths.shape != vectors.shape[:1] or lengths.dtype.kind not in "iu":
+        raise DataError(
+            f"The lengths of {path} are {lengths.dtype} {list(lengths.shape)}, its features "
+            f"{list(vectors.shape)}: whole numbers [items] go with features [items, vectors, dimensions]."
+        )
+    if lengths.min() < 1 or lengths.max() > vectors.shape[1]:
+        raise DataError(
+            f"The lengths of {path} go from {lengths.min()} to {lengths.max()}, its items have 1 to "
+            f"{vectors.shape[1]} vectors."
+        )
+    mask: NDArray[np.bool_] = np.arange(vectors.shape[1]) < lengths[:, None]
+    return mask
+
+
+def _checked_mask(path: Path, mask: Array, vectors: Array) -> NDArray[np.bool_]:
     if vectors.ndim != 3 or mask.shape != vectors.shape[:2]:
         raise DataError(
             f"The mask of {path} has shape {list(mask.shape)}, its features {list(vectors.shape)}: a mask "
