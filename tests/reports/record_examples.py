@@ -40,7 +40,7 @@ def with_recall(value: float, counts: PerQuery, rank: int = 50) -> PerQuery:
 def result(counts: PerQuery | None = None, **changes: Any) -> Record:
     """A result of X-CLIP on a set of the size of `counts`; `changes` replace fields of the record.
 
-    Of 1,000 videos with a caption each it is of msrvtt/1ka, else of a protocol that this xbench does not know.
+    Of 1,000 videos with a caption each it is of msrvtt/1ka, else of one that is not known here.
     """
     counts = counts or per_query()
     ties = changes.pop("policy", Ties.AVERAGE)

@@ -90,7 +90,7 @@ def read(path: Path) -> Measurement:
     record = _read_record(path)
     per_query, missing = _read_counts(path, record)
     require_agreement(record, per_query, str(path))
-    if learned := learned_later(record):
+    if learned := learned_later(record, per_query):
         record = record.model_copy(update={"comparable": False, "not_comparable_because": learned})
     return Measurement(record, per_query, path, missing, tuple(not_checked(record)))
 

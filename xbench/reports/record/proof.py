@@ -11,6 +11,7 @@ import numpy as np
 
 from xbench.errors import DataError
 from xbench.metrics.arrays import Ints
+from xbench.metrics.chance import against_chance
 from xbench.metrics.counts import Counts
 from xbench.metrics.measures import Measure, parse_measure
 from xbench.metrics.studentized import UnitSums
@@ -22,6 +23,8 @@ from xbench.reports.record.schema import Metric, Record, scoring_reasons
 from xbench.terms import Direction, Ties
 
 _SHOWN = 3
+_SIDES = 2
+"""Captions and videos: a matrix with ids for both has no order to be wrong."""
 _SAME = 1e-6
 """Relative difference that another version of NumPy or another machine may make."""
 _ROUNDED = 1e-4
@@ -40,12 +43,23 @@ def require_agreement(record: Record, per_query: PerQuery | None, name: str) -> 
         raise DataError(f"{name} contradicts itself, so none of it is believed: {'; '.join(found)}")
 
 
-def learned_later(record: Record) -> list[str]:
+def learned_later(record: Record, per_query: PerQuery | None) -> list[str]:
     """Return the reasons against comparing a record that the xbench which wrote it did not know."""
-    known = protocols().get(record.protocol.matched or "")
-    if known is None or not record.comparable:
+    if not record.comparable:
         return []
-    return known.reasons_against
+    known = protocols().get(record.protocol.matched or "")
+    return [*(known.reasons_against if known else []), *_by_chance(record, per_query)]
+
+
+def _by_chance(record: Record, per_query: PerQuery | None) -> list[str]:
+    """Scores from elsewhere, of which version 1 did not ask whether they are in the protocol's order."""
+    ids = record.scorer.settings.get("ids")
+    if per_query is None or record.videos.looks or (isinstance(ids, list) and len(ids) == _SIDES):
+        return []
+    found = against_chance(per_query.t2v, per_query.caption_to_video, len(per_query.video_keys))
+    if found.standing not in ("chance", "worse"):
+        return []
+    return [f"no better than chance ({found}): was this the protocol's order?"]
 
 
 def not_checked(record: Record) -> list[str]:
