@@ -21,6 +21,9 @@ Precision = Literal["fp32", "tf32", "fp16", "bf16"]
 MatrixRows = Literal["captions", "videos"]
 """What the rows of a similarity matrix from elsewhere are."""
 
+Setting = Literal["fine-tuned", "zero-shot"]
+"""Whether a model has seen training data of the benchmark."""
+
 DEFAULT_METRICS = "R@1,R@5,R@10,MdR,MnR"
 
 

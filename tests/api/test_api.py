@@ -65,9 +65,10 @@ def test_options_of_named_models_are_refused_for_an_object(world: World) -> None
 
 
 def test_a_result_survives_saving_and_loading(world: World, tmp_path: Path) -> None:
-    saved = xbench.run(MeanColour(), "didemo", **options(world)).save(tmp_path / "out")
-    assert saved.path is not None
-    loaded = xbench.Result.load(saved.path)
+    saved = xbench.run(MeanColour(), "didemo", label="grey", **options(world))
+    path = saved.save(tmp_path / "out")
+    loaded = xbench.Result.load(path)
+    assert (loaded.path, loaded.label) == (path, "grey")
     assert loaded.metrics == saved.metrics
     assert loaded.per_query.t2v.better.tolist() == saved.per_query.t2v.better.tolist()
     with pytest.raises(DataError, match="absent"):

@@ -6,6 +6,7 @@ import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
 
@@ -68,14 +69,14 @@ def test_a_folder_in_the_place_of_a_file_is_an_error(one: tuple[Path, Load]) -> 
 
 def test_permission_errors_are_told(one: tuple[Path, Load], monkeypatch: pytest.MonkeyPatch) -> None:
     path, load = one
-    read = Path.read_bytes
+    opened = Path.open
 
-    def guarded(self: Path) -> bytes:
+    def guarded(self: Path, mode: str = "r") -> IO[Any]:
         if self == path:
             raise PermissionError(13, "Permission denied")
-        return read(self)
+        return opened(self, mode)
 
-    monkeypatch.setattr(Path, "read_bytes", guarded)
+    monkeypatch.setattr(Path, "open", guarded)
     refuse(path, load, "no permission")
 
 

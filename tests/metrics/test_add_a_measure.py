@@ -46,7 +46,7 @@ def saved(folder: Path, name: str, noise: float) -> Path:
     found = xbench.evaluate(similarity, caption_to_video=range(40), metrics="R@3,Miss@3", name=name)
     for side in ("t2v", "v2t"):
         assert found.metrics[side]["Miss@3"].value == pytest.approx(100 - found.metrics[side]["R@3"].value)
-    path = found.save(folder).path
+    path = found.save(folder)
     assert path is not None
     return path
 

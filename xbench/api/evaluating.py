@@ -33,6 +33,7 @@ def evaluate(
     ties: TiesName = "average",
     metrics: str | Sequence[str | Measure] = DEFAULT_METRICS,
     post: Post = "none",
+    label: str | None = None,
     name: str = "similarity",
     distance: bool = False,
 ) -> Result:
@@ -41,7 +42,8 @@ def evaluate(
     similarity: NumPy array or torch tensor of real numbers, on any device. Give one of `split` (from
     `load_split`; then the result is comparable where the split is) and `caption_to_video`, the index of each
     row's video, int [T]. v2t: the video-to-text rule, for `caption_to_video` only. metrics, post: as for
-    `run`. name: what the record calls the scores. distance: they are distances, lower is closer.
+    `run`. name: what the record calls the scores. label: what to call the result. distance: they are
+    distances, lower is closer.
 
     Raises DataError when the shape does not fit, when ranks are worse than guesses, or when a score is NaN or
     infinite (unless ties are `reference`), UsageError when not exactly one of the two is given.
@@ -49,7 +51,7 @@ def evaluate(
     if (split is None) == (caption_to_video is None):
         raise UsageError("xbench.evaluate needs either split or caption_to_video.")
     settings: dict[str, Any] = {"v2t": v2t, "ties": ties, "metrics": metrics, "post": post, "name": name}
-    settings["distance"] = distance
+    settings |= {"label": label, "distance": distance}
     matrix = _as_matrix(similarity)
     recognition = None
     if split is None:
@@ -58,7 +60,7 @@ def evaluate(
         split = _anonymous_split(np.asarray(caption_to_video), matrix.shape[1], rule)
         recognition = Recognition(None, (), ("the matrix was scored without a protocol",))
     plan = plan_scores(settings, split, recognition)
-    return Result(*score_scores(matrix, plan, name=name, distance=distance)[-1])
+    return Result.of(score_scores(matrix, plan)[-1])
 
 
 def load_split(dataset: str, annotations: str | Path | None = None, protocol: str | None = None) -> Split:

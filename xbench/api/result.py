@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xbench.pipeline import options
 from xbench.reports.published.difference import Difference
 from xbench.reports.published.difference import diff as _diff
-from xbench.reports.record import files
+from xbench.reports.record.files import Measurement, read, save
 from xbench.reports.record.per_query import PerQuery
 from xbench.reports.record.schema import Metric, Record
 from xbench.reports.record.text import render
@@ -30,6 +31,21 @@ class Result:
     path: Path | None = None
     """The record's file, None before it is saved."""
 
+    @classmethod
+    def of(cls, measured: Measurement) -> "Result":
+        """Return a measurement as Python shows it."""
+        return cls(measured.record, measured.counts, measured.path)
+
+    @property
+    def label(self) -> str:
+        """What it is called, to tell it from other results of the same model; may be empty."""
+        return self.record.label
+
+    def labelled(self, label: str) -> "Result":
+        """Return the result under another label, not saved. Raises UsageError for more than a line."""
+        record = self.record.model_copy(update={"label": options.label("The label", label)})
+        return Result(record, self.per_query)
+
     @property
     def metrics(self) -> dict[Direction, dict[str, Metric]]:
         """`metrics["t2v"]["R@1"].value`; recalls in percent."""
@@ -51,13 +67,12 @@ class Result:
 
         Raises DataError when the record or its counts are missing, damaged or not each other's.
         """
-        measured = files.read(Path(path))
-        return cls(measured.record, measured.counts, Path(path))
+        return cls.of(read(Path(path)))
 
-    def save(self, folder: str | Path) -> "Result":
-        """Write the record and its counts into a folder, atomically; return the result with its path."""
-        path, record = files.save(self.record, self.per_query, Path(folder))
-        return Result(record, self.per_query, path)
+    def save(self, folder: str | Path = "results") -> Path:
+        """Write the record and its counts into a folder, atomically; return the record's path."""
+        path, _ = save(self.record, self.per_query, Path(folder))
+        return path
 
     def diff(self, model: str | None = None) -> Difference:
         """Return the difference from the published numbers of this model, or of another named one."""

@@ -40,6 +40,7 @@ def run(
     ties: TiesName = "average",
     metrics: str | Sequence[str | Measure] = DEFAULT_METRICS,
     post: Post = "none",
+    label: str | None = None,
     sampling: FrameRule | None = None,
     cache: bool = True,
     cache_dir: str | Path | None = None,
@@ -53,6 +54,8 @@ def run(
 
     The result is not saved: `result.save(folder)` does it.
 
+    label: what to call the result; default: folder and number of the checkpoint.
+
     metrics: `R@1,MdR`, or a list of names or measures.
 
     precision: None for fp32, or what checkpoints.yaml says of the model.
@@ -64,4 +67,4 @@ def run(
     Raises UsageError, DataError or ModelError (all XbenchError), with the messages of the command line.
     """
     given = dict(locals())  # every keyword, and nothing else yet
-    return Result(*list(run_all(plan_runs([given])))[-1])
+    return Result.of(list(run_all(plan_runs([given])))[-1])

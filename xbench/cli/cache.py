@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from xbench.cli.options import json_option
-from xbench.errors import UsageError
+from xbench.errors import DataError, UsageError
 
 _cache_dir = click.option(
     "--cache-dir",
@@ -86,8 +86,9 @@ def clear_features(names: tuple[str, ...], everything: bool, cache_dir: Path | N
     if unknown:
         raise UsageError(f"The cache has no entry {unknown[0]!r}.{did_you_mean(unknown[0], entries)}")
     chosen = list(entries) if everything else names
-    for name in chosen:
-        clear(entries[name])
+    kept = [line for name in chosen for line in clear(entries[name])]
+    if kept:
+        raise DataError("\n  ".join(["These could not be removed:", *kept]))
     freed = sum(entries[name].size for name in chosen) / 1e6
     click.echo(f"Cleared {len(chosen)} of {len(entries)} entries, {freed:.1f} MB.")
 

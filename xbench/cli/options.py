@@ -66,6 +66,13 @@ post_option: Callable[[F], F] = option(
 )
 
 
+label_option: Callable[[F], F] = option(
+    "label",
+    metavar="TEXT",
+    help="What to call the result.  [default: folder and number of the checkpoint, e.g. didemo-b32/4]",
+)
+
+
 def as_keywords(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a command was given as the keywords of the Python API, repeatable options as lists."""
     return {

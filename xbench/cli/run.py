@@ -10,6 +10,7 @@ from xbench.cli.options import (
     as_keywords,
     gibibytes,
     json_option,
+    label_option,
     metrics_option,
     option,
     post_option,
@@ -82,6 +83,7 @@ if TYPE_CHECKING:
     "[default: as the model asks]",
 )
 @ties_option
+@label_option
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
@@ -130,7 +132,7 @@ def _carry_out(plans: Sequence["RunPlan"], output: Path, *, as_json: bool) -> No
     from xbench.cli.show import save_and_say, show_differences, show_json, show_tables
     from xbench.pipeline.run import run_all
 
-    records = [save_and_say(evaluated, output) for evaluated in run_all(plans)]
+    records = [save_and_say(measured, output) for measured in run_all(plans)]
     if as_json:
         show_json(records)
     else:

@@ -30,6 +30,10 @@ from xbench.errors import UsageError
 @metrics_option
 @post_option
 @ties_option
+@option("label", metavar="TEXT", help="What to call the result.")
+@option("backbone", metavar="NAME", help="Of the model that gave the scores, as papers write it: ViT-B/32.")
+@option("setting", help="Whether that model has seen training data of the benchmark.")
+@option("source", metavar="TEXT", help="Where the scores come from: an address, a paper, a person.")
 @click.option("--output", type=click.Path(path_type=Path), help="Also save a result record in this folder.")
 @json_option
 def command(*, transpose: bool, output: Path | None, as_json: bool, **options: Any) -> None:
@@ -45,8 +49,8 @@ def command(*, transpose: bool, output: Path | None, as_json: bool, **options: A
     given = as_keywords(options)
     if transpose and given.setdefault("rows", "videos") != "videos":
         raise UsageError("--transpose says that the rows are videos, --rows that they are captions.")
-    evaluated = score_matrix(plan_matrix(given, output))
-    records = [each.record if output is None else save_and_say(each, output) for each in evaluated]
+    measurements = score_matrix(plan_matrix(given, output))
+    records = [each.record if output is None else save_and_say(each, output) for each in measurements]
     if as_json:
         show_json(records)
     else:

@@ -1,4 +1,4 @@
-"""Evaluations saved and shown: tables on stdout, or the records as JSON and nothing else."""
+"""Measurements saved and shown: tables on stdout, or the records as JSON and nothing else."""
 
 import json
 from collections.abc import Sequence
@@ -6,17 +6,16 @@ from pathlib import Path
 
 import click
 
-from xbench.pipeline.record import Evaluated
 from xbench.reports.published.difference import diff
 from xbench.reports.published.text import render_difference
-from xbench.reports.record.files import save, to_json
+from xbench.reports.record.files import Measurement, save, to_json
 from xbench.reports.record.schema import Record
 from xbench.reports.record.text import render, render_many
 
 
-def save_and_say(evaluated: Evaluated, folder: Path) -> Record:
+def save_and_say(measured: Measurement, folder: Path) -> Record:
     """Save a record with its per-query counts, and say where."""
-    path, saved = save(*evaluated, folder)
+    path, saved = save(measured.record, measured.counts, folder)
     click.echo(f"Saved {path}", err=True)
     return saved
 

@@ -7,14 +7,25 @@ import csv
 import io
 import json
 import math
-import pickle
 from collections import Counter, OrderedDict, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from xbench.data.split import Caption, Split, Video
-from xbench.errors import DataError, did_you_mean
+from xbench.errors import DataError, did_you_mean, explain
+from xbench.readers import (
+    TEXT_BYTES,
+    VALUES,
+    RefusedError,
+    TooMuchError,
+    check_json,
+    check_table,
+    load_pickle,
+    parse_json,
+    read_at_most,
+    require,
+)
 from xbench.registry.datasets import Protocol, benchmark
 
 _DAY = 24 * 3600
@@ -23,7 +34,7 @@ _DAY = 24 * 3600
 def read_bytes(path: Path) -> bytes:
     """Return the content of a file that must exist and not be empty."""
     try:
-        content = path.read_bytes()
+        content = read_at_most(path, TEXT_BYTES)
     except FileNotFoundError:
         raise DataError(f"{path} does not exist.{_what_is_there(path)}") from None
     except IsADirectoryError:
@@ -33,7 +44,9 @@ def read_bytes(path: Path) -> bytes:
     except PermissionError:
         raise DataError(f"{path} cannot be read: no permission.") from None
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
+        raise DataError(f"{path} cannot be read: {explain(error)}") from None
+    except ValueError as error:
+        raise DataError(f"{path} is no annotation file: {error}.") from None
     if not content.strip():
         raise DataError(f"{path} is empty.")
     return content
@@ -54,7 +67,9 @@ def read_text(path: Path) -> str:
 
 def read_lines(path: Path) -> list[str]:
     """Return the lines of a text file without their ends (LF or CRLF) and without a final empty line."""
-    lines = [line.removesuffix("\r") for line in read_text(path).split("\n")]
+    text = read_text(path)
+    _limited(path, lambda: require(text.count("\n"), VALUES, "lines"))
+    lines = [line.removesuffix("\r") for line in text.split("\n")]
     while lines and not lines[-1].strip():
         lines.pop()
     return lines
@@ -85,20 +100,20 @@ def read_json(path: Path, unique_keys: bool = False) -> Any:
     text = read_text(path)
     hook = _unique_object(path) if unique_keys else None
     try:
-        return json.loads(text, object_pairs_hook=hook)
+        return parse_json(text, pairs_hook=hook)
     except json.JSONDecodeError as error:
         raise DataError(
             f"{path}, line {error.lineno}, column {error.colno}: not valid JSON ({error.msg}); "
             f"the file starts with {text[:40]!r}."
         ) from None
-    # ValueError: a number of more than 4,300 digits.
-    except (RecursionError, ValueError) as error:
+    except ValueError as error:  # too much, or a number of more than 4,300 digits
         raise DataError(f"{path}: not an annotation file ({error}).") from None
 
 
 def read_json_lines(path: Path) -> list[tuple[int, Any]]:
     """Return (line number, value) for each line of a JSONL file; blank lines are skipped."""
     values: list[tuple[int, Any]] = []
+    _limited(path, lambda: check_json(read_text(path)))
     for number, line in enumerate(read_lines(path), 1):
         if not line.strip():
             continue
@@ -129,7 +144,9 @@ def read_json_list(path: Path) -> list[Any]:
 
 def read_csv(path: Path, columns: Sequence[str], delimiter: str = ",") -> list[tuple[int, tuple[str, ...]]]:
     """Return (line number, values of `columns`) for each row with text of a file with a header."""
-    reader = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=delimiter, strict=True)
+    text = read_text(path)
+    _limited(path, lambda: check_table(text, delimiter))
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         header = next(reader)
         wanted = [_column(path, header, name) for name in columns]
@@ -203,24 +220,24 @@ def _what_is_there(path: Path) -> str:
     return f" The folder is there.{did_you_mean(path.name, names[:50])}" if names else " The folder is empty."
 
 
-_ADMITTED: dict[tuple[str, str], type] = {
+def _limited(path: Path, check: Callable[[], None]) -> None:
+    try:
+        check()
+    except TooMuchError as error:
+        raise DataError(f"{path}: not an annotation file ({error}).") from None
+
+
+def _new_list() -> list[Any]:
+    return []
+
+
+_ADMITTED: dict[tuple[str, str], Callable[..., Any]] = {
     ("collections", "OrderedDict"): OrderedDict,
     ("collections", "defaultdict"): defaultdict,
     # What defaultdict(list) calls for a new key; `__builtin__` in pickles of Python 2.
-    ("builtins", "list"): list,
-    ("__builtin__", "list"): list,
+    ("builtins", "list"): _new_list,
+    ("__builtin__", "list"): _new_list,
 }
-
-
-class _Refused(pickle.UnpicklingError):
-    pass
-
-
-class _Unpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ADMITTED:
-            raise _Refused(f"it asks for {module}.{name}")
-        return _ADMITTED[module, name]
 
 
 def read_pickle(path: Path) -> Any:
@@ -231,17 +248,14 @@ def read_pickle(path: Path) -> Any:
     """
     content = read_bytes(path)
     try:
-        return _Unpickler(io.BytesIO(content), encoding="utf-8").load()
-    except _Refused as error:
+        return load_pickle(content, _ADMITTED)
+    except RefusedError as error:
         raise DataError(
             f"{path}: refused, since {error}. Captions need only containers, strings and numbers; "
             "anything else in a pickle can run code. Get the file from its official source."
         ) from None
-    # A damaged pickle can fail in any operation that its bytes happen to spell.
-    except Exception as error:
-        raise DataError(
-            f"{path}: not a pickle, or a damaged one ({type(error).__name__}: {error})."
-        ) from None
+    except ValueError as error:
+        raise DataError(f"{path}: not a pickle, or a damaged one ({error}).") from None
 
 
 def read_pickled_dict(path: Path) -> dict[str, Any]:

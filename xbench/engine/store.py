@@ -6,16 +6,19 @@ computed again.
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from xbench.engine.entries import Entry, read_entry, write_entry
 from xbench.engine.packs import Packs, count_entries
-from xbench.errors import DataError
+from xbench.errors import DataError, explain
 from xbench.progress import say
+from xbench.readers import MIB, parse_json, read_at_most
 from xbench.scorers.base import Features
 from xbench.storage import tidy, write_atomically
 
@@ -125,7 +128,7 @@ def stored(root: Path) -> Iterator[Stored]:
     """List what a cache folder holds, in order of name."""
     for folder in sorted((root / "features").glob("*")):
         about = _about(folder)
-        files = [path.stat() for path in folder.rglob("*") if path.is_file()]
+        files = list(_files(folder))
         yield Stored(
             folder=folder,
             name=about.get("name", folder.name),
@@ -138,14 +141,32 @@ def stored(root: Path) -> Iterator[Stored]:
         )
 
 
-def clear(entry: Stored) -> None:
-    """Remove the features of one scorer."""
-    shutil.rmtree(entry.folder, ignore_errors=True)
+def _files(folder: Path) -> Iterator[os.stat_result]:
+    """What is there now: others may write and clear meanwhile."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                yield (Path(parent) / name).stat()
+
+
+def clear(entry: Stored) -> list[str]:
+    """Remove the features of one scorer; return what could not be removed, and why.
+
+    A run that uses them goes on, and encodes what it misses again.
+    """
+    kept: list[str] = []
+
+    def keep(_: object, path: str, error: BaseException) -> None:
+        if not isinstance(error, FileNotFoundError):  # else somebody was faster
+            kept.append(explain(error) if isinstance(error, OSError) else f"{path}: {error}")
+
+    shutil.rmtree(entry.folder, onerror=lambda call, path, info: keep(call, path, info[1]))
+    return kept
 
 
 def _about(folder: Path) -> dict[str, Any]:
     try:
-        about = json.loads((folder / "about.json").read_text())
+        about = parse_json(read_at_most(folder / "about.json", MIB))
     except (OSError, ValueError):
         return {}
     return about if isinstance(about, dict) else {}

@@ -12,6 +12,7 @@ from xbench.errors import DataError, UsageError, did_you_mean
 from xbench.miniature.benchmarks import MANNERS, annotation_files, clips, file_names
 from xbench.miniature.encoding import write_clip
 from xbench.progress import stage
+from xbench.readers import MIB, parse_json, read_at_most
 from xbench.storage import file_sha256, scratch
 
 RENDERING = "1"
@@ -78,7 +79,7 @@ def render(benchmark: str, paths: MiniaturePaths, progress: Stage = stage) -> No
 def is_whole(folder: Path) -> bool:
     """Say whether a rendering is there with exactly the files, unchanged, that were once rendered."""
     try:
-        manifest = json.loads((folder / _MANIFEST).read_bytes())
+        manifest = parse_json(read_at_most(folder / _MANIFEST, MIB))
         return bool(manifest == {"rendering": RENDERING, "sha256": _hashes(folder)})
     except (OSError, ValueError):
         return False

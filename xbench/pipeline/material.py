@@ -15,6 +15,7 @@ from xbench.data.split import Split
 from xbench.data.video_files import VideoFolder, resolve
 from xbench.errors import DataError, XbenchError
 from xbench.pipeline.plan import miniature_folders
+from xbench.readers import check_npy, open_file
 from xbench.registry.datasets import is_known
 from xbench.registry.folders import default_folders
 from xbench.reports.page.findings import Material, shown_queries
@@ -115,6 +116,8 @@ def _attempt(place: Place, read: Callable[[Path], T], missing: list[str], what: 
 
 def _read_matrix(path: Path) -> NDArray[np.floating]:
     try:
+        with open_file(path) as file:
+            check_npy(file)
         matrix = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"cannot read the similarity {path}: {error}") from error

@@ -8,9 +8,10 @@ from xbench.errors import DataError
 from xbench.metrics.dsl import dsl_counts
 from xbench.metrics.ranking import t2v_counts, v2t_counts
 from xbench.pipeline.matrix_file import read_matrix
-from xbench.pipeline.plan import MatrixPlan, Plan
-from xbench.pipeline.record import Clock, CountsByPost, Evaluated, Scoring, Seen, make_records
+from xbench.pipeline.plan import ScoresPlan
+from xbench.pipeline.record import Clock, CountsByPost, Scoring, Seen, make_records
 from xbench.pipeline.trust import judge_order
+from xbench.reports.record.files import Measurement
 from xbench.reports.record.schema import Checkpoint, ScorerRecord
 from xbench.storage import file_sha256
 
@@ -20,39 +21,33 @@ _TURNED = {
 }
 
 
-def score_matrix(plan: MatrixPlan) -> list[Evaluated]:
+def score_matrix(plan: ScoresPlan) -> list[Measurement]:
     """Rank the scores in a file (.npy, .npz, .safetensors, torch).
 
     Raises DataError and UsageError when it holds no matrix of the protocol (see `read_matrix`), and DataError
     as `score_scores` does.
     """
+    assert plan.file is not None
     path = plan.file.path
     matrix, facts = read_matrix(plan.file, plan.split)
     checkpoint = Checkpoint(file=path.name, sha256=file_sha256(path))
-    return score_scores(matrix, plan, name=path.stem, file=checkpoint, facts=facts, distance=plan.distance)
+    return score_scores(matrix, plan, checkpoint, facts)
 
 
 def score_scores(
-    matrix: Any,
-    plan: Plan,
-    *,
-    name: str,
-    file: Checkpoint | None = None,
-    facts: Mapping[str, Any] | None = None,
-    distance: bool = False,
-) -> list[Evaluated]:
-    """Rank a similarity matrix [T, V] (NumPy or torch, real numbers): raw first, then post-processed.
+    matrix: Any, plan: ScoresPlan, file: Checkpoint | None = None, facts: Mapping[str, Any] | None = None
+) -> list[Measurement]:
+    """Rank scores [T, V] (NumPy or torch, real numbers): raw first, then post-processed.
 
-    name: what the record calls the scores; file and facts: where they were read from, and how. distance:
-    lower is closer.
+    file and facts: where they were read from, and how.
 
     Raises DataError when its shape is not the split's, when its ranks are worse than guesses, and when a
     score is not finite (unless ties are counted as the published code does).
     """
     split = plan.split
-    _check_shape(tuple(matrix.shape), split, name)
+    _check_shape(tuple(matrix.shape), split, plan.name)
     dtype = str(matrix.dtype)
-    if distance:
+    if plan.distance:
         matrix = as_similarity(matrix)
     clock = Clock()
     with clock("rank"):
@@ -60,11 +55,18 @@ def score_scores(
         counts: CountsByPost = {"none": (t2v_counts(matrix, owners), v2t_counts(matrix, owners, split.v2t))}
         if plan.post == "dsl":
             counts["dsl"] = dsl_counts(matrix, owners)
-    settings: dict[str, Any] = {"similarity": name, "dtype": dtype, **(facts or {})}
-    settings |= {"distance": True} if distance else {}
-    trust = judge_order(counts["none"][0], split, _known(facts), turned=_TURNED[distance])
-    scoring = Scoring(ScorerRecord(name=name, settings=settings), file, precision=dtype)
+    trust = judge_order(counts["none"][0], split, _known(facts), turned=_TURNED[plan.distance])
+    scoring = Scoring(_scorer(plan, dtype, facts or {}), file, precision=dtype)
     return make_records(plan, Seen(split, trust=trust), scoring, counts, clock.seconds)
+
+
+def _scorer(plan: ScoresPlan, dtype: str, facts: Mapping[str, Any]) -> ScorerRecord:
+    """What is said of the scores and of the model that gave them."""
+    said = {"backbone": plan.backbone, "source": plan.source, "distance": plan.distance or None}
+    settings = {"similarity": plan.name, "dtype": dtype, **facts}
+    settings |= {name: value for name, value in said.items() if value is not None}
+    zero_shot = None if plan.setting is None else plan.setting == "zero-shot"
+    return ScorerRecord(name=plan.name, settings=settings, zero_shot=zero_shot)
 
 
 def as_similarity(distances: Any) -> Any:

@@ -11,8 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from xbench.errors import UsageError, did_you_mean, require_choice
-from xbench.terms import DEFAULT_METRICS, FrameRule, MatrixRows, Post, Precision, Ties, V2TRule, choices
+from xbench.terms import (
+    DEFAULT_METRICS,
+    FrameRule,
+    MatrixRows,
+    Post,
+    Precision,
+    Setting,
+    Ties,
+    V2TRule,
+    choices,
+)
 
+_LABEL = 80
 Reader = Callable[[str, Any], Any]
 """(flag, value) -> the value as a plan has it. Raises UsageError."""
 
@@ -31,6 +42,8 @@ class Option:
     """Means nothing where no video is decoded."""
     of_model: bool = False
     """About a model given by name; a model object has its own."""
+    is_setting: bool = True
+    """The record keeps it among its settings."""
 
 
 def read(table: Mapping[str, Option], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,8 +63,9 @@ def told_apart(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Tell the values that differ from the defaults from those that do not, as JSON has them."""
     defaults = read(table, {})
-    passed = {name: _json(values[name]) for name in table if values[name] != defaults[name]}
-    return passed, {name: _json(values[name]) for name in table if name not in passed}
+    settings = [name for name in table if table[name].is_setting]
+    passed = {name: _json(values[name]) for name in settings if values[name] != defaults[name]}
+    return passed, {name: _json(values[name]) for name in settings if name not in passed}
 
 
 def flag(name: str) -> str:
@@ -102,6 +116,13 @@ def _text(option: str, value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise UsageError(f"{option}: expected a text, not {value!r}.")
     return value
+
+
+def label(option: str, value: Any) -> str:
+    """Read what a result is called: a line that fits a table. Raises UsageError for another."""
+    if not isinstance(value, str) or len(value) > _LABEL or not value.isprintable():
+        raise UsageError(f"{option}: expected one line of at most {_LABEL} characters, not {value!r}.")
+    return value.strip()
 
 
 def _path(option: str, value: Any) -> Path:
@@ -179,8 +200,9 @@ SCORED = {
     "ties": Option(_ties, Ties.AVERAGE.value, words=choices(Ties)),
     "metrics": Option(_measures, DEFAULT_METRICS),
     "post": _of("The post-processing", Post, default="none"),
+    "label": Option(label, is_setting=False),
 }
-"""How scores become numbers: options of everything that gives a record."""
+"""How scores become numbers, and what these are called: options of everything that gives a record."""
 
 _DATA = {
     "dataset": Option(_text),
@@ -226,6 +248,9 @@ SCORE = (
         "rows": _of("The side", MatrixRows),
         "row_ids": Option(_path),
         "column_ids": Option(_path),
+        "backbone": Option(_text),
+        "source": Option(_text),
+        "setting": _of("The setting", Setting),
         "distance": Option(_flag, False),
     }
     | SCORED

@@ -26,7 +26,7 @@ from xbench.scorers import base, catalog
 from xbench.scorers.base import Scorer, ScorerInfo
 from xbench.scorers.catalog import ModelRequest, ResolvedModel, require_scorer
 from xbench.storage import cache_dir
-from xbench.terms import FrameRule, Post, Ties
+from xbench.terms import FrameRule, Post, Setting, Ties
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +44,8 @@ class Plan:
     """The options that the user gave, for the record (JSON values)."""
     defaulted: dict[str, Any]
     """The options that were left at their defaults, for the record (JSON values)."""
+    label: str = ""
+    """What the result is called."""
     miniature: bool = False
     """The data is the rendered miniature of the benchmark, not the benchmark."""
 
@@ -73,12 +75,19 @@ class RunPlan(Plan):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MatrixPlan(Plan):
+class ScoresPlan(Plan):
     """A plan with scores that were computed elsewhere."""
 
-    file: MatrixFile
+    name: str
+    """What the record calls them."""
+    file: MatrixFile | None = None
+    """None: they are in memory."""
     distance: bool
     """Lower is closer."""
+    backbone: str | None = None
+    source: str | None = None
+    setting: Setting | None = None
+    """What the user says of the model that gave the scores."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +118,7 @@ def plan_runs(each: Sequence[Mapping[str, Any]], output: Path | None = None) -> 
     return [_run_plan(one) for one in asked]
 
 
-def plan_matrix(given: Mapping[str, Any], output: Path | None = None) -> MatrixPlan:
+def plan_matrix(given: Mapping[str, Any], output: Path | None = None) -> ScoresPlan:
     """Return a plan for a similarity matrix in a file; the options are those of `xbench score`.
 
     Raises UsageError and DataError for wrong options and annotations; the matrix itself is read later.
@@ -123,10 +132,12 @@ def plan_matrix(given: Mapping[str, Any], output: Path | None = None) -> MatrixP
     split, recognition = _load(name, values | {"annotations": annotations, "limit": None, "miniature": False})
     file = MatrixFile(values["similarity"], values["rows"], values["row_ids"], values["column_ids"])
     scored = _scored(values, split, recognition)
-    return MatrixPlan(file=file, distance=values["distance"], passed=passed, defaulted=defaulted, **scored)
+    said = {name: values[name] for name in ("backbone", "source", "setting", "distance")}
+    name = values["similarity"].stem
+    return ScoresPlan(name=name, file=file, passed=passed, defaulted=defaulted, **said, **scored)
 
 
-def plan_scores(given: Mapping[str, Any], split: Split, recognition: Recognition | None = None) -> Plan:
+def plan_scores(given: Mapping[str, Any], split: Split, recognition: Recognition | None = None) -> ScoresPlan:
     """Return a plan for scores in memory; the options are those of `xbench.evaluate`.
 
     recognition: of a split that is no protocol's. Raises UsageError for wrong options.
@@ -134,7 +145,8 @@ def plan_scores(given: Mapping[str, Any], split: Split, recognition: Recognition
     values = options.read(options.EVALUATE, given)
     passed, defaulted = options.told_apart(options.EVALUATE, values)
     scored = _scored(values, split, recognition or recognise(split))
-    return Plan(passed=passed, defaulted=defaulted, **scored)
+    said = {name: values[name] for name in ("name", "distance")}
+    return ScoresPlan(passed=passed, defaulted=defaulted, **said, **scored)
 
 
 def by_benchmark(given: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -286,7 +298,7 @@ def _run_plan(asked: _Asked) -> RunPlan:
             name, values["annotations"], values["videos"], needs_videos=needs_videos
         )
     split, recognition = _load(name, values | {"annotations": annotations})
-    scored = _scored(values, split, recognition)
+    scored = _scored(values | {"label": _label(asked)}, split, recognition)
     if values["save_similarity"] is not None:
         _require_file(values["save_similarity"], "The similarity matrix")
     found = None
@@ -325,13 +337,31 @@ def _load(name: str, values: Mapping[str, Any]) -> tuple[Split, Recognition]:
     return split, recognise(split)
 
 
+def _label(asked: _Asked) -> str:
+    """What a result is called: as the user says, else by its model's entry or the place of its weights."""
+    values, model = asked.values, asked.model
+    if values["label"] is not None:
+        return str(values["label"])
+    if isinstance(model, ResolvedModel) and model.request.name != values["model"]:
+        return str(values["model"])
+    if values["checkpoint"] is None:
+        return ""
+    file = values["checkpoint"].absolute()
+    number = file.suffix.removeprefix(".")  # pytorch_model.bin.4
+    return f"{file.parent.name}/{number if number.isdigit() else file.stem}"
+
+
 def _scored(values: Mapping[str, Any], split: Split, recognition: Recognition) -> dict[str, Any]:
     """What every plan holds of its options. Raises UsageError for post-processing that the split forbids."""
     if values["post"] == "dsl":
         require_one_to_one(split.caption_to_video, len(split.videos))
-    measures = values["metrics"]
-    return {"split": split, "recognition": recognition, "measures": measures} | {
-        name: values[name] for name in ("ties", "post")
+    return {
+        "split": split,
+        "recognition": recognition,
+        "measures": values["metrics"],
+        "ties": values["ties"],
+        "post": values["post"],
+        "label": values["label"] or "",
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from xbench.data.split import Split
 from xbench.metrics.counts import Counts
@@ -15,10 +15,12 @@ from xbench.pipeline.gallery import Fault
 from xbench.pipeline.plan import Plan
 from xbench.pipeline.trust import NO_DOUBT, Trust
 from xbench.registry.datasets import protocols
+from xbench.reports.record.files import Measurement
 from xbench.reports.record.per_query import PerQuery
 from xbench.reports.record.schema import (
     Checkpoint,
     Damage,
+    DifferencesRecord,
     Fingerprint,
     ProtocolRecord,
     Record,
@@ -77,16 +79,9 @@ CountsByPost = dict[Post, tuple[Counts, Counts]]
 """The (t2v, v2t) counts of each way of scoring: raw, and with post-processing."""
 
 
-class Evaluated(NamedTuple):
-    """What carrying out a plan gives, not yet saved: a record and the per-query counts that belong to it."""
-
-    record: Record
-    per_query: PerQuery
-
-
 def make_records(
     plan: Plan, seen: Seen, scoring: Scoring, counts: CountsByPost, seconds: dict[str, float]
-) -> list[Evaluated]:
+) -> list[Measurement]:
     """Return a record for each way of scoring, the raw one first.
 
     Raises DataError for scores that are not finite, unless ties are counted as the published code does.
@@ -101,12 +96,13 @@ def _record(  # noqa: PLR0917  (every one is a field of the record)
     counts: tuple[Counts, Counts],
     post: Post,
     seconds: dict[str, float],
-) -> Evaluated:
+) -> Measurement:
     t2v, v2t = counts
     reasons = _reasons(plan, seen, post)
     record = Record(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         benchmark=plan.split.benchmark,
+        label=plan.label,
         miniature=plan.miniature,
         protocol=_protocol(plan, seen),
         videos=_videos(plan, seen),
@@ -125,7 +121,7 @@ def _record(  # noqa: PLR0917  (every one is a field of the record)
     )
     captions = [caption.text for caption in seen.scored.captions]
     ids = [video.id for video in seen.scored.videos]
-    return Evaluated(record, PerQuery.of(t2v, v2t, seen.scored.caption_to_video, captions, ids))
+    return Measurement(record, PerQuery.of(t2v, v2t, seen.scored.caption_to_video, captions, ids))
 
 
 def _reasons(plan: Plan, seen: Seen, post: Post) -> list[str]:
@@ -149,6 +145,7 @@ def _protocol(plan: Plan, seen: Seen) -> ProtocolRecord:
         fingerprint=Fingerprint(**asdict(plan.split.fingerprint())),
         source=plan.split.source,
         notes=[*plan.recognition.notes, *seen.notes, *seen.trust.notes],
+        differences=[DifferencesRecord(**asdict(each)) for each in plan.recognition.differences],
     )
 
 

@@ -18,9 +18,10 @@ from xbench.pipeline.gallery import Fault, Gallery, open_gallery, refuse_faulty
 from xbench.pipeline.plan import RunPlan, info_of
 from xbench.pipeline.precomputed import match_features, rank_features
 from xbench.pipeline.ranking import rank_both_ways
-from xbench.pipeline.record import Clock, CountsByPost, Evaluated, Scoring, Seen, make_records
+from xbench.pipeline.record import Clock, CountsByPost, Scoring, Seen, make_records
 from xbench.pipeline.trust import BOTH, judge_model, judge_order
 from xbench.progress import stage
+from xbench.reports.record.files import Measurement
 from xbench.reports.record.schema import Checkpoint, ScorerRecord
 from xbench.scorers.base import PairScorer, Scorer, ScorerInfo, VideoInput
 from xbench.scorers.batches import gpu_memory_errors
@@ -48,7 +49,7 @@ class Models:
         return self._built[1]
 
 
-def run_all(plans: Sequence[RunPlan]) -> Iterator[Evaluated]:
+def run_all(plans: Sequence[RunPlan]) -> Iterator[Measurement]:
     """Carry out plans one after the other; see `run`."""
     models = Models()
     for plan in plans:
@@ -56,7 +57,7 @@ def run_all(plans: Sequence[RunPlan]) -> Iterator[Evaluated]:
 
 
 @gpu_memory_errors()
-def run(scorer: Model, plan: RunPlan) -> list[Evaluated]:
+def run(scorer: Model, plan: RunPlan) -> list[Measurement]:
     """Carry out a plan with its model, built: the raw scores first, then the post-processed ones.
 
     Raises DataError when videos are unreadable or damaged and that was not allowed, and when a score is not
@@ -66,7 +67,7 @@ def run(scorer: Model, plan: RunPlan) -> list[Evaluated]:
         return _run(scorer, plan)
 
 
-def _run(scorer: Model, plan: RunPlan) -> list[Evaluated]:
+def _run(scorer: Model, plan: RunPlan) -> list[Measurement]:
     clock = Clock()
     info = info_of(plan.model)
     if isinstance(scorer, PrecomputedFeatures):

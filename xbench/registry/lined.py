@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from xbench.errors import UsageError
+from xbench.errors import UsageError, explain
+from xbench.readers import MIB, check_yaml, read_at_most
 
 Model = TypeVar("Model", bound=BaseModel)
 _SHOWN = 5
@@ -19,15 +20,16 @@ def read_lined(path: Path, model: type[Model]) -> Model:
     a key twice, or is not what the model wants.
     """
     try:
-        text = path.read_text("utf-8")
+        text = read_at_most(path, MIB).decode("utf-8")
+        check_yaml(text)
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         values = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {explain(error)}") from error
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise UsageError(f"{path}{line}: this is no YAML: {error.problem}.") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # not UTF-8, too much, or what is no number or date
         raise UsageError(f"{path}: this is no YAML: {error}.") from error
     _refuse_twice(path, root)
     try:

@@ -13,8 +13,9 @@ from typing import Any
 
 import torch
 
-from xbench.errors import ModelError, XbenchError
+from xbench.errors import ModelError, XbenchError, explain
 from xbench.progress import say
+from xbench.readers import check_safetensors, check_torch, open_file, require_backed
 from xbench.scorers.state_dicts import State, Which, find_state, require_finite
 
 __all__ = ["State", "WeightFile", "Weights", "Which", "checked_archive", "read_weights", "require_sound"]
@@ -63,6 +64,7 @@ def read_weights(path: Path, trusted: frozenset[str] = frozenset(), *, which: Wh
     it is damaged, and when a parameter is NaN or infinite.
     """
     with _opened(path) as file:
+        _limit(file, path)
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         file.seek(0)
         head = file.read(512)
@@ -70,6 +72,7 @@ def read_weights(path: Path, trusted: frozenset[str] = frozenset(), *, which: Wh
         notes = checked_archive(file, path, ModelError) if head[:4] == _ZIP else ()
         loaded = _loaded(file, path, head, sha256, trusted)
     found = find_state(loaded, str(path), which)
+    _require_backed(found.state, path)
     require_finite(found.state, str(path))
     return Weights(WeightFile(path, sha256, (*notes, *found.notes), which), _as_float32(found.state))
 
@@ -77,6 +80,7 @@ def read_weights(path: Path, trusted: frozenset[str] = frozenset(), *, which: Wh
 def require_sound(path: Path) -> None:
     """Raise ModelError for a torch archive whose content is not what its checksums say."""
     with _opened(path) as file:
+        _limit(file, path)
         if file.peek(4)[:4] == _ZIP:
             checked_archive(file, path, ModelError)
 
@@ -104,6 +108,18 @@ def checked_archive(file: BufferedReader, path: Path, refuse: type[XbenchError])
     return ()
 
 
+def _limit(file: BufferedReader, path: Path) -> None:
+    """Refuse what would cost more than weights do, before anything in it is unpacked."""
+    head = file.peek(9)
+    try:
+        if head[8:9] == b"{":
+            check_safetensors(file)
+        elif head[:4] == _ZIP or head[:1] == b"\x80":
+            check_torch(file)
+    except (ValueError, zipfile.BadZipFile) as error:
+        raise ModelError(f"{_truncated(path)} ({error})") from error
+
+
 def _loaded(file: BufferedReader, path: Path, head: bytes, sha256: str, trusted: frozenset[str]) -> Any:
     if head[8:9] == b"{":
         return _read_safetensors(file, path)
@@ -123,11 +139,13 @@ def _loaded(file: BufferedReader, path: Path, head: bytes, sha256: str, trusted:
 @contextmanager
 def _opened(path: Path) -> Iterator[BufferedReader]:
     try:
-        file = path.open("rb")
+        file = open_file(path)
     except FileNotFoundError as error:
         raise ModelError(f"There is no weight file {path}.") from error
     except OSError as error:
-        raise ModelError(f"The weight file {path} cannot be read: {error.strerror}.") from error
+        raise ModelError(f"The weight file {path} cannot be read: {explain(error)}") from error
+    except ValueError as error:
+        raise ModelError(f"The weight file cannot be read: {error}.") from error
     with file:
         yield file
 
@@ -181,6 +199,14 @@ def _what_it_looks_like(head: bytes) -> str:
     if text.startswith(b"version https://git-lfs"):
         return "it is a Git LFS pointer; fetch the file itself with `git lfs pull`"
     return "it is neither a torch file nor safetensors"
+
+
+def _require_backed(state: State, path: Path) -> None:
+    for name, tensor in state.items():
+        try:
+            require_backed(name, tensor)
+        except ValueError as error:
+            raise ModelError(f"{path} holds no weights: {error}.") from error
 
 
 def _as_float32(state: State) -> State:

@@ -72,7 +72,7 @@ def _measured(measurement: Measurement, side: Direction) -> BoardRow:
     return BoardRow(
         model=record.scorer.name,
         backbone=record.scorer.setting("backbone") or "",
-        setting=record.checkpoint.file if record.checkpoint else "",
+        setting=record.label or (record.checkpoint.file if record.checkpoint else ""),
         post_processing=record.post_processing,
         values={
             name: Value(
@@ -83,10 +83,16 @@ def _measured(measurement: Measurement, side: Direction) -> BoardRow:
         date=record.created[:10],
         source=measurement.file,
         source_url="",
-        remarks=tuple(f"not comparable: {reason}" for reason in reasons),
+        remarks=(*_origin(record), *(f"not comparable: {reason}" for reason in reasons)),
         comparable=not reasons,
         measurement=measurement,
+        label=record.label,
     )
+
+
+def _origin(record: Record) -> list[str]:
+    source = record.scorer.setting("source")
+    return [f"scores from {source}"] if source else []
 
 
 def _claimed(published: PublishedRow, side: Direction) -> BoardRow:

@@ -22,7 +22,7 @@ class BoardRow:
     model: str
     backbone: str
     setting: str
-    """`fine-tuned` or `zero-shot` for a claim, the checkpoint's file name for a measured row."""
+    """`fine-tuned` or `zero-shot` for a claim, the label or the checkpoint's file name for a measured row."""
     post_processing: str
     values: dict[str, Value]
     date: str
@@ -34,6 +34,8 @@ class BoardRow:
     comparable: bool
     """With the other rows of its board, which may hold post-processed rows only."""
     measurement: Measurement | None = None
+    label: str = ""
+    """What the user of a measured row calls it."""
     place: str = ""
     """`1`, or `2=` for a tie; empty for a row that is not comparable or lacks the first metric."""
     mark: str = ""

@@ -69,7 +69,8 @@ _CSV_TAIL = ["source", "source_url", "remarks"]
 
 def row_name(row: BoardRow) -> str:
     """Return the model with its backbone and what else tells rows apart."""
-    parts = [row.model, row.backbone, "" if row.measured or row.setting == "fine-tuned" else row.setting]
+    setting = row.label if row.measured else row.setting
+    parts = [row.model, row.backbone, "" if setting == "fine-tuned" else setting]
     parts.append("" if row.post_processing == "none" else f"+ {row.post_processing}")
     return " ".join(part for part in parts if part)
 

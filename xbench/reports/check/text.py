@@ -74,7 +74,8 @@ def _notes(verdict: Verdict) -> list[str]:
     notes = [*verdict.notes, *(f"Warning: {_too_fine(gate)}" for gate in verdict.gates if gate.too_fine)]
     if verdict.untested:
         return [*notes, f"no test: {verdict.untested}"]
-    return [*notes, "p: one-sided paired test; resolves: found with 80% probability on these queries"]
+    test = "p: one-sided paired test; " if any(gate.p is not None for gate in verdict.gates) else ""
+    return [*notes, f"{test}resolves: found with 80% probability on these queries"]
 
 
 def _too_fine(gate: Gate) -> str:
@@ -86,11 +87,12 @@ def _too_fine(gate: Gate) -> str:
 
 
 def _table(verdict: Verdict, style: str) -> str:
-    shown = [index for index, name in enumerate(_HEADER) if name != "p worse, Holm" or not verdict.untested]
-    rows = [[_cells(gate)[index] for index in shown] for gate in verdict.gates]
-    align = ["left", *["right"] * (len(shown) - 2), "left"]
-    header = [_HEADER[index] for index in shown]
-    return tabulate(rows, header, tablefmt=style, disable_numparse=True, colalign=align)
+    rows = [_cells(gate) for gate in verdict.gates]
+    used = [index for index in range(len(_HEADER)) if any(row[index] for row in rows)]
+    align = ["left", *["right"] * (len(used) - 2), "left"]
+    table = [[row[index] for index in used] for row in rows]
+    header = [_HEADER[index] for index in used]
+    return tabulate(table, header, tablefmt=style, disable_numparse=True, colalign=align)
 
 
 def _cells(gate: Gate) -> list[str]:

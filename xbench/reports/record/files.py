@@ -10,7 +10,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from xbench.errors import DataError
+from xbench.errors import DataError, explain, os_errors
+from xbench.readers import (
+    COUNTS_BYTES,
+    RECORD_BYTES,
+    RECORD_VALUES,
+    TooMuchError,
+    parse_json,
+    read_at_most,
+)
 from xbench.reports.record.naming import model_name
 from xbench.reports.record.per_query import PerQuery
 from xbench.reports.record.proof import learned_later, not_checked, require_agreement
@@ -19,6 +27,7 @@ from xbench.reports.record.upgrade import upgrade
 from xbench.storage import write_atomically
 
 _SHOWN_PROBLEMS = 3
+_LABEL_IN_NAME = 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,18 +75,40 @@ def save(record: Record, per_query: PerQuery, folder: Path) -> tuple[Path, Recor
     stem = f"{_stem(record)}_{content[:10]}"
     written = record.model_copy(update={"per_query": PerQueryFile(file=f"{stem}.npz", sha256=sha256)})
     path = folder / f"{stem}.json"
-    try:
+    with os_errors(DataError, f"cannot write the result to {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / f"{stem}.npz", counts)
-        write_atomically(path, to_json(written).encode())
-    except OSError as error:
-        raise DataError(f"cannot write the result to {folder}: {error.strerror or error}") from error
+        write_atomically(path.with_suffix(".npz"), counts)
+        try:
+            write_atomically(path, to_json(written).encode())
+        except BaseException:
+            if not path.exists():  # else another run has just written the same
+                path.with_suffix(".npz").unlink()
+            raise
     return path, written
+
+
+def relabel(path: Path, label: str) -> None:
+    """Give a saved record another label, and change nothing else: its file keeps its name and its counts.
+
+    Raises DataError when it is no record or cannot be written.
+    """
+    read(path)
+    raw = json.loads(path.read_bytes())
+    try:
+        write_atomically(
+            path, (json.dumps(raw | {"label": label}, indent=2, ensure_ascii=False) + "\n").encode()
+        )
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def to_json(record: Record) -> str:
     """Return the record as it stands in its file."""
-    return json.dumps(record.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+    return _pretty(record.model_dump(mode="json"))
+
+
+def _pretty(raw: Any) -> str:
+    return json.dumps(raw, indent=2, ensure_ascii=False) + "\n"
 
 
 def read(path: Path) -> Measurement:
@@ -135,7 +166,7 @@ def _read_counts(path: Path, record: Record) -> tuple[PerQuery | None, str]:
         return None, f"{path} names no file of per-query counts, so it cannot be used here"
     file = path.parent / Path(record.per_query.file).name
     try:
-        content = file.read_bytes()
+        content = read_at_most(file, COUNTS_BYTES)
     except FileNotFoundError:
         return None, (
             f"there is no {file}, the per-query counts of {path.name}. The two files belong together: copy"
@@ -143,8 +174,10 @@ def _read_counts(path: Path, record: Record) -> tuple[PerQuery | None, str]:
         )
     except OSError as error:
         raise DataError(
-            f"cannot read {file}, the per-query counts of {path.name}: {error.strerror or error}"
+            f"cannot read {file}, the per-query counts of {path.name}: {explain(error)}"
         ) from error
+    except TooMuchError as error:
+        raise DataError(f"{file} is no file of per-query counts: {error}") from error
     found, named = hashlib.sha256(content).hexdigest(), record.per_query.sha256
     if found != named:
         raise DataError(
@@ -156,9 +189,9 @@ def _read_counts(path: Path, record: Record) -> tuple[PerQuery | None, str]:
 
 def _read_record(path: Path) -> Record:
     try:
-        raw: Any = json.loads(path.read_bytes())
+        raw: Any = parse_json(read_at_most(path, RECORD_BYTES), values=RECORD_VALUES)
     except OSError as error:
-        raise DataError(f"cannot read the result {path}: {error.strerror or error}") from error
+        raise DataError(f"cannot read the result {path}: {explain(error)}") from error
     except ValueError as error:
         hint = "; give the .json file beside it" if path.suffix == ".npz" else ""
         raise DataError(f"{path} is no JSON, or a damaged one ({error}){hint}") from error
@@ -170,7 +203,8 @@ def _read_record(path: Path) -> Record:
 
 
 def _stem(record: Record) -> str:
-    return f"{_plain(record.protocol.requested)}_{_plain(record.scorer.name)}"
+    label = f"_{_plain(record.label)[-_LABEL_IN_NAME:]}" if record.label else ""
+    return f"{_plain(record.protocol.requested)}_{_plain(record.scorer.name)}{label}"
 
 
 def _plain(name: str) -> str:

@@ -54,7 +54,8 @@ def _content(record: Record, *more: str) -> str:
 
 
 def model_name(record: Record) -> str:
-    """Return the scorer's name with its backbone, and the post-processing that it was given."""
+    """Return the scorer's name with its backbone and label, and the post-processing that it was given."""
     backbone = record.scorer.settings.get("backbone")
     post = f" + {record.post_processing}" if record.post_processing != "none" else ""
-    return f"{record.scorer.name}{f' {backbone}' if backbone else ''}{post}"
+    label = f", {record.label}" if record.label else ""
+    return f"{record.scorer.name}{f' {backbone}' if backbone else ''}{label}{post}"

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from xbench.errors import DataError
 from xbench.metrics.arrays import Ints
 from xbench.metrics.counts import Counts
+from xbench.readers import check_arrays
 from xbench.terms import Direction
 
 _FIELDS = ("better", "tied", "right", "nan_rivals")
@@ -64,6 +66,7 @@ class PerQuery:
     def from_bytes(cls, content: bytes, name: str) -> "PerQuery":
         """Read what `to_bytes` wrote. Raises DataError, naming the file `name`, for anything else."""
         try:
+            check_arrays(io.BytesIO(content))
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                 return cls(
                     t2v=_counts(arrays, 0),
@@ -72,7 +75,7 @@ class PerQuery:
                     caption_keys=arrays["caption_keys"],
                     video_keys=arrays["video_keys"],
                 )
-        except (OSError, EOFError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, ValueError, KeyError, IndexError, zipfile.BadZipFile, zlib.error) as error:
             raise DataError(f"{name} is no file of per-query counts of xbench: {error}") from error
 
 

@@ -4,13 +4,13 @@ The same shapes exist with QuickGELU (OpenAI) and GELU (most of open_clip's), an
 other heads than CLIP's of width 64: taken wrongly, either gives features that look right and score badly.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from xbench.errors import ModelError
+from xbench.readers import MIB, parse_json, read_at_most
 from xbench.scorers.clip.sizes import HEAD_WIDTH
 
 Activation = Literal["quick_gelu", "gelu"]
@@ -119,4 +119,4 @@ def _rgb(values: Any) -> Rgb:
 
 
 def _json(path: Path) -> Any:
-    return json.loads(path.read_text("utf-8"))
+    return parse_json(read_at_most(path, MIB))

@@ -1,18 +1,29 @@
 """Arrays in files of several kinds, with the lists of ids that stand in them. No code in a file is run."""
 
 import glob
-import json
 import pickle
 import zipfile
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xbench.errors import DataError
+from xbench.errors import DataError, explain
+from xbench.readers import (
+    TEXT_BYTES,
+    check_arrays,
+    check_npy,
+    check_parquet,
+    check_safetensors,
+    check_torch,
+    open_file,
+    parse_json,
+    read_at_most,
+    require_backed,
+)
 from xbench.scorers.weights import checked_archive
 
 Array = NDArray[Any]
@@ -108,7 +119,7 @@ def read_arrays(path: Path) -> Contents:
     that is missing, damaged, of another kind, or holds Python objects.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             head = file.read(16)
         return _READERS[_kind(path, head)](path)
     except DataError:
@@ -116,7 +127,7 @@ def read_arrays(path: Path) -> Contents:
     except FileNotFoundError as error:
         raise DataError(f"There is no file {path}.") from error
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise DataError(f"{path} cannot be read: {explain(error)}") from error
     except Exception as error:  # a damaged file can raise anything out of its reader
         raise DataError(
             f"{path} is damaged, or holds Python objects beside arrays: {_first_line(error)}"
@@ -130,10 +141,10 @@ def read_ids(path: Path) -> tuple[str, ...]:
     """
     try:
         if path.suffix == ".json":
-            return _strings(json.loads(path.read_text("utf-8-sig")), path)
+            return _strings(parse_json(_text(path)), path)
         if path.suffix == ".npy":
-            return _strings(np.load(path, allow_pickle=False).tolist(), path)
-        lines = path.read_text("utf-8-sig").split("\n")  # other line ends may stand in captions
+            return _strings(_load(path, None).tolist(), path)
+        lines = _text(path).split("\n")  # other line ends may stand in captions
         while lines and not lines[-1].strip():
             lines.pop()
         return tuple(line.removesuffix("\r") for line in lines)
@@ -141,6 +152,10 @@ def read_ids(path: Path) -> tuple[str, ...]:
         raise DataError(f"There is no file of ids {path}.") from error
     except (OSError, ValueError) as error:
         raise DataError(f"The ids in {path} cannot be read: {_first_line(error)}") from error
+
+
+def _text(path: Path) -> str:
+    return read_at_most(path, TEXT_BYTES).decode("utf-8-sig")
 
 
 def _kind(path: Path, head: bytes) -> str:
@@ -160,11 +175,18 @@ def _kind(path: Path, head: bytes) -> str:
 
 
 def _read_npy(path: Path) -> Contents:
-    array = np.load(path, mmap_mode="c", allow_pickle=False)
-    return _sorted(path, {"": array})
+    return _sorted(path, {"": _load(path, "c")})
+
+
+def _load(path: Path, mode: Literal["c"] | None) -> Array:
+    with open_file(path) as file:
+        check_npy(file)
+    array: Array = np.load(path, mmap_mode=mode, allow_pickle=False)
+    return array
 
 
 def _read_npz(path: Path) -> Contents:
+    check_arrays(path)
     with np.load(path, allow_pickle=False) as archive:
         return _sorted(path, {name: archive[name] for name in archive.files})
 
@@ -172,10 +194,12 @@ def _read_npz(path: Path) -> Contents:
 def _read_safetensors(path: Path) -> Contents:
     from safetensors import safe_open
 
+    with path.open("rb") as opened:
+        check_safetensors(opened)
     with safe_open(path, framework="pt") as file:
         tensors = {name: _from_torch(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
         metadata = file.metadata() or {}
-    lists = {name: _strings(json.loads(text), path) for name, text in metadata.items() if text[:1] == "["}
+    lists = {name: _strings(parse_json(text), path) for name, text in metadata.items() if text[:1] == "["}
     return Contents(path, tensors, lists, _texts_under(metadata.keys() - lists.keys()))
 
 
@@ -183,6 +207,7 @@ def _read_torch(path: Path) -> Contents:
     import torch
 
     with path.open("rb") as file:
+        check_torch(file)
         if file.peek(4)[:4] == b"PK\x03\x04":
             checked_archive(file, path, DataError)
         try:
@@ -203,6 +228,7 @@ def _read_torch(path: Path) -> Contents:
 def _read_parquet(path: Path) -> Contents:
     import pyarrow.parquet
 
+    check_parquet(path)
     table = pyarrow.parquet.read_table(path)
     columns = {name: table[name].combine_chunks() for name in table.column_names}
     arrays = {name: array for name, each in columns.items() if (array := _numbers(each)) is not None}
@@ -260,6 +286,7 @@ def _texts_under(names: Iterable[str]) -> frozenset[str]:
 def _from_torch(tensor: Any) -> Array:
     import torch
 
+    require_backed("an array", tensor)
     tensor = tensor.detach()
     array: Array = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
     return array

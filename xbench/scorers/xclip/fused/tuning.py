@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from xbench.progress import say
+from xbench.readers import MIB, parse_json, read_at_most
 from xbench.scorers.batches import lacks_memory
 from xbench.storage import cache_dir, write_atomically
 
@@ -105,7 +106,7 @@ def seconds(call: Callable[[], object]) -> float:
 def _read(path: Path) -> dict[str, Tile]:
     """What another version wrote, or a damaged file, is as good as nothing."""
     try:
-        return {key: Tile(**fields) for key, fields in json.loads(path.read_text()).items()}
+        return {key: Tile(**fields) for key, fields in parse_json(read_at_most(path, MIB)).items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
 
