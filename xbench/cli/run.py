@@ -15,6 +15,7 @@ from xbench.cli.options import (
     option,
     post_option,
     ties_option,
+    v2t_option,
 )
 from xbench.errors import UsageError
 from xbench.pipeline.options import key_values
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
 )
 @option("protocol", metavar="ID", help="See `xbench datasets show`.  [default: the benchmark's usual one]")
 @option("miniature", help="Small rendered benchmarks and a small checkpoint; no download.")
-@option("bpe", metavar="FILE", help="CLIP's bpe_simple_vocab_16e6.txt.gz.")
+@option("bpe", metavar="FILE", help="CLIP's bpe_simple_vocab_16e6.txt.gz.  [default: $XBENCH_BPE]")
 @option("device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")
 @option(
     "precision",
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
 )
 @metrics_option
 @post_option
+@v2t_option
 @option(
     "sampling",
     help="published: one frame a second, cut uniformly; uniform: the middle of equal parts.  "
@@ -129,7 +131,7 @@ def _keywords(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _carry_out(plans: Sequence["RunPlan"], output: Path, *, as_json: bool) -> None:
     """Save each record as soon as it is there, and print one table or the JSON."""
-    from xbench.cli.show import save_and_say, show_differences, show_json, show_tables
+    from xbench.cli.printing import save_and_say, show_differences, show_json, show_tables
     from xbench.pipeline.run import run_all
 
     records = [save_and_say(measured, output) for measured in run_all(plans)]
@@ -142,12 +144,10 @@ def _carry_out(plans: Sequence["RunPlan"], output: Path, *, as_json: bool) -> No
 
 def _show_plans(plans: Sequence["RunPlan"]) -> None:
     """Do everything that comes before encoding, and say what was found."""
-    from xbench.pipeline.run import Models, look
+    from xbench.pipeline.run import look
 
-    models = Models()
-    for plan in plans:
-        scorer = models.of(plan)
-        split, found = plan.split, look(scorer, plan)
+    for plan, scorer, found in look(plans):
+        split = plan.split
         click.echo(f"{split.protocol}: {len(split.captions)} captions, {len(split.videos)} videos, {found}")
         for line in plan.recognition.notes:
             click.echo(f"  {line}")

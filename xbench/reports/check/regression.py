@@ -10,7 +10,7 @@ from xbench.reports.compare.comparison import Contrast
 from xbench.reports.compare.paired import compare
 from xbench.reports.compare.pairing import require_same_queries, why_not_the_same
 from xbench.reports.published.claims import PublishedRow, find_model, published_model_of, published_rows
-from xbench.reports.published.difference import reasons_against
+from xbench.reports.published.difference import reasons_against, rule_apart
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.naming import protocol_of
 from xbench.reports.record.schema import DIRECTIONS, Record
@@ -69,7 +69,7 @@ def check_against_published(
     row = _published(record, choice)
     untested = "published numbers have no per-query counts"
     _require_limits(limits, significance, untested)
-    claimed = _claimed(row)
+    claimed = _claimed(record, row)
     gates = [
         Gate(
             *key,
@@ -147,9 +147,10 @@ def _resolvable_alone(record: Record, key: Key) -> float | None:
     return resolvable_difference((metric.high - metric.low) / (2 * _TWO_SIDED_95))
 
 
-def _claimed(row: PublishedRow) -> dict[Key, float]:
-    """The values of a claim, primary ones where sources differ."""
-    keys = dict.fromkeys((value.direction, value.metric) for value in row.values)
+def _claimed(record: Record, row: PublishedRow) -> dict[Key, float]:
+    """The values of a claim, primary ones where sources differ, without those of another v2t rule."""
+    sides = ("t2v",) if rule_apart(record, row.claim) else DIRECTIONS
+    keys = dict.fromkeys((value.direction, value.metric) for value in row.values if value.direction in sides)
     used = {(side, parse_measure(metric)): row.value(side, metric) for side, metric in keys}
     return {key: value.value for key, value in used.items() if value is not None}
 
