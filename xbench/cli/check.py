@@ -1,13 +1,14 @@
 """`xbench check`: the gate for CI."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from xbench.cli.options import FiniteRange
-from xbench.errors import DataError, RegressionError
+from xbench.errors import DataError, RegressionError, XbenchError
 
 if TYPE_CHECKING:
     from xbench.reports.check.gates import Verdict
@@ -56,31 +57,15 @@ def command(
     result that is not comparable was to be checked against published numbers. Improvement never fails. With
     $GITHUB_STEP_SUMMARY set, the table is appended there; with $GITHUB_ACTIONS, failures are annotated.
     """
-    from xbench.errors import XbenchError
-    from xbench.reports.check.text import (
-        conclusion,
-        github_error,
-        github_lines,
-        render_junit,
-        render_junit_error,
-        render_markdown,
-        render_verdict,
-    )
+    from xbench.reports.check.text import conclusion, github_error, render_junit_error
 
-    on_github = bool(os.environ.get("GITHUB_ACTIONS"))
     try:
         verdict = _check(result, baseline, limits, significance)
     except XbenchError as error:
-        if on_github:
-            click.echo(github_error(error))
+        _say_on_github([github_error(error)])
         _write_junit(junit, render_junit_error(error))
         raise
-    click.echo(render_verdict(verdict))
-    for line in github_lines(verdict) if on_github else []:
-        click.echo(line)
-    _write_junit(junit, render_junit(verdict))
-    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        _append(Path(summary), render_markdown(verdict))
+    _report(verdict, junit)
     if verdict.failures:
         raise RegressionError(conclusion(verdict))
 
@@ -97,6 +82,21 @@ def _check(result: Path, baseline: str, limits: tuple[str, ...], significance: f
     if not Path(baseline).exists():
         raise DataError(f"--baseline {baseline}: no such file; give an earlier result, or `published`")
     return check_against_run(read(result), read(Path(baseline)), asked, significance)
+
+
+def _report(verdict: "Verdict", junit: Path | None) -> None:
+    from xbench.reports.check.text import github_lines, render_junit, render_markdown, render_verdict
+
+    click.echo(render_verdict(verdict))
+    _say_on_github(github_lines(verdict))
+    _write_junit(junit, render_junit(verdict))
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        _append(Path(summary), render_markdown(verdict))
+
+
+def _say_on_github(lines: Sequence[str]) -> None:
+    for line in lines if os.environ.get("GITHUB_ACTIONS") else []:
+        click.echo(line)
 
 
 def _write_junit(path: Path | None, content: bytes) -> None:
