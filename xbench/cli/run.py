@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from xbench.cli.options import (
+    bank_option,
+    force_option,
     json_option,
     label_option,
     metrics_option,
@@ -76,6 +78,8 @@ if TYPE_CHECKING:
 )
 @metrics_option
 @post_option
+@bank_option
+@force_option
 @v2t_option
 @option(
     "sampling",
