@@ -9,7 +9,7 @@ from xbench.metrics.measures import Measure
 from xbench.pipeline.plan import plan_runs
 from xbench.pipeline.run import run_all
 from xbench.scorers.base import Scorer
-from xbench.terms import DEFAULT_METRICS, FrameRule, PixelRule, Post, Precision
+from xbench.terms import DEFAULT_METRICS, FrameRule, PixelRule, Post, Precision, V2TRule
 
 TiesName = Literal["average", "optimistic", "pessimistic", "reference"]
 """How equal scores are ranked; see `xbench.terms.Ties`."""
@@ -40,6 +40,9 @@ def run(
     ties: TiesName = "average",
     metrics: str | Sequence[str | Measure] = DEFAULT_METRICS,
     post: Post = "none",
+    bank: str | Path | None = None,
+    force: bool = False,
+    v2t: V2TRule | None = None,
     label: str | None = None,
     sampling: FrameRule | None = None,
     pixels: PixelRule = "published",
@@ -65,7 +68,11 @@ def run(
 
     threads: in which a CPU computes, whatever torch was set to; they change last bits, so one everywhere.
 
-    post: `dsl` gives the post-processed result, marked as such and not comparable with raw ones.
+    post: `dsl` or `qbnorm` gives the post-processed result, marked as such and not comparable with raw ones.
+    bank: the training captions of `qbnorm`, a text file with one on each line or a JSON list. force: `dsl`
+    even where videos have several captions and its prior is false.
+
+    v2t: how video-to-text counts several captions of a video; None for the protocol's rule.
 
     Raises UsageError, DataError or ModelError (all XbenchError), with the messages of the command line.
     """

@@ -25,12 +25,15 @@ READER_GONE = 141
 
 COMMANDS = {
     "run": "xbench.cli.run",
+    "sweep": "xbench.cli.sweep",
     "score": "xbench.cli.score",
     "diff": "xbench.cli.diff",
     "compare": "xbench.cli.compare",
     "check": "xbench.cli.check",
     "leaderboard": "xbench.cli.leaderboard",
     "report": "xbench.cli.report",
+    "show": "xbench.cli.show",
+    "queries": "xbench.cli.queries",
     "label": "xbench.cli.label",
     "datasets": "xbench.cli.datasets",
     "models": "xbench.cli.models",
@@ -42,12 +45,15 @@ COMMANDS = {
 
 _SUMMARIES = {
     "run": "Evaluate a model on a benchmark: features, similarity, ranks, metrics, diff with the paper.",
+    "sweep": "Choose among checkpoints on a validation set, and score the chosen one once.",
     "score": "Metrics of a similarity matrix that you already have.",
     "diff": "Compare a result with the published numbers of its protocol.",
     "compare": "Whether saved runs differ by more than chance.",
     "check": "Fail when a result is worse than its baseline: the gate for CI.",
     "leaderboard": "Rank results, beside published claims if asked.",
     "report": "One result as a page: curves, ranks, hubs, the worst captions with pictures.",
+    "show": "All that a saved result says, every reason and list in full.",
+    "queries": "List the queries behind a number: the worst, those of a condition, those another run wins.",
     "label": "Give a saved result another name.",
     "datasets": "The benchmarks and protocols: list, show, verify a copy, fetch annotations.",
     "models": "The models that can be evaluated, your own included: list, show, fetch, verify.",

@@ -5,7 +5,17 @@ from typing import Any
 
 import click
 
-from xbench.cli.options import as_keywords, json_option, metrics_option, option, post_option, ties_option
+from xbench.cli.options import (
+    as_keywords,
+    bank_option,
+    force_option,
+    json_option,
+    metrics_option,
+    option,
+    post_option,
+    ties_option,
+    v2t_option,
+)
 from xbench.errors import UsageError
 
 
@@ -29,6 +39,9 @@ from xbench.errors import UsageError
 @option("protocol", metavar="ID", help="See `xbench datasets show`.  [default: the benchmark's usual one]")
 @metrics_option
 @post_option
+@bank_option
+@force_option
+@v2t_option
 @ties_option
 @option("label", metavar="TEXT", help="What to call the result.")
 @option("backbone", metavar="NAME", help="Of the model that gave the scores, as papers write it: ViT-B/32.")
@@ -42,7 +55,7 @@ def command(*, transpose: bool, output: Path | None, as_json: bool, **options: A
     Higher is closer, unless --distance says otherwise. Without ids, captions and videos stand in the
     protocol's order; what ranks no better than chance then is NOT COMPARABLE.
     """
-    from xbench.cli.show import save_and_say, show_json, show_tables
+    from xbench.cli.printing import save_and_say, show_json, show_tables
     from xbench.pipeline.matrix import score_matrix
     from xbench.pipeline.plan import plan_matrix
 

@@ -129,7 +129,9 @@ def label(option: str, value: Any) -> str:
 def _path(option: str, value: Any) -> Path:
     if not isinstance(value, str | Path) or not str(value):
         raise UsageError(f"{option}: expected a path, not {value!r}.")
-    return Path(value).expanduser()
+    from xbench.storage import user_path
+
+    return user_path(value)
 
 
 def _flag(option: str, value: Any) -> bool:
@@ -138,7 +140,7 @@ def _flag(option: str, value: Any) -> bool:
     return value
 
 
-def _count(option: str, value: Any) -> int:
+def count(option: str, value: Any) -> int:
     """A whole number from 1 on; the command line gives it as text."""
     try:
         number = int(value) if isinstance(value, str) else value
@@ -201,6 +203,9 @@ SCORED = {
     "ties": Option(_ties, Ties.AVERAGE.value, words=choices(Ties)),
     "metrics": Option(_measures, DEFAULT_METRICS),
     "post": _of("The post-processing", Post, default="none"),
+    "bank": Option(_path),
+    "force": Option(_flag, False),
+    "v2t": _of("The video-to-text rule", V2TRule),
     "label": Option(label, is_setting=False),
 }
 """How scores become numbers, and what these are called: options of everything that gives a record."""
@@ -227,10 +232,10 @@ RUN = (
         "bpe": Option(_path, of_model=True),
         "device": Option(_text, "auto", of_model=True),
         "precision": _of("The precision", Precision, of_model=True),
-        "threads": Option(_count, 1),
-        "workers": Option(_count, 2, of_videos=True),
+        "threads": Option(count, 1),
+        "workers": Option(count, 2, of_videos=True),
         "memory": Option(_amount),
-        "limit": Option(_count),
+        "limit": Option(count),
         "allow_missing": Option(_flag, False),
         "allow_damaged": Option(_flag, False, of_videos=True),
         "sampling": _of("The sampling", FrameRule, of_videos=True),

@@ -10,11 +10,13 @@ from typing import Any
 
 from xbench.data.split import Split
 from xbench.metrics.counts import Counts
+from xbench.metrics.dsl import is_one_to_one
+from xbench.pipeline.bank import remarks
 from xbench.pipeline.environment import git_revision, versions
 from xbench.pipeline.gallery import Fault
 from xbench.pipeline.plan import Plan
 from xbench.pipeline.trust import NO_DOUBT, Trust
-from xbench.registry.datasets import protocols
+from xbench.registry.datasets import Protocol, protocols
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.per_query import PerQuery
 from xbench.reports.record.schema import (
@@ -31,7 +33,7 @@ from xbench.reports.record.schema import (
     scoring_reasons,
 )
 from xbench.reports.record.scoring import scored
-from xbench.terms import Post
+from xbench.terms import Post, V2TRule
 
 
 class Clock:
@@ -106,7 +108,7 @@ def _record(  # noqa: PLR0917  (every one is a field of the record)
         benchmark=plan.split.benchmark,
         label=plan.label,
         miniature=plan.miniature,
-        protocol=_protocol(plan, seen),
+        protocol=_protocol(plan, seen, post),
         videos=_videos(plan, seen),
         comparable=not reasons,
         not_comparable_because=reasons,
@@ -136,7 +138,27 @@ def _reasons(plan: Plan, seen: Seen, post: Post) -> list[str]:
     return [*reasons, *seen.reasons, *seen.trust.reasons, *scoring_reasons(plan.ties, post)]
 
 
-def _protocol(plan: Plan, seen: Seen) -> ProtocolRecord:
+def _rule_notes(rule: V2TRule, known: Protocol | None) -> list[str]:
+    if known is None or known.v2t == rule:
+        return []
+    return [
+        f"v2t counts by {rule}, the protocol by {known.v2t}: v2t stands beside numbers of the same rule only"
+    ]
+
+
+def _post_notes(plan: Plan, seen: Seen, post: Post) -> list[str]:
+    captions, videos = seen.scored.captions, len(seen.scored.videos)
+    if post == "dsl" and not is_one_to_one(seen.scored.caption_to_video, videos):
+        return [
+            "dual softmax was forced: it assumes that each video belongs to exactly one caption, which is"
+            f" false here ({len(captions):,} captions of {videos:,} videos)"
+        ]
+    if post == "qbnorm" and plan.bank is not None:
+        return remarks(plan.bank, [caption.text for caption in captions])
+    return []
+
+
+def _protocol(plan: Plan, seen: Seen, post: Post) -> ProtocolRecord:
     matched = plan.recognition.protocol
     known = protocols().get(matched or plan.split.protocol)
     return ProtocolRecord(
@@ -146,7 +168,14 @@ def _protocol(plan: Plan, seen: Seen) -> ProtocolRecord:
         v2t=plan.split.v2t,
         fingerprint=Fingerprint(**asdict(plan.split.fingerprint())),
         source=plan.split.source,
-        notes=[*plan.recognition.notes, *seen.notes, *_pixel_note(seen), *seen.trust.notes],
+        notes=[
+            *plan.recognition.notes,
+            *seen.notes,
+            *_pixel_note(seen),
+            *seen.trust.notes,
+            *_rule_notes(plan.split.v2t, known),
+            *_post_notes(plan, seen, post),
+        ],
         differences=[DifferencesRecord(**asdict(each)) for each in plan.recognition.differences],
     )
 

@@ -15,9 +15,9 @@ from xbench.metrics.measures.recall import Recall
 from xbench.metrics.neighbours import top_columns
 from xbench.metrics.ranking import chunks, t2v_counts
 from xbench.metrics.ties import rank_queries
-from xbench.reports.compare.pairing import clusters_of
 from xbench.reports.page.charts import Line
 from xbench.reports.record.files import Measurement
+from xbench.reports.record.per_query import clusters_of
 from xbench.reports.record.schema import DIRECTIONS
 from xbench.terms import Direction
 
@@ -92,9 +92,14 @@ def require_own_matrix(measured: Measurement, similarity: NDArray[np.floating]) 
     wanted = (len(measured.counts.t2v), len(measured.counts.video_keys))
     if similarity.shape != wanted:
         raise DataError(f"the similarity has shape {similarity.shape}, the result is over {wanted}")
+    if measured.record.post_processing == "qbnorm":
+        raise DataError(
+            f"the ranks of {measured.file} need the bank of its QB-Norm beside the similarity:"
+            " report the raw result"
+        )
     owner = measured.counts.caption_to_video
     processed = measured.record.post_processing == "dsl"
-    found = dsl_counts(similarity, owner)[0] if processed else t2v_counts(similarity, owner)
+    found = dsl_counts(similarity, owner, force=True)[0] if processed else t2v_counts(similarity, owner)
     if not np.array_equal(found.better, measured.counts.t2v.better):
         raise DataError(f"the similarity is not the one that {measured.file} was made from: other ranks")
 
@@ -164,8 +169,7 @@ def _queries(
     measured: Measurement, ranks: Floats, indices: Ints, similarity: NDArray[np.floating] | None
 ) -> list[Query]:
     owners = measured.counts.caption_to_video[indices]
-    rows = None if similarity is None else _scores(measured, indices, similarity)
-    wrong = [()] * len(indices) if rows is None else _wrong(rows, owners)
+    wrong = [()] * len(indices) if similarity is None else wrong_videos(measured, indices, similarity)
     scores = measured.counts.t2v.right[indices]
     return [
         Query(int(index), int(video), float(ranks[index]), float(score), found)
@@ -183,6 +187,27 @@ def _scores(measured: Measurement, indices: Ints, similarity: NDArray[np.floatin
     for chunk in chunks(captions, videos):
         softmax.add(similarity[chunk], chunk, slice(0, videos))
     return softmax.t2v(rows, slice(0, videos))
+
+
+def wrong_videos(
+    measured: Measurement, captions: Ints, similarity: NDArray[np.floating]
+) -> list[tuple[tuple[int, float], ...]]:
+    """Return the closest wrong videos of some captions, as (video index, score)."""
+    return _wrong(_scores(measured, captions, similarity), measured.counts.caption_to_video[captions])
+
+
+def wrong_captions(
+    measured: Measurement, queries: Ints, similarity: NDArray[np.floating]
+) -> list[tuple[tuple[int, float], ...]]:
+    """Return the closest captions of other videos for some video-to-text queries: (caption index, score)."""
+    owners = measured.counts.caption_to_video
+    found = []
+    for video in np.unique(owners)[queries]:
+        scores = np.array(similarity[:, video], dtype=np.float64)  # a copy: the file is read only
+        scores[owners == video] = -np.inf
+        order = np.argsort(-scores, kind="stable")[:SHOWN_WRONG]
+        found.append(tuple((int(row), float(scores[row])) for row in order if np.isfinite(scores[row])))
+    return found
 
 
 def _wrong(rows: NDArray[np.floating], owners: Ints) -> list[tuple[tuple[int, float], ...]]:
