@@ -9,15 +9,17 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from filelock import FileLock, Timeout
 
+T = TypeVar("T")
 _SCRATCH = "xbench-run"
+_ATTEMPTS = 20
 _STALE_SECONDS = 24 * 3600
 _WRITER = re.compile(r"\.(?P<machine>[0-9a-f]{8})\.(?P<pid>\d+)\.[0-9a-f]{8}\.tmp$")
 
@@ -28,6 +30,16 @@ def cache_dir() -> Path:
         return Path(chosen).expanduser()
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "xbench"
+
+
+def within(folder: Path, write: Callable[[], T]) -> T:
+    """Write into a folder that is made for it, again when somebody removes it meanwhile. Raises OSError."""
+    for _ in range(_ATTEMPTS):
+        with suppress(FileNotFoundError):
+            folder.mkdir(parents=True, exist_ok=True)
+            return write()
+    folder.mkdir(parents=True, exist_ok=True)
+    return write()
 
 
 def file_sha256(path: Path) -> str:
@@ -54,7 +66,8 @@ def appearing(path: Path) -> Iterator[Path]:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file that is never seen half-written. Raises OSError."""
+    """Write a file that is never seen half-written; what the dead left beside it goes. Raises OSError."""
+    tidy(path.parent)
     with appearing(path) as temporary:
         temporary.write_bytes(content)
 

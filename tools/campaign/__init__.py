@@ -1,1 +1,1 @@
-"""The fault campaign: xbench is given every kind of fault on purpose, and must name each or be right anyway."""
+"""The fault campaign: every kind of fault is made on purpose; xbench must name each, or be right anyway."""

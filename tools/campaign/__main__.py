@@ -1,6 +1,7 @@
-"""`python -m tools.campaign`: every kind of fault, the table of what came of them, exit code 1 for a bad one."""
+"""`python -m tools.campaign`: every kind of fault, a table of what came of them, exit 1 for a bad one."""
 
 import argparse
+import importlib
 import json
 import os
 import random
@@ -75,9 +76,9 @@ def _kinds(
         return iter(dice.sample(everything, min(share, len(everything))) if small else everything)
 
     return {
-        "kills": lambda: killed.kills(made, 4 if small else 60, dice),
+        "kills": lambda: killed.kills(made, 4 if small else 36, dice),
         "disk": lambda: killed.disk(made, 12 if small else 90, dice),
-        "permissions": lambda: some(options.permissions(made), 50),
+        "permissions": lambda: options.permissions(made, dice, small=small),
         "corruption": lambda: damaged.corruption(made, 44 if small else 660, dice),
         "hostile inputs": lambda: some(hostile.inputs(made), 30),
         "bad server": lambda: some(hostile.server(made), 12),
@@ -104,15 +105,15 @@ def _import_once() -> None:
     import torch
 
     torch.set_num_threads(1)
-    import av
-    import pandas
-    import scipy.stats
-    import transformers
-
-    import xbench.pipeline.run
-    import xbench.scorers.catalog
-
-    assert av and pandas and scipy and transformers and xbench
+    for name in (
+        "av",
+        "pandas",
+        "scipy.stats",
+        "transformers",
+        "xbench.pipeline.run",
+        "xbench.scorers.catalog",
+    ):
+        importlib.import_module(name)
 
 
 def _remove(folder: Path) -> None:

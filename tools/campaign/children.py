@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
@@ -96,10 +97,8 @@ def _fork(fault: Fault, folder: Path) -> int:
             print(f"Traceback (the campaign's own): {error!r}", file=sys.stderr)
         finally:
             for stream in (sys.stdout, sys.stderr):
-                try:
+                with suppress(Exception):
                     stream.flush()
-                except Exception:
-                    pass
             os._exit(code & 0xFF)
     return pid
 

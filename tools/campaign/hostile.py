@@ -1,4 +1,4 @@
-"""Files made to harm: bombs, circles, depth, names that move the cursor, servers and streams that misbehave."""
+"""Files made to harm: bombs, circles, depth, names that move the cursor, bad servers and streams."""
 
 import gzip
 import json
@@ -42,7 +42,7 @@ def _bomb(
 
 def _bombs() -> dict[str, bytes]:
     aliases = "\n".join([f"a{n}: &a{n} [{','.join([f'*a{n - 1}' if n else '1'] * 9)}]" for n in range(12)])
-    bombs = {
+    return {
         "deep.json": b"[" * 100_000,
         "deep-closed.json": b"[" * 50_000 + b"]" * 50_000,
         "objects.json": b'{"a":' * 50_000 + b"1" + b"}" * 50_000,
@@ -79,7 +79,6 @@ def _bombs() -> dict[str, bytes]:
         "zeros.bin": _zip({"archive/data.pkl": bytes(300 << 20)}),
         "endless.bin": b"\x80\x02" + b"]" * (20 << 20),
     }
-    return bombs
 
 
 class _Code:

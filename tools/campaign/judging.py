@@ -1,4 +1,4 @@
-"""The fault table: every end of a child is right, a named error, or one of the four things that must not be."""
+"""The fault table: an end of a child is right, a named error, or one of the four things that must not be."""
 
 import re
 from collections import Counter, defaultdict
@@ -10,28 +10,34 @@ from tools.campaign.children import Ended, Fault
 COLUMNS = ("right", "named error", "traceback", "hang", "lost", "silent")
 BAD = COLUMNS[2:]
 _RAW = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
-_UNEXPECTED = 70
+_UNEXPECTED, _READER_GONE = 70, 141
 
 
 def verdict(fault: Fault, ended: Ended, wrong: str, at_start_mb: float) -> tuple[str, str]:
     """Return the column that an end belongs to, and for a bad one why."""
+    took = ended.peak_mb - at_start_mb
     if ended.hung:
-        return "hang", f"no end after {fault.seconds:.0f} s"
-    if ended.code in (_UNEXPECTED, 71, 120) or "Traceback (" in ended.err or ended.code < 0:
-        return "traceback", f"exit {ended.code}: {_last(ended.err)}"
+        wrong = f"hang: no end after {fault.seconds:.0f} s"
+    elif ended.code in (_UNEXPECTED, 71, 120) or "Traceback (" in ended.err or ended.code < 0:
+        wrong = f"traceback: exit {ended.code}: {_last(ended.err)}"
+    elif not wrong and took > fault.spare_mb:
+        wrong = f"hang: took {took:.0f} MB more than at its start"
+    wrong = wrong or _unsaid(fault, ended)
     if wrong:
         return wrong.partition(":")[0], wrong
+    return ("right" if ended.code == 0 else "named error"), ""
+
+
+def _unsaid(fault: Fault, ended: Ended) -> str:
+    """What is wrong with an end that looks well."""
     if _RAW.search(ended.out + ended.err):
-        return "silent", "a character that cannot be seen reaches the terminal"
-    if ended.peak_mb - at_start_mb > fault.spare_mb:
-        return "hang", f"took {ended.peak_mb - at_start_mb:.0f} MB more than at its start"
+        return "silent: a character that cannot be seen reaches the terminal"
     if ended.code == 0:
-        return ("right", "") if fault.may_pass else ("silent", f"exit 0: {_last(ended.err or ended.out)}")
+        return "" if fault.may_pass else f"silent: exit 0: {_last(ended.err or ended.out)}"
     if ended.code not in fault.codes:
-        return "silent", f"exit {ended.code} instead of {sorted(fault.codes)}: {_last(ended.err)}"
-    if not ended.err.strip() and ended.code not in (141,):
-        return "silent", f"exit {ended.code} without a word"
-    return "named error", ""
+        return f"silent: exit {ended.code} instead of {sorted(fault.codes)}: {_last(ended.err)}"
+    said = ended.err.strip() or ended.code == _READER_GONE
+    return "" if said else f"silent: exit {ended.code} without a word"
 
 
 def _last(text: str) -> str:

@@ -1,5 +1,6 @@
-"""Every option of every command, from click's own parameters, so that a new option is in the campaign at once."""
+"""Every option of every command, from click's own parameters, so that a new one is in the campaign."""
 
+import os
 import random
 import re
 import sys
@@ -175,52 +176,69 @@ def place(name: str, folder: Path) -> Path | str:
     here = folder / "place"
     here.mkdir()
     path = here / "x.json"
-    match name:
-        case "denied file":
-            path.write_text("{}")
-            path.chmod(0)
-        case "file in a denied folder" | "denied folder" | "read-only folder":
-            path = here / "folder" / "x"
-            path.parent.mkdir()
-            path.write_text("{}") if name != "read-only folder" else None
-            path.parent.chmod(0o555 if name == "read-only folder" else 0)
-            return path if name == "file in a denied folder" else path.parent
-        case "a file's inside":
-            path.write_text("{}")
-            return path / "below"
-        case "long name":
-            return here / ("x" * 300)
-        case "long path":
-            return "x" * 5000
-        case "dangling link":
-            path.symlink_to(here / "gone")
-        case "link loop":
-            path.symlink_to(path)
-        case "folder":
-            return here
-        case "zero byte":
-            return f"{here}/a\0b"
-        case "pipe":
-            import os
-
-            os.mkfifo(path)
-        case "empty file":
-            path.write_text("")
-        case "device":
-            return "/dev/zero"
-    return path
+    below = here / "folder" / "x"
+    if "folder" in name and name != "folder":
+        below.parent.mkdir()
+        if name != "read-only folder":
+            below.write_text("{}")
+        below.parent.chmod(0o555 if name == "read-only folder" else 0)
+    elif name in ("denied file", "a file's inside", "empty file"):
+        path.write_text("" if name == "empty file" else "{}")
+        path.chmod(0 if name == "denied file" else 0o644)
+    elif "link" in name:
+        path.symlink_to(path if name == "link loop" else here / "gone")
+    elif name == "pipe":
+        os.mkfifo(path)
+    elsewhere: dict[str, Path | str] = {
+        "file in a denied folder": below,
+        "read-only folder": below.parent,
+        "denied folder": below.parent,
+        "a file's inside": path / "below",
+        "long name": here / ("x" * 300),
+        "long path": "x" * 5000,
+        "folder": here,
+        "zero byte": f"{here}/a\0b",
+        "device": "/dev/zero",
+    }
+    return elsewhere.get(name, path)
 
 
-def permissions(world: World) -> Iterator[Fault]:
-    """Every option that takes a path, given paths that something is wrong with, as an ordinary user."""
-    for option in options():
-        if option.takes_path:
-            weights = bool(
-                _WEIGHTS & set(option.parameter.name.split("_")) if option.parameter.name else False
-            )
-            codes = frozenset({4, 2} if weights else {3, 2})
-            for name in _PLACES:
-                yield _at_place(world, option, name, codes)
+def permissions(world: World, dice: random.Random, *, small: bool) -> Iterator[Fault]:
+    """Every option that takes a path, given paths that something is wrong with, as an ordinary user.
+
+    small: one such path an option, another one each time, instead of all.
+    """
+    for option in (option for option in options() if option.takes_path):
+        weights = option.parameter.name in _WEIGHTS
+        codes = frozenset({4, 2} if weights else {3, 2})
+        for name in [dice.choice(_PLACES)] if small else _PLACES:
+            yield _at_place(world, option, name, codes)
+    for (variable, command), codes in _VARIABLES.items():
+        for name in [dice.choice(_PLACES)] if small else _PLACES:
+            if name != "zero byte":  # which no variable can hold
+                yield _in_variable(variable, command, name, codes)
+
+
+_VARIABLES = {
+    ("XBENCH_DATA", ("datasets", "list")): frozenset({3}),
+    ("XBENCH_DATA", ("datasets", "verify", "lsmdc")): frozenset({3}),
+    ("XBENCH_CACHE", ("cache", "list")): frozenset({3}),
+    ("XBENCH_CACHE", ("cache", "clear", "--all")): frozenset({3}),
+    ("XBENCH_CACHE", ("models", "fetch", "clip-bpe")): frozenset({4}),
+    ("XBENCH_CACHE", ("run", "--miniature", "--dataset", "lsmdc", "--dry-run")): frozenset({3}),
+    ("XBENCH_CHECKPOINTS", ("models", "list")): frozenset({2}),
+    ("XBENCH_DATASETS", ("datasets", "list")): frozenset({2}),
+}
+"""Variables that hold a path, with commands that use it, and the exit codes with which these name a fault."""
+
+
+def _in_variable(variable: str, command: tuple[str, ...], name: str, codes: frozenset[int]) -> Fault:
+    def act(folder: Path) -> int:
+        as_ordinary_user()
+        os.environ[variable] = str(place(name, folder))
+        return xbench(*command)
+
+    return Fault("permissions", f"{variable} {' '.join(command)}: {name}", act, codes)
 
 
 def _at_place(world: World, option: Option, name: str, codes: frozenset[int]) -> Fault:
@@ -234,11 +252,11 @@ def _at_place(world: World, option: Option, name: str, codes: frozenset[int]) ->
         print("$ xbench", *[repr(str(each))[:200] for each in given], file=sys.stderr)
         return xbench(*given)
 
-    return Fault("permissions", f"{option.name}: {name}", act, codes | {3})
+    return Fault("permissions", f"{option.name}: {name}", act, codes)
 
 
 def bounds(world: World, count: int, dice: random.Random) -> Iterator[Fault]:
-    """Options with values at and beyond their bounds, alone and in pairs; paths point into the fault's folder."""
+    """Options with values at and beyond their bounds, but for those that take a path."""
     known = [option for option in options() if not option.takes_path]
     for number in range(count):
         option = known[number % len(known)]

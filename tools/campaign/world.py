@@ -46,7 +46,7 @@ class World:
 
     @property
     def own(self) -> Path:
-        """A benchmark of one's own with features: own.yaml, captions.tsv, texts.npz, videos.npy, scores.npy."""
+        """A benchmark of one's own: own.yaml, captions.tsv, texts.npz, videos.npy, scores.npy."""
         return self.root / "own"
 
     @property

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from xbench.cli.options import FiniteRange
-from xbench.errors import DataError, RegressionError
+from xbench.errors import DataError, RegressionError, explain
 
 
 @click.command("check")
@@ -67,6 +67,6 @@ def command(
                 stream.write(render_markdown(verdict))
     except OSError as error:
         where = junit if summary is None else summary
-        raise DataError(f"cannot write the outcome to {where}: {error.strerror or error}") from error
+        raise DataError(f"cannot write the outcome to {where}: {explain(error)}") from error
     if verdict.failures:
         raise RegressionError(conclusion(verdict))

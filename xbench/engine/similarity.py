@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 
 from xbench.engine.grid import Grid, Kept
 from xbench.engine.table import FeatureTable
-from xbench.errors import DataError
+from xbench.errors import DataError, explain
 from xbench.metrics.counts import Counts
 from xbench.metrics.groups import CaptionGroups
 from xbench.metrics.ranking import Tally, v2t_strip_counts
 from xbench.scorers.base import PairScorer
-from xbench.storage import appearing
+from xbench.storage import appearing, tidy
 from xbench.terms import V2TRule
 
 Ints = NDArray[np.int64]
@@ -96,6 +96,7 @@ def save_matrix(path: Path | None, captions: int, videos: int) -> Iterator[OnStr
     if path is None:
         yield lambda columns, strip: None
         return
+    tidy(path.parent)
     with appearing(path) as temporary:
         matrix = _allocate(temporary, captions, videos)
 
@@ -116,7 +117,7 @@ def _allocate(path: Path, captions: int, videos: int) -> "np.memmap[tuple[int, .
     except OSError as error:
         raise DataError(
             f"The similarity matrix ({captions} x {videos} float32) cannot be saved in {path.parent}: "
-            f"{error.strerror or error}."
+            f"{explain(error)}"
         ) from error
     return matrix
 
