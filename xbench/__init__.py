@@ -10,6 +10,11 @@ if TYPE_CHECKING:
 __all__ = ["Result", "__version__", "compare", "evaluate", "load_split", "run"]
 
 
+def __dir__() -> list[str]:
+    """List the API, which is there before it is loaded."""
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
     """Load the API when it is first used: `import xbench` and `xbench --help` stay instant."""
     if name in __all__:

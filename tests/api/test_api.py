@@ -1,6 +1,8 @@
 """The Python API gives what the command line gives, with objects in memory and without files too."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import xbench
 from tests.pipeline.conftest import STEMS, World, small_checkpoint, world
 from xbench.cli import main
 from xbench.errors import DataError, ModelError, UsageError
+from xbench.metrics.measures import parse_measure
 from xbench.scorers.base import VideoInput
 
 __all__ = ["small_checkpoint", "world"]  # fixtures
@@ -174,6 +177,57 @@ def test_scores_are_taken_as_lists_and_with_gradients_but_not_of_other_kinds() -
     ):
         with pytest.raises(DataError, match="two-dimensional and of real numbers"):
             xbench.evaluate(wrong, caption_to_video=[0, 1])
+
+
+def test_measures_are_taken_as_a_list_of_names_or_of_measures() -> None:
+    asked = {"caption_to_video": [0, 1, 2, 3]}
+    as_text = xbench.evaluate(np.eye(4), metrics="R@2,MdR", **asked)
+    for measures in (["R@2", "MdR"], ("R@2", "mdr"), [parse_measure("R@2"), "MdR"]):
+        result = xbench.evaluate(np.eye(4), metrics=measures, **asked)
+        assert result.metrics == as_text.metrics
+        assert result.record.settings == as_text.record.settings
+    for wrong in (["R@1", "R@"], [], [1.0]):
+        with pytest.raises(UsageError):
+            xbench.evaluate(np.eye(4), metrics=wrong, **asked)  # type: ignore[arg-type]
+
+
+def test_the_right_video_may_be_told_by_a_mask() -> None:
+    scores = np.random.default_rng(0).normal(size=(6, 4)) + 2 * np.eye(6, 4)
+    owners = np.array([0, 1, 2, 3, 0, 1])
+    mask = owners[:, None] == np.arange(4)
+    by_index = xbench.evaluate(scores, caption_to_video=owners)
+    assert xbench.evaluate(scores, caption_to_video=mask).metrics == by_index.metrics
+    for wrong in (mask[:, :3], mask[:5], mask | (owners[:, None] == 0), np.zeros_like(mask)):
+        with pytest.raises(UsageError, match="true once in each row"):
+            xbench.evaluate(scores, caption_to_video=wrong)
+
+
+def test_the_mask_of_a_masked_array_is_not_ignored() -> None:
+    scores = np.ma.masked_array(np.eye(4), mask=np.zeros((4, 4), bool))
+    assert xbench.evaluate(scores, caption_to_video=range(4)).metrics["t2v"]["R@1"].value == 100
+    scores[1, 2] = np.ma.masked
+    with pytest.raises(DataError, match="1 of the 16 entries of similarity are masked"):
+        xbench.evaluate(scores, caption_to_video=range(4))
+
+
+def test_the_api_is_listed_before_it_is_loaded() -> None:
+    code = "import sys, xbench; names = dir(xbench); assert 'xbench.api' not in sys.modules; print(*names)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert {"Result", "compare", "evaluate", "load_split", "run"} <= set(done.stdout.split())
+
+
+def test_results_comparisons_and_differences_show_tables_with_intervals_in_a_notebook() -> None:
+    generator = np.random.default_rng(0)
+    scores = generator.standard_normal((60, 60))
+    weak = xbench.evaluate(scores, caption_to_video=range(60), name="<weak>")
+    strong = xbench.evaluate(scores + 3 * np.eye(60), caption_to_video=range(60), name="strong")
+    for shown in (weak, xbench.compare(weak, strong)):
+        page = shown._repr_html_()
+        assert "<table>" in page
+        assert "&lt;weak&gt;" in page
+        assert "<weak>" not in page
+    value = weak.metrics["t2v"]["R@1"]
+    assert f"{value.value:.1f} ({value.low:.1f} - {value.high:.1f})" in weak._repr_html_()
 
 
 def test_an_object_that_is_no_scorer_is_told_what_it_lacks(world: World) -> None:

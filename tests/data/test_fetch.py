@@ -10,7 +10,7 @@ import pytest
 
 from tests.file_server import Server, broken_off, serve, status, whole
 from xbench.data import fetch as annotations
-from xbench.data.fetch import Outcome, bytes_to_fetch, fetch
+from xbench.data.fetch import FetchedFile, bytes_to_fetch, fetch
 from xbench.data.loading import load_split
 from xbench.errors import DataError
 from xbench.registry.datasets import AnnotationFile, Benchmark, Download, benchmark
@@ -163,7 +163,7 @@ def published(server: Server, msvd: Path) -> Benchmark:
 
 def fetch_all(
     entry: Benchmark, folder: Path, advance: Callable[[int], None] = lambda _: None
-) -> list[Outcome]:
+) -> list[FetchedFile]:
     return fetch(entry, list(entry.protocols.values()), folder, advance)
 
 

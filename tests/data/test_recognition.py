@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from xbench.data import recognition as recognition_module
 from xbench.data.loading import load_split
-from xbench.data.recognition import Recognition, pack, recognise
+from xbench.data.recognition import Differences, Recognition, pack, recognise
 from xbench.data.split import Caption, Split, Video, window_hash
 from xbench.registry.datasets import CUSTOM, Benchmark, Hashes, Protocol, benchmark, protocols
 
@@ -88,21 +88,27 @@ def test_a_video_of_another_set_is_named(paragraph: Split) -> None:
 
 def test_changed_text_is_counted_per_video(paragraph: Split) -> None:
     changed = [(video, text.replace("three", "3").replace("five", "5")) for video, text in CAPTIONS]
-    assert recognise(make(changed)).reasons == ("the text of 2 videos differs from didemo/paragraph: v2, v4",)
+    assert recognise(make(changed)).reasons == ("other text than didemo/paragraph in 2 videos: v2, v4",)
 
 
 def test_a_lost_caption_is_said_with_both_counts(paragraph: Split) -> None:
     reasons = recognise(make([pair for pair in CAPTIONS if pair[1] != "three"])).reasons
     assert reasons == (
-        "the text of 1 video differs from didemo/paragraph (4 captions, didemo/paragraph has 5): v2",
+        "other text than didemo/paragraph in 1 video (4 captions, didemo/paragraph has 5): v2",
     )
 
 
-def test_long_lists_of_ids_are_cut_after_ten(known: Callable[..., None]) -> None:
+def test_a_reason_names_two_ids_and_the_whole_list_is_kept(known: Callable[..., None]) -> None:
     split = make([(f"v{n:02}", "text") for n in range(30)])
     known((publish(split), split))
-    (reason,) = recognise(make([("v00", "text")])).reasons
-    assert reason.endswith("v01, v02, v03, v04, v05, v06, v07, v08, v09, v10 and 19 more")
+    recognition = recognise(make([("v00", "text"), ("v01", "other"), ("w", "text")]))
+    assert recognition.reasons == (
+        "2 of the 30 videos of didemo/paragraph; missing: v02, v03 and 26 more; "
+        "1 video that didemo/paragraph does not have: w; other text than didemo/paragraph in 1 video "
+        "(3 captions, didemo/paragraph has 30): v01",
+    )
+    missing = tuple(f"v{n:02}" for n in range(2, 30))
+    assert recognition.differences == (Differences("didemo/paragraph", missing, ("w",), ("v01",)),)
 
 
 def test_nothing_in_common_is_said(paragraph: Split) -> None:
@@ -123,15 +129,30 @@ def test_another_protocol_than_asked_for_is_named_with_what_happened(known: Call
     )
 
 
-def test_the_closest_protocol_is_described_and_the_one_asked_for_on_a_tie(known: Callable[..., None]) -> None:
+def test_the_protocol_asked_for_is_described_first_and_then_a_nearer_one(known: Callable[..., None]) -> None:
     whole = make(CAPTIONS)
-    other = make([(video, text.replace("four", "4")) for video, text in CAPTIONS], "didemo/sentences")
-    known((publish(whole), whole), (publish(other), other))
-    without = [("v1", "one"), ("v4", "five")]
+    part = make([pair for pair in CAPTIONS if pair[0] in ("v1", "v2")], "didemo/sentences")
+    known((publish(whole), whole), (publish(part), part))
     for asked in ("didemo/paragraph", "didemo/sentences"):
-        assert recognise(make(without, asked)).reasons[0].startswith(f"2 of the 4 videos of {asked};")
-    closer = recognise(make([*without, ("v3", "4")], "didemo/paragraph"))
-    assert closer.reasons[0].startswith("3 of the 4 videos of didemo/sentences;")
+        reasons = recognise(make([("v1", "one")], asked)).reasons
+        assert reasons[0].startswith(f"1 of the {4 if asked == 'didemo/paragraph' else 2} videos of {asked};")
+        assert [reason.split(" of ")[2][:3] for reason in reasons[1:]] == (
+            ["did"] if asked == "didemo/paragraph" else []
+        )
+
+
+def test_equal_ids_with_other_text_are_other_text_and_no_part_of_a_neighbour(
+    known: Callable[..., None],
+) -> None:
+    """The neighbour has half of the videos, with just this text."""
+    whole = make(CAPTIONS)
+    text = [(video, f"first {video}") for video in ("v1", "v2", "v3", "v4")]
+    neighbour = make(text[:2], "didemo/sentences")
+    known((publish(whole), whole), (publish(neighbour), neighbour))
+    assert recognise(make(text)).reasons == (
+        "other text than didemo/paragraph in 4 videos (4 captions, didemo/paragraph has 5): v1, v2 and "
+        "2 more",
+    )
 
 
 def test_validation_sets_are_named_and_never_comparable(known: Callable[..., None]) -> None:

@@ -194,6 +194,25 @@ def test_a_dry_run_checks_everything_and_encodes_nothing(world: World) -> None:
     assert invoke(world.arguments("--dry-run")).exit_code == 3
 
 
+def test_a_dry_run_opens_the_videos_before_it_asks_for_a_vocabulary(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = [*world.arguments("--dry-run")]
+    at = arguments.index("--bpe")
+    del arguments[at : at + 2]
+    monkeypatch.setenv("XBENCH_BPE", str(world.videos / "no-vocabulary.gz"))
+    missing = invoke(arguments)
+    assert missing.exit_code == 4
+    assert "There is no vocabulary file" in missing.stderr
+    monkeypatch.setenv("XBENCH_BPE", str(world.bpe))
+    assert invoke(arguments).exit_code == 0
+    monkeypatch.setenv("XBENCH_BPE", str(world.videos / "no-vocabulary.gz"))
+    (world.videos / "somewhere" / STEMS[0]).write_bytes(b"")
+    damaged = invoke(arguments)
+    assert damaged.exit_code == 3
+    assert STEMS[0] in damaged.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

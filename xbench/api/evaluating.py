@@ -28,7 +28,7 @@ def evaluate(
     similarity: "NDArray[Any] | torch.Tensor",
     *,
     split: Split | None = None,
-    caption_to_video: Sequence[int] | NDArray[np.integer[Any]] | None = None,
+    caption_to_video: Sequence[int] | NDArray[np.integer[Any]] | NDArray[np.bool_] | None = None,
     v2t: V2TRule = "group-max",
     ties: TiesName = "average",
     metrics: str | Sequence[str | Measure] = DEFAULT_METRICS,
@@ -41,9 +41,9 @@ def evaluate(
 
     similarity: NumPy array or torch tensor of real numbers, on any device. Give one of `split` (from
     `load_split`; then the result is comparable where the split is) and `caption_to_video`, the index of each
-    row's video, int [T]. v2t: the video-to-text rule, for `caption_to_video` only. metrics, post: as for
-    `run`. name: what the record calls the scores. label: what to call the result. distance: they are
-    distances, lower is closer.
+    row's video, int [T], or a mask that is true for it, bool [T, V]. v2t: the video-to-text rule, for
+    `caption_to_video` only. metrics, post: as for `run`. name: what the record calls the scores. label: what
+    to call the result. distance: they are distances, lower is closer.
 
     Raises DataError when the shape does not fit, when ranks are worse than guesses, or when a score is NaN or
     infinite (unless ties are `reference`), UsageError when not exactly one of the two is given.
@@ -57,7 +57,7 @@ def evaluate(
     if split is None:
         assert caption_to_video is not None
         rule = read(EVALUATE, settings)["v2t"]
-        split = _anonymous_split(np.asarray(caption_to_video), matrix.shape[1], rule)
+        split = _anonymous_split(_owners(caption_to_video, tuple(matrix.shape)), matrix.shape[1], rule)
         recognition = Recognition(None, (), ("the matrix was scored without a protocol",))
     plan = plan_scores(settings, split, recognition)
     return Result.of(score_scores(matrix, plan)[-1])
@@ -78,6 +78,7 @@ def load_split(dataset: str, annotations: str | Path | None = None, protocol: st
 
 def _as_matrix(similarity: Any) -> Any:
     """Return scores as a NumPy array or a torch tensor without gradient, [T, V] real numbers."""
+    _refuse_masked(similarity, "similarity")
     scores = similarity.detach() if hasattr(similarity, "detach") else np.asarray(similarity)
     floating = getattr(scores.dtype, "is_floating_point", None)  # torch; NumPy's dtypes have a kind
     real = floating if floating is not None else scores.dtype.kind in "fiu"
@@ -89,8 +90,32 @@ def _as_matrix(similarity: Any) -> Any:
     return scores
 
 
-def _anonymous_split(owners: NDArray[Any], videos: int, v2t: V2TRule) -> Split:
+def _owners(caption_to_video: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return the column of each row's video, int [T]."""
+    _refuse_masked(caption_to_video, "caption_to_video")
+    owners = np.asarray(caption_to_video)
+    if owners.dtype == bool and owners.ndim == 2:
+        if owners.shape != shape or not (owners.sum(axis=1) == 1).all():
+            raise UsageError(
+                f"caption_to_video is a mask of shape {owners.shape}: it must have that of similarity, "
+                f"{shape}, and be true once in each row."
+            )
+        return np.nonzero(owners)[1]
     if owners.ndim != 1 or owners.dtype.kind not in "iu":
         raise UsageError("caption_to_video must be one integer for each row: the column of its video.")
+    return owners
+
+
+def _refuse_masked(array: Any, name: str) -> None:
+    """Raise DataError for a NumPy array whose own mask hides entries: they would be read all the same."""
+    hidden = int(np.ma.getmaskarray(array).sum()) if isinstance(array, np.ma.MaskedArray) else 0
+    if hidden:
+        raise DataError(
+            f"{hidden} of the {array.size} entries of {name} are masked, and every pair must have a score: "
+            f"fill them with what they should count as, e.g. {name}.filled(-1.0)."
+        )
+
+
+def _anonymous_split(owners: NDArray[Any], videos: int, v2t: V2TRule) -> Split:
     captions = tuple(Caption(f"caption {row}", int(video)) for row, video in enumerate(owners))
     return Split("custom", "custom", tuple(Video(str(index)) for index in range(videos)), captions, v2t)

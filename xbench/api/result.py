@@ -1,17 +1,19 @@
 """A result as Python sees it: the record, its per-query counts, and ways to look at them."""
 
-import html
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xbench.metrics.measures import parse_measure
 from xbench.pipeline import options
+from xbench.reports.pages import Table, notebook
 from xbench.reports.published.difference import Difference
 from xbench.reports.published.difference import diff as _diff
 from xbench.reports.record.files import Measurement, read, save
+from xbench.reports.record.naming import model_name
 from xbench.reports.record.per_query import PerQuery
 from xbench.reports.record.schema import Metric, Record
-from xbench.reports.record.text import render
+from xbench.reports.record.text import render, verdict
 from xbench.terms import Direction
 
 if TYPE_CHECKING:
@@ -103,10 +105,20 @@ class Result:
         return f"<xbench.Result {self.record.protocol.requested} {self.record.scorer.name}: {recalls}>"
 
     def _repr_html_(self) -> str:
-        """Return the table for a notebook."""
-        record = self.record
-        wide = self.to_frame().pivot_table(index="direction", columns="metric", values="value", sort=False)
-        reasons = "".join(f"<li>{html.escape(reason)}</li>" for reason in record.not_comparable_because)
-        verdict = f"<p>NOT COMPARABLE with published numbers:</p><ul>{reasons}</ul>" if reasons else ""
-        head = html.escape(f"{record.protocol.requested}: {record.scorer.name}")
-        return f"<p><b>{head}</b></p>{wide.to_html(float_format='{:.1f}'.format)}{verdict}"
+        """Return the table for a notebook, values with their 95% intervals."""
+        names = list(dict.fromkeys(name for side in self.metrics.values() for name in side))
+        rows = [
+            [side, *(_cell(name, metrics.get(name)) for name in names)]
+            for side, metrics in self.metrics.items()
+        ]
+        title = f"{self.record.protocol.requested}: {model_name(self.record)}"
+        return notebook(title, [Table(["", *names], rows)], verdict(self.record))
+
+
+def _cell(name: str, metric: Metric | None) -> str:
+    if metric is None:
+        return ""
+    shown = parse_measure(name).format
+    if metric.low is None or metric.high is None:
+        return shown(metric.value)
+    return f"{shown(metric.value)} ({shown(metric.low)} - {shown(metric.high)})"

@@ -133,18 +133,16 @@ def fetch(name: str, to: Path | None) -> None:
         raise UsageError("Where to? Give --to DIR or set XBENCH_DATA.")
     wanted = [protocol] if protocol else list(entry.protocols.values())
     with stage(f"{entry.id}: fetching", bytes_to_fetch(entry, wanted, folder), "bytes") as advance:
-        outcomes = fetch_files(entry, wanted, folder, advance)
-    for outcome in outcomes:
-        click.echo(
-            f"{outcome.state}: {folder / outcome.name}" + f"\n  {outcome.detail}" * bool(outcome.detail)
-        )
+        files = fetch_files(entry, wanted, folder, advance)
+    for file in files:
+        click.echo(f"{file.state}: {folder / file.name}" + f"\n  {file.detail}" * bool(file.detail))
     click.echo(
         f"videos: not fetched; {entry.videos_from}\n  put them below {folder / Path(entry.videos).name}"
     )
     click.echo(f"licence: {entry.licence}")
-    failed = [outcome.name for outcome in outcomes if not outcome.is_fine]
+    failed = [file.name for file in files if not file.is_fine]
     if failed:
-        raise DataError(f"{len(failed)} of {len(outcomes)} files are not there: {', '.join(failed)}.")
+        raise DataError(f"{len(failed)} of {len(files)} files are not there: {', '.join(failed)}.")
 
 
 command.add_command(compress)

@@ -12,6 +12,7 @@ from xbench.data.inventory import Stock
 from xbench.registry.datasets import Benchmark, Protocol
 
 if TYPE_CHECKING:
+    from xbench.data.recognition import Differences
     from xbench.data.split import Split
     from xbench.pipeline.verification import Finding, Verification
 
@@ -86,6 +87,7 @@ def verification_text(seen: "Verification") -> str:
     lines += [f"  {note}" for note in dict.fromkeys((*seen.recognition.notes, *seen.unexpected))]
     if not seen.recognition.comparable:
         lines += ["NOT COMPARABLE with published rows:", *(f"  {why}" for why in seen.recognition.reasons)]
+    lines += [line for each in seen.recognition.differences for line in _differences(each)]
     if seen.found is None:
         lines.append("videos: not looked at; give --videos DIR")
     else:
@@ -106,6 +108,7 @@ def verification_json(seen: "Verification") -> dict[str, Any]:
         "recognised": seen.recognition.protocol,
         "fingerprint": asdict(seen.split.fingerprint()),
         "notes": list(seen.recognition.notes),
+        "differences": [asdict(each) for each in seen.recognition.differences],
         "comparable": seen.recognition.comparable,
         "not_comparable_because": list(seen.recognition.reasons),
         "unexpected": list(seen.unexpected),
@@ -116,6 +119,17 @@ def verification_json(seen: "Verification") -> dict[str, Any]:
 
 def _root(entry: Benchmark) -> str:
     return "$XBENCH_DATA" if entry.home is None else str(entry.home.parent)
+
+
+def _differences(found: "Differences") -> list[str]:
+    """All that a split differs in from a protocol, the first ids of each kind."""
+    kinds = {"missing": found.missing, "extra": found.extra, "other text": found.changed}
+    return [
+        f"{kind}, beside {found.protocol}: {len(ids)}: {', '.join(ids[:_SHOWN])}"
+        + " ..." * (len(ids) > _SHOWN)
+        for kind, ids in kinds.items()
+        if ids
+    ]
 
 
 def _rows(stock: Stock) -> list[tuple[str, int | None, int | None, str]]:

@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 )
 @option("protocol", metavar="ID", help="See `xbench datasets show`.  [default: the benchmark's usual one]")
 @option("miniature", help="Small rendered benchmarks and a small checkpoint; no download.")
-@option("bpe", metavar="FILE", help="CLIP's bpe_simple_vocab_16e6.txt.gz.")
+@option("bpe", metavar="FILE", help="CLIP's bpe_simple_vocab_16e6.txt.gz.  [default: $XBENCH_BPE]")
 @option("device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")
 @option(
     "precision",
@@ -142,12 +142,10 @@ def _carry_out(plans: Sequence["RunPlan"], output: Path, *, as_json: bool) -> No
 
 def _show_plans(plans: Sequence["RunPlan"]) -> None:
     """Do everything that comes before encoding, and say what was found."""
-    from xbench.pipeline.run import Models, look
+    from xbench.pipeline.run import look
 
-    models = Models()
-    for plan in plans:
-        scorer = models.of(plan)
-        split, found = plan.split, look(scorer, plan)
+    for plan, scorer, found in look(plans):
+        split = plan.split
         click.echo(f"{split.protocol}: {len(split.captions)} captions, {len(split.videos)} videos, {found}")
         for line in plan.recognition.notes:
             click.echo(f"  {line}")

@@ -9,7 +9,7 @@ from typing import Literal
 from urllib.parse import quote
 
 from xbench.errors import DataError, explain
-from xbench.registry.datasets import AnnotationFile, Benchmark, Download, Protocol, Source
+from xbench.registry.datasets import AnnotationFile, Benchmark, Download, PinnedFile, Protocol
 from xbench.registry.download import Advance, Wanted, download
 from xbench.storage import appearing, file_sha256, lock
 
@@ -17,7 +17,7 @@ ADDRESS = "https://raw.githubusercontent.com/{repository}/{commit}/{path}"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class FetchedFile:
     """What became of one wanted file."""
 
     name: str
@@ -42,7 +42,7 @@ def wanted_files(protocols: Sequence[Protocol]) -> list[tuple[str, ...]]:
 
 def fetch(
     benchmark: Benchmark, protocols: Sequence[Protocol], folder: Path, advance: Callable[[int], None]
-) -> list[Outcome]:
+) -> list[FetchedFile]:
     """Put the annotation files of protocols into a folder; `advance` is told how many more bytes came.
 
     A file that is there is not touched: with the listed content, or as an alternative form, it is "already
@@ -74,24 +74,24 @@ def _fetchable(names: tuple[str, ...], benchmark: Benchmark) -> str | None:
 
 def _fetch_one(
     names: tuple[str, ...], benchmark: Benchmark, folder: Path, advance: Callable[[int], None]
-) -> Outcome:
+) -> FetchedFile:
     there = next((name for name in names if (folder / name).exists()), None)
     if there is not None:
         return _judge(there, benchmark.fetch.get(there), folder)
     name = _fetchable(names, benchmark)
     if name is None:
-        return Outcome(names[0], "not public", f"{benchmark.annotations_from}; put it into {folder}")
+        return FetchedFile(names[0], "not public", f"{benchmark.annotations_from}; put it into {folder}")
     try:
         get(name, benchmark.fetch[name], folder, advance)
     except DataError as error:
-        return Outcome(name, "failed", str(error))
-    return Outcome(name, "fetched")
+        return FetchedFile(name, "failed", str(error))
+    return FetchedFile(name, "fetched")
 
 
-def _judge(name: str, listed: AnnotationFile | None, folder: Path) -> Outcome:
+def _judge(name: str, listed: AnnotationFile | None, folder: Path) -> FetchedFile:
     if listed is None or has_content(folder / name, listed):
-        return Outcome(name, "already there")
-    return Outcome(name, "left as it is", "its content is not the published one; move it away to fetch that")
+        return FetchedFile(name, "already there")
+    return FetchedFile(name, "left as it is", "not the published content; move it away to fetch that")
 
 
 def get(name: str, file: AnnotationFile, folder: Path, advance: Advance) -> Path:
@@ -118,7 +118,7 @@ def has_content(path: Path, wanted: Download) -> bool:
     return path.is_file() and path.stat().st_size == wanted.bytes and file_sha256(path) == wanted.sha256
 
 
-def address(source: Source) -> str:
+def address(source: PinnedFile) -> str:
     """The public address of a pinned file."""
     return ADDRESS.format(repository=source.repository, commit=source.commit, path=quote(source.path))
 

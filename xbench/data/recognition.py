@@ -21,16 +21,28 @@ MEMBERS = Path(__file__).with_name("members.npz")
 
 
 @dataclass(frozen=True)
+class Differences:
+    """In what a split differs from a protocol, as sorted video ids; changed: of both, with other text."""
+
+    protocol: str
+    missing: tuple[str, ...]
+    extra: tuple[str, ...]
+    changed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Recognition:
     """protocol: the id whose content the split has, which need not be the one asked for; None if unknown.
 
     notes: sentences that say what was loaded. comparable: with published rows of `protocol`, as far as the
-    annotations go; else reasons says why not.
+    annotations go; else reasons says why not, in a line each. differences: all that tells an unknown split
+    from the protocol asked for and from the nearest.
     """
 
     protocol: str | None
     notes: tuple[str, ...]
     reasons: tuple[str, ...]
+    differences: tuple[Differences, ...] = ()
 
     @property
     def comparable(self) -> bool:
@@ -54,9 +66,8 @@ def _recognise(split: Split) -> Recognition:
     found = split.fingerprint()
     match = next((protocol for protocol in known if _is(protocol, found)), None)
     if match is None:
-        differences = _describe(split, found, known)
-        reasons = _custom_reason(split) or tuple(differences)
-        return Recognition(None, tuple(differences), reasons)
+        said, differences = _describe(split, found, known)
+        return Recognition(None, said, _custom_reason(split) or said, differences)
     notes = [*_name(split, match), *_small_differences(found, match)]
     windows = _window_reasons(split, match)
     return Recognition(
@@ -113,8 +124,9 @@ def _without_fingerprint(split: Split) -> Recognition | None:
     protocol = entry.protocols.get(split.protocol)
     if entry.home is None or protocol is None or protocol.sha256 is not None:
         return None
-    told = f"no fingerprint yet: `xbench datasets fingerprint {entry.home.name}` prints what to paste below"
-    return Recognition(None, (), (f"{protocol.id} has {told} it",))
+    command = f"xbench datasets fingerprint {entry.home.name}"
+    said = (f"{protocol.id} has no fingerprint yet: `{command}` prints what to paste below it",)
+    return Recognition(None, said, said)
 
 
 def _custom_reason(split: Split) -> tuple[str, ...]:
@@ -128,65 +140,80 @@ def _cut(split: Split) -> Recognition:
     return Recognition(None, (note,), (f"limited to {note}",))
 
 
-def _describe(split: Split, found: Fingerprint, known: Sequence[Protocol]) -> list[str]:
-    """Say in what the split differs from the closest protocol; with equal distance, the one asked for."""
+def _describe(
+    split: Split, found: Fingerprint, known: Sequence[Protocol]
+) -> tuple[tuple[str, ...], tuple[Differences, ...]]:
+    """Say in what the split differs from the protocol asked for, and from one that is nearer by ids."""
     own = digests(split)
-    asked = sorted(known, key=lambda protocol: protocol.id != split.protocol)
-    candidates = [(protocol, theirs) for protocol in asked if (theirs := members(protocol)) is not None]
-    if not candidates:
-        return _describe_by_counts(found, asked[0])
-    closest, theirs = max(candidates, key=lambda candidate: _closeness(own, candidate[1]))
-    if not own.keys() & theirs.keys():
-        return [f"none of the {found.videos} videos is of any known protocol of {split.benchmark}"]
-    return _differences(own, theirs, found, closest)
+    asked = next((each for each in known if each.id == split.protocol), known[0])
+    there = {each.id: ids for each in known if (ids := members(each)) is not None}
+    if asked.id not in there:
+        return (_describe_by_counts(found, asked),), ()
+    nearest = max(there, key=lambda name: (*_closeness(own, there[name]), name == asked.id))
+    nearer = _closeness(own, there[nearest])[0] > _closeness(own, there[asked.id])[0]
+    named = [asked.id, nearest] if nearer else [asked.id]
+    named = [name for name in named if own.keys() & there[name].keys()]
+    if not named:
+        return (f"none of the {found.videos} videos is of any known protocol of {split.benchmark}",), ()
+    differences = tuple(_differences(own, there[name], name) for name in named)
+    counts = {each.id: each.captions for each in known}
+    said = tuple(
+        _in_a_line(each, len(there[each.protocol]), (found.captions, counts[each.protocol]))
+        for each in differences
+    )
+    return said, differences
 
 
 def _closeness(own: dict[str, int], theirs: dict[str, int]) -> tuple[float, float]:
-    """(videos with equal text, videos in common), each as a part of all videos of the two."""
+    """(videos in common, videos with equal text), each as a part of all videos of the two."""
     everything = len(own.keys() | theirs.keys())
-    return len(own.items() & theirs.items()) / everything, len(own.keys() & theirs.keys()) / everything
+    return len(own.keys() & theirs.keys()) / everything, len(own.items() & theirs.items()) / everything
 
 
-def _differences(
-    own: dict[str, int], theirs: dict[str, int], found: Fingerprint, closest: Protocol
-) -> list[str]:
-    common = own.keys() & theirs.keys()
-    missing = sorted(theirs.keys() - own.keys())
-    extra = sorted(own.keys() - theirs.keys())
-    changed = sorted(video for video in common if own[video] != theirs[video])
-    said = []
-    if missing:
+def _differences(own: dict[str, int], theirs: dict[str, int], protocol: str) -> Differences:
+    return Differences(
+        protocol,
+        missing=tuple(sorted(theirs.keys() - own.keys())),
+        extra=tuple(sorted(own.keys() - theirs.keys())),
+        changed=tuple(sorted(video for video in own.keys() & theirs.keys() if own[video] != theirs[video])),
+    )
+
+
+def _in_a_line(found: Differences, videos: int, captions: tuple[int, int | None]) -> str:
+    """captions: how many there are, and how many the protocol has."""
+    name, said = found.protocol, []
+    if found.missing:
+        there = videos - len(found.missing)
+        said.append(f"{there} of the {videos} videos of {name}; missing: {_list(found.missing)}")
+    if found.extra:
+        said.append(f"{_videos(len(found.extra))} that {name} does not have: {_list(found.extra)}")
+    if found.changed:
+        counts = f" ({captions[0]} captions, {name} has {captions[1]})" if captions[0] != captions[1] else ""
         said.append(
-            f"{len(common)} of the {closest.videos} videos of {closest.id}; missing: {_list(missing)}"
+            f"other text than {name} in {_videos(len(found.changed))}{counts}: {_list(found.changed)}"
         )
-    if extra:
-        said.append(f"{_videos(len(extra))} that {closest.id} does not have: {_list(extra)}")
-    if changed:
-        counts = f"{found.captions} captions, {closest.id} has {closest.captions}"
-        more = f" ({counts})" if found.captions != closest.captions else ""
-        said.append(f"the text of {_videos(len(changed))} differs from {closest.id}{more}: {_list(changed)}")
-    return said
+    return "; ".join(said)
 
 
-def _describe_by_counts(found: Fingerprint, asked: Protocol) -> list[str]:
+def _describe_by_counts(found: Fingerprint, asked: Protocol) -> str:
     if asked.sha256 and asked.sha256.ids == found.ids:
-        return [f"ids equal to those of {asked.id}, but the text of some captions differs"]
+        return f"ids equal to those of {asked.id}, but the text of some captions differs"
     if benchmark(asked.benchmark).home is not None:
-        return [
+        return (
             f"{_videos(found.videos)} and {found.captions} captions that are not those of the fingerprint of "
             f"{asked.id} ({asked.videos} and {asked.captions})"
-        ]
-    return [
+        )
+    return (
         f"{_videos(found.videos)} and {found.captions} captions, no known protocol of {asked.benchmark} "
         f"({asked.id} has {asked.captions}); its ids are not public, so xbench cannot name what differs"
-    ]
+    )
 
 
 def _videos(count: int) -> str:
     return f"{count} video" if count == 1 else f"{count} videos"
 
 
-def _list(ids: Sequence[str], most: int = 10) -> str:
+def _list(ids: Sequence[str], most: int = 2) -> str:
     more = f" and {len(ids) - most} more" if len(ids) > most else ""
     return ", ".join(_shown(ids[:most])) + more
 

@@ -20,6 +20,7 @@ from xbench.reports.record.per_query import PerQuery
 from xbench.reports.record.schema import (
     Checkpoint,
     Damage,
+    DifferencesRecord,
     Fingerprint,
     ProtocolRecord,
     Record,
@@ -144,6 +145,7 @@ def _protocol(plan: Plan, seen: Seen) -> ProtocolRecord:
         fingerprint=Fingerprint(**asdict(plan.split.fingerprint())),
         source=plan.split.source,
         notes=[*plan.recognition.notes, *seen.notes, *seen.trust.notes],
+        differences=[DifferencesRecord(**asdict(each)) for each in plan.recognition.differences],
     )
 
 

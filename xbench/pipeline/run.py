@@ -84,13 +84,21 @@ def _run(scorer: Model, plan: RunPlan) -> list[Measurement]:
     return make_records(plan, seen, described, counts, clock.seconds)
 
 
-def look(scorer: Model, plan: RunPlan) -> str:
-    """Do what `run` does before it encodes, and say what was found. Raises as `run` does."""
-    if isinstance(scorer, PrecomputedFeatures):
-        match_features(scorer, plan)
-        return f"features in {scorer.texts.path} and {scorer.videos.path}"
-    gallery = _open(plan, lambda job: False)
-    return f"{len(gallery.jobs)} files open in {plan.videos}"
+def look(plans: Sequence[RunPlan]) -> Iterator[tuple[RunPlan, Model, str]]:
+    """Do what `run` does before it encodes, and say of each plan and its model what was found.
+
+    All videos are opened before the first model is loaded, for which weights or a vocabulary may be missing.
+    Raises as `run` does.
+    """
+    opened = [None if plan.found is None else len(_open(plan, lambda job: False).jobs) for plan in plans]
+    models = Models()
+    for plan, files in zip(plans, opened, strict=True):
+        scorer = models.of(plan)
+        found = f"{files} files open in {plan.videos}"
+        if isinstance(scorer, PrecomputedFeatures):
+            match_features(scorer, plan)
+            found = f"features in {scorer.texts.path} and {scorer.videos.path}"
+        yield plan, scorer, found
 
 
 def _known(features: PrecomputedFeatures) -> frozenset[str]:

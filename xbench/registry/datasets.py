@@ -150,7 +150,7 @@ class Remark(_Entry):
     text: str
 
 
-class Source(_Entry):
+class PinnedFile(_Entry):
     """A file in a public repository at a pinned commit."""
 
     repository: str
@@ -163,7 +163,7 @@ class Download(_Entry):
 
     bytes: int
     sha256: str = Sha256
-    sources: tuple[Source, ...] = ()
+    sources: tuple[PinnedFile, ...] = ()
 
     @field_validator("sources", mode="before")
     @classmethod

@@ -1,8 +1,9 @@
 """What the HTML pages share: jinja2 templates with autoescape; one self-contained file each, no network."""
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -29,6 +30,19 @@ def _environment() -> Environment:
 def render(template: str, **values: Any) -> Markup:
     """Return a template of templates/ with values put in; whatever is not markup already is escaped."""
     return Markup(_environment().get_template(template).render(**values))
+
+
+class Table(NamedTuple):
+    """A table of texts, and what is said above it."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    above: Sequence[str] = ()
+
+
+def notebook(title: str, tables: Sequence[Table], notes: Sequence[str] = ()) -> str:
+    """Return what a notebook shows of a value: HTML that stands inside another page."""
+    return str(render("notebook.html", title=title, tables=tables, notes=notes))
 
 
 def _asset(name: str) -> Markup:

@@ -8,6 +8,7 @@ from tabulate import tabulate
 
 from xbench.metrics.measures import Measure
 from xbench.metrics.significance import ALPHA
+from xbench.reports.pages import Table, notebook
 from xbench.reports.printing import fill, format_p, signed
 from xbench.shown import for_latex, for_markdown
 from xbench.terms import Direction
@@ -76,6 +77,14 @@ class Comparison:
     def __str__(self) -> str:
         """Return the table of `xbench compare`."""
         return self.render()
+
+    def _repr_html_(self) -> str:
+        """Return the tables for a notebook."""
+        tables = [
+            Table(_HEADER, [_cells(each) for each in versus.contrasts], [f"second: {versus.other}"])
+            for versus in self.versus
+        ]
+        return notebook("; ".join(_head(self)), tables, [*_legend(self), *self.notes])
 
     def render(self, style: Format = "text") -> str:
         """Return the comparison in a format. `*` marks differences that are significant after Holm."""

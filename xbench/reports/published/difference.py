@@ -70,6 +70,18 @@ class Difference:
     others: tuple[str, ...]
     """Models that do have claims on this benchmark."""
 
+    def __str__(self) -> str:
+        """Return the tables of `xbench diff`."""
+        from xbench.reports.published.text import render_difference
+
+        return render_difference(self)
+
+    def _repr_html_(self) -> str:
+        """Return the tables for a notebook."""
+        from xbench.reports.published.text import difference_in_notebook
+
+        return difference_in_notebook(self)
+
 
 def diff(record: Record, model: str | None = None) -> Difference:
     """Set a result beside the published numbers of its model, or of `model`."""

@@ -3,6 +3,7 @@
 from tabulate import tabulate
 
 from xbench.metrics.measures import Measure, parse_measure
+from xbench.reports.pages import Table, notebook
 from xbench.reports.printing import fill, signed
 from xbench.reports.published.difference import AgainstClaim, AgainstValue, Difference
 from xbench.reports.record.text import verdict
@@ -29,32 +30,46 @@ def _nothing_published(difference: Difference) -> str:
     return fill(f"There are no published numbers of {name} on {benchmark}; --model takes: {others}.")
 
 
+def difference_in_notebook(difference: Difference) -> str:
+    """Return the same as HTML for a notebook."""
+    if not difference.comparisons:
+        return notebook(_nothing_published(difference), [])
+    tables = [
+        Table(*_table(each), [_title(each), *(f"Not comparable: {reason}" for reason in each.reasons)])
+        for each in difference.comparisons
+    ]
+    said = [line for each in difference.comparisons for line in _below(each)]
+    return notebook(verdict(difference.record)[0], tables, [*dict.fromkeys(said), *difference.notes])
+
+
 def _comparison(each: AgainstClaim) -> list[str]:
+    header, rows = _table(each)
+    align = ["left", "left", *["right"] * (len(header) - 3), "left"]
+    table = tabulate(rows, header, tablefmt="simple", disable_numparse=True, colalign=align)
+    reasons = [fill(f"Not comparable: {reason}") for reason in each.reasons]
+    return [fill(_title(each)), *reasons, table, *map(fill, _below(each))]
+
+
+def _title(each: AgainstClaim) -> str:
     claim = each.claim
     extra = f", {claim.post_processing}" if claim.post_processing != "none" else ""
-    lines = [fill(f"{claim.model} {claim.backbone} on {claim.protocol}, {claim.setting}{extra}")]
-    lines += [fill(f"Not comparable: {reason}") for reason in each.reasons]
+    return f"{claim.model} {claim.backbone} on {claim.protocol}, {claim.setting}{extra}"
+
+
+def _table(each: AgainstClaim) -> tuple[list[str], list[list[str]]]:
     with_intervals = any(row.low is not None for row in each.rows)
-    header = [
-        "",
-        "metric",
-        "value",
-        *(["95% interval"] if with_intervals else []),
-        "published",
-        "difference",
-        "",
-    ]
-    rows = [_cells(row, with_intervals) for row in each.rows]
-    align = ["left", "left", *["right"] * (len(header) - 3), "left"]
-    lines.append(tabulate(rows, header, tablefmt="simple", disable_numparse=True, colalign=align))
-    lines += [
-        fill(f"{row.direction} {row.metric}: other sources give {', '.join(row.contradicted_by)}")
+    interval = ["95% interval"] if with_intervals else []
+    header = ["", "metric", "value", *interval, "published", "difference", ""]
+    return header, [_cells(row, with_intervals) for row in each.rows]
+
+
+def _below(each: AgainstClaim) -> list[str]:
+    others = [
+        f"{row.direction} {row.metric}: other sources give {', '.join(row.contradicted_by)}"
         for row in each.rows
         if row.contradicted_by
     ]
-    lines += [fill(f"Mind: {caveat}") for caveat in each.caveats]
-    lines.append(fill(f"Source: {'; '.join(each.sources)}"))
-    return lines
+    return [*others, *(f"Mind: {caveat}" for caveat in each.caveats), f"Source: {'; '.join(each.sources)}"]
 
 
 def _cells(row: AgainstValue, with_intervals: bool) -> list[str]:

@@ -64,6 +64,15 @@ class Fingerprint(_Part):
         return {key: value for key, value in handler(self).items() if value is not None}
 
 
+class DifferencesRecord(_Part):
+    """In what the loaded files differ from a protocol, as video ids; changed: of both, with other text."""
+
+    protocol: str
+    missing: list[str] = []
+    extra: list[str] = []
+    changed: list[str] = []
+
+
 class ProtocolRecord(_Part):
     """Which protocol was asked for and which one the loaded files are."""
 
@@ -77,6 +86,12 @@ class ProtocolRecord(_Part):
     """Where the annotations came from, with the revision, when they came from a hub."""
     notes: list[str] = []
     """What recognition said: in what the files differ, which mishap they show."""
+    differences: list[DifferencesRecord] = []
+    """Of files that are no known protocol, all that differs, where the notes name two."""
+
+    @model_serializer(mode="wrap")
+    def _without_no_differences(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in handler(self).items() if value or name != "differences"}
 
 
 class Damage(_Part):
