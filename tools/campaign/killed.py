@@ -65,6 +65,7 @@ def _killed(world: World, folder: Path, sign: signal.Signals, after: float) -> i
     if pid == 0:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        _quiet()
         os._exit(xbench(*arguments))
     time.sleep(after)
     os.kill(pid, sign)
@@ -82,18 +83,15 @@ def _left(folder: Path) -> list[str]:
 
 def _same(ended: Ended, reference: Ended) -> str:
     if ended.code != 0:
-        return f"lost: the same command ends with {ended.code}"
+        return f"lost: ended with {ended.code}: {ended.err.strip()[-300:]}"
     if "left behind" in ended.err:
         return f"lost: {ended.err.strip().splitlines()[-1]}"
-    if numbers(ended.out.partition("\n{")[2] and "{" + ended.out.rpartition("\n{")[2]) != numbers(
-        reference.out
-    ):
-        return (
-            ""
-            if numbers(reference.out) == numbers(ended.out)
-            else "silent: other numbers than without a kill"
-        )
-    return ""
+    same = numbers(ended.out) == numbers(reference.out) != []
+    return "" if same else "silent: other numbers than without a fault"
+
+
+def _quiet() -> None:
+    sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  (to the end of the process)
 
 
 def disk(world: World, count: int, dice: random.Random) -> Iterator[Fault]:
@@ -167,11 +165,7 @@ def concurrency(world: World, count: int, dice: random.Random) -> Iterator[Fault
             f"two runs, {'clear' if number % 2 == 0 else 'list'} beside them",
             act,
             frozenset(),
-            lambda ended, folder: (
-                ""
-                if numbers(ended.out) == numbers(reference.out)
-                else f"lost: {ended.code}: {ended.err[-300:]}"
-            ),
+            lambda ended, folder: _same(ended, reference),
             seconds=180,
         )
 
@@ -181,8 +175,7 @@ def _disturb(folder: Path, clear: bool, stop: threading.Event) -> None:
     while not stop.wait(0.05):
         pid = os.fork()
         if pid == 0:
-            null = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(null, 1)
+            _quiet()
             code = xbench("cache", *command, "--cache-dir", folder / "cache")
             os._exit(0 if code in (0, 3) else 1)
         if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) != 0:
