@@ -19,9 +19,10 @@ import torch
 
 from benchmarks.memory import watched
 from benchmarks.models import scorer, vit_b32_state
-from xbench.engine.similarity import Queries, rank
+from xbench.engine.similarity import rank
 from xbench.engine.store import Kind, Lodged, Store, key_of
 from xbench.engine.table import FeatureTable
+from xbench.engine.units import Queries
 from xbench.scorers.base import Features, PairScorer
 from xbench.scorers.features import PrecomputedFeatures
 from xbench.scorers.features.file import FeatureFile
@@ -72,7 +73,8 @@ def measure(task: Task, folder: Path) -> dict[str, float]:
     texts = _stored("vectors" if single else "text", task.texts, folder, seed=0)
     videos = _stored("vectors" if single else "video", task.videos, folder, seed=1)
     rows = np.arange(task.texts)
-    queries = Queries(rows, np.minimum(rows // task.captions, task.videos - 1))
+    spread = task.videos // task.texts  # right pairs lie on the diagonal, however long it is
+    queries = Queries(rows, rows * spread if spread else np.minimum(rows // task.captions, task.videos - 1))
     with torch.inference_mode(), watched() as peak:
         before, start = peak.gb, time.perf_counter()
         rank(chosen, texts, videos, queries, "group-max", memory=task.memory)

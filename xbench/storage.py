@@ -1,5 +1,6 @@
 """Files as everything in xbench keeps them: whole or not at all, known by their hash, in one cache folder."""
 
+import errno
 import hashlib
 import os
 import platform
@@ -55,6 +56,8 @@ def appearing(path: Path) -> Iterator[Path]:
     The folder must be there. The file is flushed to the disk before it appears. After an exception nothing is
     left and what stood at `path` still stands.
     """
+    if _is_special(path):
+        raise OSError(errno.EINVAL, "This is a device or a pipe, not a place for a file", str(path))
     temporary = path.with_name(_temporary_name(f".{path.name}"))
     try:
         yield temporary
@@ -67,9 +70,24 @@ def appearing(path: Path) -> Iterator[Path]:
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file that is never seen half-written; what the dead left beside it goes. Raises OSError."""
+    if _is_special(path):
+        descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)  # else a pipe that nobody reads would wait
+        os.set_blocking(descriptor, True)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        return
     tidy(path.parent)
     with appearing(path) as temporary:
         temporary.write_bytes(content)
+
+
+def _is_special(path: Path) -> bool:
+    """Whether something stands there whose place a file must not take: /dev/null, /dev/stdout, a pipe."""
+    try:
+        kind = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(kind) or stat.S_ISDIR(kind))
 
 
 @contextmanager

@@ -1,4 +1,6 @@
-"""Tiles on their way from where they are scored to the strips that are counted."""
+"""Tiles on their way from where they are scored to the blocks that are counted."""
+
+from typing import Any
 
 import numpy as np
 import pytest
@@ -6,7 +8,8 @@ import torch
 from test_similarity import DotScorer, table
 
 from xbench.engine.grid import land
-from xbench.engine.similarity import Queries, rank
+from xbench.engine.similarity import rank
+from xbench.engine.units import Queries
 
 
 class OneBuffer(DotScorer):
@@ -23,7 +26,11 @@ def test_a_scorer_may_return_the_same_memory_again() -> None:
     generator = torch.Generator().manual_seed(0)
     text, video = (torch.randint(-9, 10, (11, 4), generator=generator).float() for _ in range(2))
     rows = np.arange(11)
-    strips: list[torch.Tensor] = []
+    seen = torch.empty(11, 11)
+
+    def on_scores(captions: Any, columns: slice, scores: torch.Tensor) -> None:
+        seen[torch.from_numpy(captions), columns] = scores
+
     scorer, queries = OneBuffer((3, 4)), Queries(rows, rows)
     rank(
         scorer,  # type: ignore[arg-type]
@@ -31,9 +38,9 @@ def test_a_scorer_may_return_the_same_memory_again() -> None:
         table(video, 2),
         queries,
         "group-max",
-        on_strip=lambda columns, strip: strips.append(strip.clone()),
+        on_scores=on_scores,
     )
-    assert torch.equal(torch.cat(strips, dim=1), text @ video.T)
+    assert torch.equal(seen, text @ video.T)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")

@@ -43,6 +43,7 @@ def test_a_killed_run_goes_on_where_it_stopped(world: World) -> None:
     after = packs(world)
     assert entries(world) == 12  # six videos, six texts: what was there was read, not written again
     assert {path: after[path] for path in kept} == kept
+    assert not list((world.cache / "scoring").glob("*"))  # finished units go once there is a record
 
 
 def test_two_runs_at_once_end_with_the_same_numbers(world: World) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -30,6 +31,7 @@ def main() -> int:
     parser.add_argument("--kinds", default="", help="only these, e.g. kills,streams")
     parser.add_argument("--docs", type=Path, help="the page whose table is written")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # and clean up
     seed = random.SystemRandom().randrange(1 << 30) if given.seed is None else given.seed
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="xbench-campaign-"))

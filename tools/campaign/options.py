@@ -3,6 +3,8 @@
 import os
 import random
 import re
+import socket
+import stat
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -189,6 +191,8 @@ def place(name: str, folder: Path) -> Path | str:
         path.symlink_to(path if name == "link loop" else here / "gone")
     elif name == "pipe":
         os.mkfifo(path)
+    elif name == "device":
+        _make_device(path)
     elsewhere: dict[str, Path | str] = {
         "file in a denied folder": below,
         "read-only folder": below.parent,
@@ -198,9 +202,16 @@ def place(name: str, folder: Path) -> Path | str:
         "long path": "x" * 5000,
         "folder": here,
         "zero byte": f"{here}/a\0b",
-        "device": "/dev/zero",
     }
     return elsewhere.get(name, path)
+
+
+def _make_device(path: Path) -> None:
+    """Make an endless device of the fault's own; where only root may, a socket, which is no file either."""
+    try:
+        os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 5))
+    except PermissionError:
+        socket.socket(socket.AF_UNIX).bind(path.name)
 
 
 def permissions(world: World, dice: random.Random, *, small: bool) -> Iterator[Fault]:
@@ -234,8 +245,8 @@ _VARIABLES = {
 
 def _in_variable(variable: str, command: tuple[str, ...], name: str, codes: frozenset[int]) -> Fault:
     def act(folder: Path) -> int:
-        as_ordinary_user()
         os.environ[variable] = str(place(name, folder))
+        as_ordinary_user()
         return xbench(*command)
 
     return Fault("permissions", f"{variable} {' '.join(command)}: {name}", act, codes)
@@ -243,12 +254,12 @@ def _in_variable(variable: str, command: tuple[str, ...], name: str, codes: froz
 
 def _at_place(world: World, option: Option, name: str, codes: frozenset[int]) -> Fault:
     def act(folder: Path) -> int:
-        as_ordinary_user()
         if "cache" in option.command:
             copied([world.root / "cache" / "features"], folder / "cache") if (
                 world.root / "cache" / "features"
             ).exists() else None
         given = arguments(world, option, place(name, folder), folder)
+        as_ordinary_user()
         print("$ xbench", *[repr(str(each))[:200] for each in given], file=sys.stderr)
         return xbench(*given)
 

@@ -35,11 +35,12 @@ class Entry:
 
 def write_entry(key: str, features: Features, info: Mapping[str, Any]) -> bytes:
     """Return an entry as bytes."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in features.items()}
-    described = [[name, str(each.dtype)[len("torch.") :], list(each.shape)] for name, each in tensors.items()]
+    described = [
+        [name, str(each.dtype)[len("torch.") :], list(each.shape)] for name, each in features.items()
+    ]
     head = json.dumps(described).encode()
     head += b" " * (-len(head) % _ALIGNED)
-    parts = [tensor.reshape(-1).view(torch.uint8).numpy().tobytes() for tensor in tensors.values()]
+    parts = [raw(tensor) for tensor in features.values()]
     content = b"".join([len(head).to_bytes(8, "little"), head, *parts, json.dumps(info).encode()])
     return _digest(key, content) + content
 
@@ -59,6 +60,12 @@ def read_entry(key: str, content: bytes, *, check: bool = True) -> Entry | None:
         )
         start += size
     return Entry(tensors, content[start:])
+
+
+def raw(tensor: torch.Tensor) -> bytes:
+    """Return a tensor's values as they lie in memory, whatever its strides and device."""
+    flat = torch.empty(tensor.numel(), dtype=tensor.dtype)
+    return flat.copy_(tensor.detach().reshape(-1)).view(torch.uint8).numpy().tobytes()
 
 
 @lru_cache(maxsize=64)

@@ -1,46 +1,34 @@
 """The block engine: any scorer, any size, bounded memory, ranks counted while the matrix streams by.
 
 The T x V matrix is cut into tiles of the scorer's own block shape, a function of the model and the device
-only, never of memory, threads or data. Equal captions share one row, so their ties are exact. Counting needs
-one column strip [T, v] at a time; a memory budget says how many strips are scored in one pass over the texts.
-The tiles that hold right pairs are scored first and kept until their strip is counted, because the right
-item's score must come from the same tile as its rivals'.
+only, never of memory, threads or data. Equal captions share one row, so their ties are exact. The tiles that
+hold right pairs are scored first, because the right item's score must come from the same tile as its rivals';
+then blocks of whole tiles are counted, and the counts add up. See `units`.
 """
 
 import os
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from xbench.engine.grid import Grid, Kept
+from xbench.engine.adding import Sum
+from xbench.engine.grid import Grid
+from xbench.engine.ledger import Ledger
+from xbench.engine.pool import Bench, InProcess, Pool
 from xbench.engine.table import FeatureTable
+from xbench.engine.units import Block, Ints, Queries, Scoring, Tensors, Tile
 from xbench.errors import DataError, explain
 from xbench.metrics.counts import Counts
-from xbench.metrics.groups import CaptionGroups
-from xbench.metrics.ranking import Tally, v2t_strip_counts
 from xbench.scorers.base import PairScorer
-from xbench.storage import appearing, tidy
+from xbench.storage import appearing, scratch, tidy
 from xbench.terms import V2TRule
 
-Ints = NDArray[np.int64]
-OnStrip = Callable[[slice, torch.Tensor], None]
-"""Gets a slice of the videos and the float32 [T, v] scores of all captions against them."""
-
-
-@dataclass(frozen=True)
-class Queries:
-    """The captions of a split as the engine sees them: T captions, of which U texts are distinct."""
-
-    row: Ints
-    """int64 [T]: the row of each caption's text among the U distinct ones."""
-    video: Ints
-    """int64 [T]: the index of each caption's video."""
+OnScores = Callable[[Ints, slice, torch.Tensor], None]
+"""Gets n captions, a slice of v videos and their float32 [n, v] scores."""
 
 
 def distinct(texts: Sequence[str], owners: Ints) -> tuple[list[str], Ints]:
@@ -63,77 +51,117 @@ def rank(
     v2t: V2TRule,
     *,
     memory: int = 1 << 30,
-    on_strip: OnStrip = lambda columns, strip: None,
+    ledger: Path | None = None,
+    pool: Callable[[Bench], Pool] = InProcess,
+    on_scores: OnScores | None = None,
     on_pairs: Callable[[int], None] = lambda count: None,
 ) -> tuple[Counts, Counts]:
     """Score every caption against every video and return the (t2v, v2t) counts.
 
-    texts: features of the U distinct texts; videos: of the V videos. memory: bytes that the scores and video
-    features of one pass may take; one strip is the least. It changes no number. on_strip gets each column
-    slice with its float32 [T, v] scores, in order. on_pairs is told how many of the U x V pairs are done.
+    texts: features of the U distinct texts; videos: of the V videos. memory: bytes that features and scores
+    may take at a time; it changes no number. ledger: a folder for this scoring alone, in which finished units
+    are kept; what is there is not computed again. pool: where units are carried out. on_scores gets all
+    scores, block by block in any order; then counts are not taken from the ledger. on_pairs is told how many
+    of the U x V pairs are done.
     """
-    grid = Grid(scorer, texts, videos, on_pairs)
-    kept, right = _right_tiles(grid, queries)
-    t2v, v2t_parts, groups = Tally(right), [], CaptionGroups(queries.video)
-    rows = torch.from_numpy(queries.row)
-    in_order = np.array_equal(queries.row, np.arange(len(texts)))
-    for column, whole in grid.strips(kept, memory):
-        columns, strip = grid.column_slice(column), whole if in_order else whole[rows]
-        inside = (queries.video >= columns.start) & (queries.video < columns.stop)
-        own = torch.from_numpy(np.where(inside, queries.video - columns.start, -1))
-        t2v.add(strip, own)
-        v2t_parts.append(v2t_strip_counts(strip, np.arange(columns.start, columns.stop), groups, v2t))
-        on_strip(columns, strip)
-    return t2v.counts(), Counts.concatenate(v2t_parts)
+    scoring = Scoring(Grid(scorer, texts, videos, memory // 2), queries, v2t, memory // 4)
+    with ExitStack() as stack:
+        kept = stack.enter_context(closing(Ledger(ledger or stack.enter_context(scratch()))))
+        return _rank(scoring, pool(Bench(scoring, kept)), kept, on_scores, on_pairs)
+
+
+def _rank(
+    scoring: Scoring, pool: Pool, ledger: Ledger, on_scores: OnScores | None, on_pairs: Callable[[int], None]
+) -> tuple[Counts, Counts]:
+    right = _right(scoring, pool, ledger, on_pairs)
+    total = Sum(scoring, right)
+    todo: list[Block] = []
+    for block in scoring.blocks:
+        known = ledger.get("count", block) if on_scores is None else None
+        if known is None:
+            todo.append(block)
+        else:
+            total.add(block, known)
+            on_pairs(_new_pairs(scoring, block))
+    for block, result in pool.count(todo, right, scores=on_scores is not None):
+        if on_scores is not None:
+            captions, videos = scoring.captions(*block[:2]), scoring.grid.column_slice(block[2])
+            on_scores(captions, videos, result.pop("scores"))
+        ledger.put("count", block, result)
+        total.add(block, result)
+        on_pairs(_new_pairs(scoring, block))
+    return total.counts()
+
+
+def _right(
+    scoring: Scoring, pool: Pool, ledger: Ledger, on_pairs: Callable[[int], None]
+) -> NDArray[np.float32]:
+    """Return the score [T] of each caption's right pair."""
+    right = np.empty(len(scoring.queries.row), np.float32)
+    todo: list[Tile] = []
+
+    def take(tile: Tile, result: Tensors) -> None:
+        right[result["captions"].numpy()] = result["scores"].numpy()
+        if tile in scoring.kept:
+            on_pairs(_pairs(scoring, *tile))
+
+    for tile in scoring.right_tiles:
+        known = ledger.get("right", tile)
+        if known is None:
+            todo.append(tile)
+        else:
+            take(tile, known)
+    for tile, result in pool.right(todo):
+        ledger.put("right", tile, result)
+        take(tile, result)
+    return right
+
+
+def _new_pairs(scoring: Scoring, block: Block) -> int:
+    """The pairs of a block, without those of tiles that were kept and told of already."""
+    tiles = ((row, block[2]) for row in range(block[0], block[1]))
+    return sum(_pairs(scoring, *tile) for tile in tiles if tile not in scoring.kept)
+
+
+def _pairs(scoring: Scoring, row: int, column: int) -> int:
+    texts, videos = scoring.grid.row_slice(row, row + 1), scoring.grid.column_slice(column)
+    return int((texts.stop - texts.start) * (videos.stop - videos.start))
 
 
 @contextmanager
-def save_matrix(path: Path | None, captions: int, videos: int) -> Iterator[OnStrip]:
-    """Yield an `on_strip` that writes the T x V float32 matrix to an .npy file that appears only when whole.
+def save_matrix(path: Path, captions: int, videos: int) -> Iterator[OnScores]:
+    """Yield an `on_scores` that writes the T x V float32 matrix to an .npy file that appears only when whole.
 
-    Without a path nothing is written. Raises DataError when the file cannot be written.
+    Raises DataError when the file cannot be written.
     """
-    if path is None:
-        yield lambda columns, strip: None
-        return
-    tidy(path.parent)
+    with _unwritable(path, captions, videos):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tidy(path.parent)
     with appearing(path) as temporary:
-        matrix = _allocate(temporary, captions, videos)
+        with _unwritable(path, captions, videos):
+            matrix = _allocate(temporary, captions, videos)
 
-        def on_strip(columns: slice, strip: torch.Tensor) -> None:
-            matrix[:, columns] = strip.numpy()
+        def on_scores(rows: Ints, columns: slice, scores: torch.Tensor) -> None:
+            matrix[rows, columns] = scores.numpy()
 
-        yield on_strip
+        yield on_scores
         matrix.flush()
 
 
-def _allocate(path: Path, captions: int, videos: int) -> "np.memmap[tuple[int, ...], np.dtype[np.float32]]":
+@contextmanager
+def _unwritable(path: Path, captions: int, videos: int) -> Iterator[None]:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        matrix = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(captions, videos))
-        if hasattr(os, "posix_fallocate"):  # a full disk must be an error here, not a bus error at some write
-            with path.open("rb+") as file:
-                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        yield
     except OSError as error:
         raise DataError(
             f"The similarity matrix ({captions} x {videos} float32) cannot be saved in {path.parent}: "
             f"{explain(error)}"
         ) from error
+
+
+def _allocate(path: Path, captions: int, videos: int) -> "np.memmap[tuple[int, ...], np.dtype[np.float32]]":
+    matrix = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(captions, videos))
+    if hasattr(os, "posix_fallocate"):  # a full disk must be an error here, not a bus error at some write
+        with path.open("rb+") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     return matrix
-
-
-def _right_tiles(grid: Grid, queries: Queries) -> tuple[Kept, torch.Tensor]:
-    """Score the tiles that hold right pairs; return them by (row, column) and the right scores [T]."""
-    wanted: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
-    tile_rows, tile_columns = queries.row // grid.height, queries.video // grid.width
-    for caption, (row, column) in enumerate(zip(tile_rows.tolist(), tile_columns.tolist(), strict=True)):
-        wanted[column][row].append(caption)
-    kept: Kept = {}
-    right = torch.empty(len(queries.row))
-    for column, by_row in wanted.items():
-        videos = grid.video_block(column)
-        for row, captions in by_row.items():
-            tile = kept[row, column] = grid.tile(row, column, grid.text_block(row), videos)
-            inside = queries.row[captions] % grid.height, queries.video[captions] % grid.width
-            right[captions] = tile[inside]
-    return kept, right

@@ -1,11 +1,13 @@
 """Features of many items as one table, read block by block from where they lie."""
 
+import hashlib
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
 import torch
 
+from xbench.engine.entries import raw
 from xbench.engine.store import Lodged
 from xbench.scorers.base import Features
 
@@ -19,6 +21,18 @@ class FeatureTable:
 
     def __len__(self) -> int:
         return self._starts[-1]
+
+    def digest(self) -> str:
+        """Return a hash of what the table holds: of keys where it lies in the store, else of values."""
+        digest = hashlib.sha256()
+        for shard in self._shards:
+            if isinstance(shard, Lodged):
+                digest.update(shard.key.encode())
+            else:
+                for name, tensor in sorted(shard.items()):
+                    digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+                    digest.update(raw(tensor))
+        return digest.hexdigest()
 
     def rows(self, start: int, stop: int) -> Features:
         """Return rows [start, stop) of every tensor; a view when they lie in one shard, else a copy."""

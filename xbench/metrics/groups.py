@@ -1,8 +1,10 @@
 """Which captions belong to which video, arranged so that a matrix can be reduced from captions to videos."""
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xbench.metrics.arrays import Array, Ints, as_kind, is_nan
 
@@ -10,16 +12,16 @@ from xbench.metrics.arrays import Array, Ints, as_kind, is_nan
 class CaptionGroups:
     """The captions of each video that has any; made once per split, used for every strip of the matrix.
 
-    `videos`: int64 [G], the sorted indices of the videos that have captions.
+    `videos`: int64 [G], the sorted indices of the videos that have captions; `sizes`: how many each has.
     """
 
     def __init__(self, caption_to_video: Ints) -> None:
         """caption_to_video: int64 [T], the index of each caption's video, in any order."""
-        self.videos, self._group, self._sizes = np.unique(
+        self.videos, self._group, self.sizes = np.unique(
             caption_to_video, return_inverse=True, return_counts=True
         )
         self._order = np.argsort(self._group, kind="stable")
-        self._starts = np.cumsum(self._sizes) - self._sizes
+        self._starts = np.cumsum(self.sizes) - self.sizes
 
     @property
     def captions(self) -> int:
@@ -42,11 +44,15 @@ class CaptionGroups:
     def members(self, videos: Ints) -> tuple[Ints, Ints]:
         """Return (caption, position in `videos`) of every caption of `videos`, ordered by position."""
         groups = self.positions(videos)
-        sizes = self._sizes[groups]
+        sizes = self.sizes[groups]
         within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         return self._order[np.repeat(self._starts[groups], sizes) + within], np.repeat(
             np.arange(len(videos)), sizes
         )
+
+    def largest(self, scores: NDArray[Any]) -> NDArray[Any]:
+        """Return the largest [G] of the scores [T] of each video's captions, NaN where all are."""
+        return np.asarray(np.fmax.reduceat(scores[self._order], self._starts))
 
     def best(self, strip: Array) -> Array:
         """Reduce captions to their videos by the maximum: [T, v] -> [G, v], NaN as minus infinity."""

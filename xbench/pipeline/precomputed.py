@@ -7,13 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from xbench.data.split import Split
-from xbench.engine.similarity import Queries, distinct
+from xbench.engine.similarity import distinct
 from xbench.engine.table import FeatureTable
+from xbench.engine.units import Queries
 from xbench.errors import DataError
 from xbench.pipeline.ids import Ints, caption_ids, rows_of, video_ids, without_extensions
 from xbench.pipeline.plan import RunPlan
-from xbench.pipeline.ranking import rank_both_ways
-from xbench.pipeline.record import Clock, CountsByPost
+from xbench.pipeline.ranking import Workplace, rank_both_ways
+from xbench.pipeline.record import CountsByPost
 from xbench.scorers.base import Features
 from xbench.scorers.features import PrecomputedFeatures
 from xbench.scorers.features.file import FeatureFile
@@ -54,11 +55,11 @@ def match_features(scorer: PrecomputedFeatures, plan: RunPlan) -> tuple[Split, I
 
 
 def rank_features(
-    scorer: PrecomputedFeatures, split: Split, rows: tuple[Ints, Ints], *, plan: RunPlan, clock: Clock
+    scorer: PrecomputedFeatures, split: Split, rows: tuple[Ints, Ints], *, plan: RunPlan, place: Workplace
 ) -> CountsByPost:
     """Rank the captions and videos of a split, whose features stand at `rows` of the files, both ways."""
     captions, videos = rows
-    with clock("read features"):
+    with place.clock("read features"):
         texts = scorer.text_rows(captions)
         names, order = distinct(_digests(texts), split.caption_to_video)
         first = {row: caption for caption, row in reversed(list(enumerate(order.tolist())))}
@@ -66,7 +67,7 @@ def rank_features(
         text_table = FeatureTable([{name: tensor[chosen] for name, tensor in texts.items()}])
         video_table = FeatureTable([scorer.video_rows(videos)])
     queries = Queries(order, split.caption_to_video)
-    return rank_both_ways(scorer, text_table, video_table, queries, split.v2t, plan=plan, clock=clock)
+    return rank_both_ways(scorer, text_table, video_table, queries, split.v2t, plan=plan, place=place)
 
 
 def _rows(file: FeatureFile, ways: Sequence[Sequence[str]], what: str) -> Ints:

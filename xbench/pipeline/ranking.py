@@ -1,18 +1,45 @@
 """The flow from features to counts: every caption against every video, both ways."""
 
 import os
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
-from xbench.engine.similarity import Queries, rank, save_matrix
+from xbench.engine.pool import Bench, InProcess, Pool
+from xbench.engine.similarity import rank, save_matrix
+from xbench.engine.store import key_of
 from xbench.engine.table import FeatureTable
+from xbench.engine.units import Queries
 from xbench.metrics.dsl import dsl_counts
+from xbench.pipeline.computing import computing
 from xbench.pipeline.plan import RunPlan
 from xbench.pipeline.record import Clock, CountsByPost
 from xbench.progress import stage
 from xbench.scorers.base import PairScorer
 from xbench.storage import scratch
 from xbench.terms import V2TRule
+
+_ABANDONED_SECONDS = 7 * 24 * 3600
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where a run does its work, and what it leaves there until its record is made."""
+
+    clock: Clock = field(default_factory=Clock)
+    pool: Callable[[Bench], Pool] = InProcess
+    ledgers: list[Path] = field(default_factory=list)
+    """Folders of finished units."""
+
+    def tidy(self) -> None:
+        """Remove what is needed no more once there is a record."""
+        for folder in self.ledgers:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def rank_both_ways(
@@ -23,39 +50,67 @@ def rank_both_ways(
     v2t: V2TRule,
     *,
     plan: RunPlan,
-    clock: Clock,
+    place: Workplace,
 ) -> CountsByPost:
     """Rank and return the (t2v, v2t) counts, raw and with the post-processing that is asked for.
 
     Saves the matrix when that is asked for. Dual softmax needs it too, and reads it from disk in two passes.
+    What was counted before the run was killed is not counted again, unless a matrix is needed.
     """
-    pairs = len(texts) * len(videos)
     with scratch() as folder:
-        own = folder / "similarity.npy" if plan.post == "dsl" else None
-        matrix = plan.save_similarity or own
-        with (
-            clock("score"),
-            save_matrix(matrix, len(queries.row), len(videos)) as on_strip,
-            stage(f"{plan.split.benchmark}: scoring", pairs, "pairs") as advance,
-        ):
-            counts: CountsByPost = {
-                "none": rank(
-                    scorer,
-                    texts,
-                    videos,
-                    queries,
-                    v2t,
-                    memory=plan.memory or _quarter_of_ram(),
-                    on_strip=on_strip,
-                    on_pairs=advance,
-                )
-            }
-        if plan.post == "dsl":
-            assert matrix is not None
-            with clock("dual softmax"):
-                counts["dsl"] = dsl_counts(np.load(matrix, mmap_mode="r"), queries.video)
-    return counts
+        matrix = plan.save_similarity or (folder / "similarity.npy" if plan.post == "dsl" else None)
+        with place.clock("score"), ExitStack() as stack:
+            on_scores = None
+            if matrix is not None:
+                on_scores = stack.enter_context(save_matrix(matrix, len(queries.row), len(videos)))
+            title, pairs = f"{plan.split.benchmark}: scoring", len(texts) * len(videos)
+            raw = rank(
+                scorer,
+                texts,
+                videos,
+                queries,
+                v2t,
+                memory=memory_of(plan),
+                ledger=_ledger(scorer, (texts, videos), queries, plan, place),
+                pool=place.pool,
+                on_scores=on_scores,
+                on_pairs=stack.enter_context(stage(title, pairs, "pairs")),
+            )
+        if matrix is None or plan.post == "none":
+            return {"none": raw}
+        with place.clock("dual softmax"):
+            return {"none": raw, plan.post: dsl_counts(np.load(matrix, mmap_mode="r"), queries.video)}
 
 
-def _quarter_of_ram() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
+def memory_of(plan: RunPlan) -> int:
+    """Return the bytes that scoring may take."""
+    return plan.memory or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
+
+
+def _ledger(
+    scorer: PairScorer,
+    tables: tuple[FeatureTable, FeatureTable],
+    queries: Queries,
+    plan: RunPlan,
+    place: Workplace,
+) -> Path | None:
+    """Return the folder of this scoring's finished units; None where they cannot outlive the run.
+
+    Its name is the hash of all that changes a count.
+    """
+    if plan.cache is None or scorer.identity is None:
+        return None
+    parent = plan.cache / "scoring"
+    for left in parent.glob("*"):
+        if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
+            shutil.rmtree(left, ignore_errors=True)
+    name = key_of(
+        identity=dict(scorer.identity),
+        settings={name: str(value) for name, value in scorer.settings.items()},
+        computing=computing(plan.threads, str(scorer.settings.get("device", "cpu"))),
+        block=scorer.block,
+        features=[table.digest() for table in tables],
+        queries=[queries.row.tolist(), queries.video.tolist(), plan.split.v2t],
+    )
+    place.ledgers.append(parent / name)
+    return parent / name

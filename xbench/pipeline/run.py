@@ -8,17 +8,18 @@ from typing import Any
 
 from xbench.data.split import Split
 from xbench.engine.encoding import Encoded
-from xbench.engine.similarity import Queries, distinct
+from xbench.engine.similarity import distinct
 from xbench.engine.store import Store
 from xbench.engine.table import FeatureTable
+from xbench.engine.units import Queries
 from xbench.errors import DataError, ModelError
 from xbench.pipeline.computing import computing, computing_threads
 from xbench.pipeline.features import VideoJob, encode_texts, encode_videos, is_stored
 from xbench.pipeline.gallery import Fault, Gallery, open_gallery, refuse_faulty
 from xbench.pipeline.plan import RunPlan, info_of
 from xbench.pipeline.precomputed import match_features, rank_features
-from xbench.pipeline.ranking import rank_both_ways
-from xbench.pipeline.record import Clock, CountsByPost, Scoring, Seen, make_records
+from xbench.pipeline.ranking import Workplace, rank_both_ways
+from xbench.pipeline.record import CountsByPost, Scoring, Seen, make_records
 from xbench.pipeline.trust import BOTH, judge_model, judge_order
 from xbench.progress import stage
 from xbench.reports.record.files import Measurement
@@ -68,20 +69,22 @@ def run(scorer: Model, plan: RunPlan) -> list[Measurement]:
 
 
 def _run(scorer: Model, plan: RunPlan) -> list[Measurement]:
-    clock = Clock()
+    place = Workplace()
     info = info_of(plan.model)
     if isinstance(scorer, PrecomputedFeatures):
         scored, captions, videos, missing = match_features(scorer, plan)
-        counts = rank_features(scorer, scored, (captions, videos), plan=plan, clock=clock)
+        counts = rank_features(scorer, scored, (captions, videos), plan=plan, place=place)
         known = _known(scorer)
         trust = judge_order(counts["none"][0], scored, known, turned=None if known == BOTH else _TURNED)
         seen, described = Seen(scored, missing, trust=trust), _describe(scorer, info, plan)
     else:
         wants = _wants(scorer, plan)
         _describe(scorer, info, plan)  # what no record can hold is told before hours of encoding
-        seen, counts = _encode_and_rank(scorer, wants, plan=plan, clock=clock)
+        seen, counts = _encode_and_rank(scorer, wants, plan=plan, place=place)
         described = _describe(scorer, info, plan, sampling=wants.sampling)  # scoring decides what computes
-    return make_records(plan, seen, described, counts, clock.seconds)
+    records = make_records(plan, seen, described, counts, place.clock.seconds)
+    place.tidy()
+    return records
 
 
 def look(plans: Sequence[RunPlan]) -> Iterator[tuple[RunPlan, Model, str]]:
@@ -114,13 +117,13 @@ def _wants(scorer: Scorer, plan: RunPlan) -> VideoInput:
 
 
 def _encode_and_rank(
-    scorer: Scorer, wants: VideoInput, *, plan: RunPlan, clock: Clock
+    scorer: Scorer, wants: VideoInput, *, plan: RunPlan, place: Workplace
 ) -> tuple[Seen, CountsByPost]:
     split = plan.split
     with _store(scorer, plan) as store:
-        with clock("open videos"):
+        with place.clock("open videos"):
             gallery = _open(plan, lambda job: is_stored(store, job, wants))
-        with clock("encode videos"):
+        with place.clock("encode videos"):
             encoded = _encode_videos(scorer, wants, store, gallery, plan)
         faults = [*gallery.unreadable, *_faults(gallery, encoded)]
         refuse_faulty(faults, split, allowed=plan.allow_damaged)
@@ -130,7 +133,7 @@ def _encode_and_rank(
         if not scored.captions:
             raise DataError(f"No video of {split.benchmark} gave a frame, so there is nothing to score.")
         videos = FeatureTable([features[video.id] for video in scored.videos])
-        counts = _score(scorer, store, scored, videos, plan=plan, clock=clock)
+        counts = _score(scorer, store, scored, videos, plan=plan, place=place)
     facts = {video: each.info for video, each in by_id.items()}
     trust = judge_model(counts["none"][0], scored)
     return Seen(scored, gallery.missing, faults, facts, gallery.notes, trust), counts
@@ -180,15 +183,15 @@ def _faults(gallery: Gallery, encoded: list[Encoded]) -> list[Fault]:
 
 
 def _score(
-    scorer: Scorer, store: Store, split: Split, videos: FeatureTable, *, plan: RunPlan, clock: Clock
+    scorer: Scorer, store: Store, split: Split, videos: FeatureTable, *, plan: RunPlan, place: Workplace
 ) -> CountsByPost:
     """Encode the texts and rank both ways."""
     texts, rows = distinct([caption.text for caption in split.captions], split.caption_to_video)
     name = f"{split.benchmark}: encoding captions"
-    with clock("encode texts"), stage(name, len(texts), "texts") as advance:
+    with place.clock("encode texts"), stage(name, len(texts), "texts") as advance:
         text_features = encode_texts(scorer, store, texts, advance)
     queries = Queries(rows, split.caption_to_video)
-    return rank_both_ways(scorer, text_features, videos, queries, split.v2t, plan=plan, clock=clock)
+    return rank_both_ways(scorer, text_features, videos, queries, split.v2t, plan=plan, place=place)
 
 
 def _describe(scorer: PairScorer, info: ScorerInfo, plan: RunPlan, **more: Any) -> Scoring:
