@@ -210,6 +210,7 @@ def require_writable(folder: Path, what: str) -> None:
         with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
+        error.filename = str(there)  # not of the file that was tried
         raise DataError(f"{what} cannot be written to {folder}: {explain(error)}") from error
 
 

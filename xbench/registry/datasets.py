@@ -22,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from xbench.errors import UsageError, did_you_mean
+from xbench.errors import UsageError, did_you_mean, os_errors
 from xbench.registry import shipped
 from xbench.registry.lined import read_lined
 from xbench.terms import V2TRule
@@ -441,7 +441,9 @@ def _layer() -> Mapping[str, Benchmark]:
     chosen = os.environ.get(VARIABLE)
     if chosen:
         path = Path(chosen).expanduser()
-        if not path.is_file():
+        with os_errors(UsageError, f"{VARIABLE} cannot be read"):
+            there = path.is_file()
+        if not there:
             raise UsageError(f"{VARIABLE} names {path}, and there is no such file.")
         return _read_own(path)
     here = Path(_FILE)
