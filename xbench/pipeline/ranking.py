@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from xbench.engine.pool import Bench, InProcess, Pool
-from xbench.engine.similarity import rank, save_matrix
+from xbench.engine.similarity import rank, save_matrix, score_strips
 from xbench.engine.store import key_of
 from xbench.engine.table import FeatureTable
 from xbench.engine.units import Queries
+from xbench.metrics.counts import Counts
 from xbench.metrics.dsl import dsl_counts
+from xbench.metrics.qbnorm import QueryBank, qbnorm_t2v_counts
 from xbench.pipeline.computing import computing
 from xbench.pipeline.plan import RunPlan
 from xbench.pipeline.record import Clock, CountsByPost
@@ -25,6 +27,7 @@ from xbench.storage import scratch
 from xbench.terms import V2TRule
 
 _ABANDONED_SECONDS = 7 * 24 * 3600
+_STAGES = {"dsl": "dual softmax", "qbnorm": "query bank"}
 
 
 @dataclass(frozen=True)
@@ -51,14 +54,15 @@ def rank_both_ways(
     *,
     plan: RunPlan,
     place: Workplace,
+    bank: FeatureTable | None = None,
 ) -> CountsByPost:
     """Rank and return the (t2v, v2t) counts, raw and with the post-processing that is asked for.
 
-    Saves the matrix when that is asked for. Dual softmax needs it too, and reads it from disk in two passes.
-    What was counted before the run was killed is not counted again, unless a matrix is needed.
+    bank: the features of the captions that QB-Norm normalises by. Saves the matrix when that is asked for;
+    post-processing needs it too. What a killed run counted is counted again only for a matrix.
     """
     with scratch() as folder:
-        matrix = plan.save_similarity or (folder / "similarity.npy" if plan.post == "dsl" else None)
+        matrix = plan.save_similarity or (folder / "similarity.npy" if plan.post != "none" else None)
         with place.clock("score"), ExitStack() as stack:
             on_scores = None
             if matrix is not None:
@@ -78,8 +82,28 @@ def rank_both_ways(
             )
         if matrix is None or plan.post == "none":
             return {"none": raw}
-        with place.clock("dual softmax"):
-            return {"none": raw, plan.post: dsl_counts(np.load(matrix, mmap_mode="r"), queries.video)}
+        with place.clock(_STAGES[plan.post]):
+            normalise = None if bank is None else _query_bank(scorer, bank, videos, plan)
+            return {"none": raw, plan.post: _post_processed(matrix, queries, raw, normalise, plan)}
+
+
+def _post_processed(
+    matrix: Path, queries: Queries, raw: tuple[Counts, Counts], bank: QueryBank | None, plan: RunPlan
+) -> tuple[Counts, Counts]:
+    scores = np.load(matrix, mmap_mode="r")
+    if bank is None:
+        return dsl_counts(scores, queries.video, plan.split.v2t, force=plan.force)
+    return qbnorm_t2v_counts(scores, queries.video, bank), raw[1]
+
+
+def _query_bank(scorer: PairScorer, bank: FeatureTable, videos: FeatureTable, plan: RunPlan) -> QueryBank:
+    found = QueryBank(len(bank), len(videos))
+    title, pairs = f"{plan.split.benchmark}: scoring the bank", len(bank) * len(videos)
+    with stage(title, pairs, "pairs") as advance:
+        strips = score_strips(scorer, bank, videos, memory=memory_of(plan), on_pairs=advance)
+        for columns, strip in strips:
+            found.add(strip, columns)
+    return found
 
 
 def memory_of(plan: RunPlan) -> int:

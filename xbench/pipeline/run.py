@@ -24,7 +24,7 @@ from xbench.pipeline.trust import BOTH, judge_model, judge_order
 from xbench.progress import stage
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.schema import Checkpoint, ScorerRecord
-from xbench.scorers.base import PairScorer, Scorer, ScorerInfo, VideoInput
+from xbench.scorers.base import PairScorer, Scorer, ScorerInfo, VideoInput, whereabouts
 from xbench.scorers.batches import gpu_memory_errors
 from xbench.scorers.catalog import Model, ResolvedModel
 from xbench.scorers.features import PrecomputedFeatures
@@ -135,7 +135,7 @@ def _encode_and_rank(
         videos = FeatureTable([features[video.id] for video in scored.videos])
         counts = _score(scorer, store, scored, videos, plan=plan, place=place)
     facts = {video: each.info for video, each in by_id.items()}
-    trust = judge_model(counts["none"][0], scored)
+    trust = judge_model(counts["none"][0], scored, whereabouts(scorer, "similarity"))
     return Seen(scored, gallery.missing, faults, facts, gallery.notes, trust), counts
 
 
@@ -190,8 +190,19 @@ def _score(
     name = f"{split.benchmark}: encoding captions"
     with place.clock("encode texts"), stage(name, len(texts), "texts") as advance:
         text_features = encode_texts(scorer, store, texts, advance)
+    bank = None if plan.bank is None else _encode_bank(scorer, store, plan.bank.captions, split, place)
     queries = Queries(rows, split.caption_to_video)
-    return rank_both_ways(scorer, text_features, videos, queries, split.v2t, plan=plan, place=place)
+    return rank_both_ways(
+        scorer, text_features, videos, queries, split.v2t, plan=plan, place=place, bank=bank
+    )
+
+
+def _encode_bank(
+    scorer: Scorer, store: Store, captions: Sequence[str], split: Split, place: Workplace
+) -> FeatureTable:
+    name = f"{split.benchmark}: encoding the bank"
+    with place.clock("encode bank"), stage(name, len(captions), "texts") as advance:
+        return encode_texts(scorer, store, captions, advance)
 
 
 def _describe(scorer: PairScorer, info: ScorerInfo, plan: RunPlan, **more: Any) -> Scoring:
