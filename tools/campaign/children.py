@@ -64,6 +64,16 @@ def tried(faults: Iterable[Fault], parent: Path) -> Iterator[tuple[Fault, Ended,
     """Try faults, a few at once, each in a folder of its own; yield how each ended, as they end."""
     running: dict[int, tuple[Fault, Path, float]] = {}
     waiting = iter(faults)
+    try:
+        yield from _one_after_another(waiting, running, parent)
+    finally:
+        for pid in running:
+            os.killpg(pid, signal.SIGKILL)
+
+
+def _one_after_another(
+    waiting: Iterator[Fault], running: dict[int, tuple[Fault, Path, float]], parent: Path
+) -> Iterator[tuple[Fault, Ended, Path]]:
     more = True
     while more or running:
         while more and len(running) < AT_ONCE:
