@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from xbench.errors import DataError, UsageError
+from xbench.errors import DataError, UsageError, explain
 
 
 @click.command("miniature")
@@ -28,7 +28,7 @@ def command(folder: Path, datasets: tuple[str, ...]) -> None:
         try:
             render(entry.id, target)
         except OSError as error:
-            raise DataError(f"Cannot write the miniature into {folder}: {error.strerror or error}.") from None
+            raise DataError(f"Cannot write the miniature into {folder}: {explain(error)}") from None
         count = len(list(target.videos.iterdir()))
         click.echo(f"{entry.name}: {count} clips in {target.videos}, annotations in {target.annotations}")
     click.echo(f"To read it as any data: XBENCH_DATA={folder.resolve()}")

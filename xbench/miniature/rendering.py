@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from xbench.errors import DataError, UsageError, did_you_mean
+from xbench.errors import DataError, UsageError, did_you_mean, explain
 from xbench.miniature.benchmarks import MANNERS, annotation_files, clips, file_names
 from xbench.miniature.encoding import write_clip
 from xbench.progress import stage
@@ -46,7 +46,7 @@ def prepare(benchmark: str, cache: Path, progress: Stage = stage) -> MiniaturePa
             _replace(target, benchmark, progress)
         except OSError as error:
             raise DataError(
-                f"Cannot render the miniature into {target.parent}: {error.strerror or error}; "
+                f"Cannot render the miniature into {target.parent}: {explain(error)} "
                 "free some space there or choose another cache folder."
             ) from None
     return _below(target)
