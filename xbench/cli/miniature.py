@@ -16,10 +16,12 @@ def command(folder: Path, datasets: tuple[str, ...]) -> None:
     DIR then looks as $XBENCH_DATA does with the real data: DIR/DiDeMo/test_data.json, DIR/DiDeMo/videos/ and
     so on. `xbench run --miniature` does not need this; it renders into the cache.
     """
-    from xbench.miniature import MANNERS, MiniaturePaths, render
+    from xbench.miniature import MANNERS, MiniaturePaths, render, require_miniature
     from xbench.registry.datasets import benchmark
 
     entries = [benchmark(name) for name in datasets or MANNERS]
+    for entry in entries:
+        require_miniature(entry.id)
     targets = [MiniaturePaths(folder / entry.annotations, folder / entry.videos) for entry in entries]
     for target in targets:
         if target.annotations.exists():

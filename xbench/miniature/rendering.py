@@ -30,6 +30,12 @@ class MiniaturePaths:
     videos: Path
 
 
+def require_miniature(benchmark: str) -> None:
+    """Raise UsageError for a benchmark that has no miniature."""
+    if benchmark not in MANNERS:
+        raise UsageError(f"There is no miniature of {benchmark!r}.{did_you_mean(benchmark, MANNERS)}")
+
+
 def prepare(benchmark: str, cache: Path, progress: Stage = stage) -> MiniaturePaths:
     """Return a miniature benchmark below `cache`, rendering it if it is not there whole and unchanged.
 
@@ -38,8 +44,7 @@ def prepare(benchmark: str, cache: Path, progress: Stage = stage) -> MiniaturePa
     held against the hash written when it was rendered; a damaged rendering is replaced. Raises UsageError for
     an unknown benchmark, DataError where the cache cannot be written.
     """
-    if benchmark not in MANNERS:
-        raise UsageError(f"There is no miniature of {benchmark!r}.{did_you_mean(benchmark, MANNERS)}")
+    require_miniature(benchmark)
     target = cache / "miniature" / f"{benchmark}-{RENDERING}"
     if not is_whole(target):
         try:
