@@ -19,6 +19,8 @@ from xbench.metrics.dsl import dsl_counts
 from xbench.pipeline.computing import computing
 from xbench.pipeline.plan import RunPlan
 from xbench.pipeline.record import Clock, CountsByPost
+from xbench.pipeline.remote import Remote
+from xbench.pipeline.worker import ScoringOrder
 from xbench.progress import stage
 from xbench.scorers.base import PairScorer
 from xbench.storage import scratch
@@ -27,12 +29,13 @@ from xbench.terms import V2TRule
 _ABANDONED_SECONDS = 7 * 24 * 3600
 
 
-@dataclass(frozen=True)
+@dataclass
 class Workplace:
     """Where a run does its work, and what it leaves there until its record is made."""
 
     clock: Clock = field(default_factory=Clock)
-    pool: Callable[[Bench], Pool] = InProcess
+    remote: Remote | None = None
+    """Workers, where the run has any."""
     ledgers: list[Path] = field(default_factory=list)
     """Folders of finished units."""
 
@@ -57,6 +60,7 @@ def rank_both_ways(
     Saves the matrix when that is asked for. Dual softmax needs it too, and reads it from disk in two passes.
     What was counted before the run was killed is not counted again, unless a matrix is needed.
     """
+    ledger = _ledger(scorer, (texts, videos), queries, plan, place)
     with scratch() as folder:
         matrix = plan.save_similarity or (folder / "similarity.npy" if plan.post == "dsl" else None)
         with place.clock("score"), ExitStack() as stack:
@@ -71,8 +75,8 @@ def rank_both_ways(
                 queries,
                 v2t,
                 memory=memory_of(plan),
-                ledger=_ledger(scorer, (texts, videos), queries, plan, place),
-                pool=place.pool,
+                ledger=ledger,
+                pool=_pool((texts, videos), queries, plan, place, ledger),
                 on_scores=on_scores,
                 on_pairs=stack.enter_context(stage(title, pairs, "pairs")),
             )
@@ -80,6 +84,20 @@ def rank_both_ways(
             return {"none": raw}
         with place.clock("dual softmax"):
             return {"none": raw, plan.post: dsl_counts(np.load(matrix, mmap_mode="r"), queries.video)}
+
+
+def _pool(
+    tables: tuple[FeatureTable, FeatureTable],
+    queries: Queries,
+    plan: RunPlan,
+    place: Workplace,
+    ledger: Path | None,
+) -> Callable[[Bench], Pool]:
+    if place.remote is None or ledger is None:
+        return InProcess
+    texts, videos = (table.keys for table in tables)
+    order = ScoringOrder(texts, videos, queries, plan.split.v2t, memory_of(plan), ledger.absolute())
+    return place.remote.pool(order)
 
 
 def memory_of(plan: RunPlan) -> int:
@@ -99,7 +117,7 @@ def _ledger(
     Its name is the hash of all that changes a count.
     """
     if plan.cache is None or scorer.identity is None:
-        return None
+        return None if place.remote is None else place.remote.folder / "units"
     parent = plan.cache / "scoring"
     for left in parent.glob("*"):
         if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:

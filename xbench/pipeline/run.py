@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import replace
+from itertools import count
 from typing import Any
 
 from xbench.data.split import Split
@@ -21,6 +21,8 @@ from xbench.pipeline.precomputed import match_features, rank_features
 from xbench.pipeline.ranking import Workplace, rank_both_ways
 from xbench.pipeline.record import CountsByPost, Scoring, Seen, make_records
 from xbench.pipeline.trust import BOTH, judge_model, judge_order
+from xbench.pipeline.remote import remote
+from xbench.pipeline.worker import wants as wants_of
 from xbench.progress import stage
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.schema import Checkpoint, ScorerRecord
@@ -78,7 +80,7 @@ def _run(scorer: Model, plan: RunPlan) -> list[Measurement]:
         trust = judge_order(counts["none"][0], scored, known, turned=None if known == BOTH else _TURNED)
         seen, described = Seen(scored, missing, trust=trust), _describe(scorer, info, plan)
     else:
-        wants = _wants(scorer, plan)
+        wants = wants_of(scorer, plan.sampling)
         _describe(scorer, info, plan)  # what no record can hold is told before hours of encoding
         seen, counts = _encode_and_rank(scorer, wants, plan=plan, place=place)
         described = _describe(scorer, info, plan, sampling=wants.sampling)  # scoring decides what computes
@@ -110,21 +112,18 @@ def _known(features: PrecomputedFeatures) -> frozenset[str]:
     return frozenset(side for side, file in files.items() if file.ids is not None)
 
 
-def _wants(scorer: Scorer, plan: RunPlan) -> VideoInput:
-    """What the scorer wants to see of a video, with the sampling that the user asked for."""
-    wants = scorer.video_input
-    return wants if plan.sampling is None else replace(wants, sampling=plan.sampling)
-
-
 def _encode_and_rank(
     scorer: Scorer, wants: VideoInput, *, plan: RunPlan, place: Workplace
 ) -> tuple[Seen, CountsByPost]:
     split = plan.split
-    with _store(scorer, plan) as store:
+    with _store(scorer, plan) as store, ExitStack() as workers:
         with place.clock("open videos"):
             gallery = _open(plan, lambda job: is_stored(store, job, wants))
+        if plan.ray is not None:
+            with place.clock("start workers"):
+                place.remote = workers.enter_context(remote(scorer, wants, plan, store))
         with place.clock("encode videos"):
-            encoded = _encode_videos(scorer, wants, store, gallery, plan)
+            encoded = _encode_videos(scorer, wants, store, gallery, plan=plan, place=place)
         faults = [*gallery.unreadable, *_faults(gallery, encoded)]
         refuse_faulty(faults, split, allowed=plan.allow_damaged)
         by_id = {job.video.id: each for job, each in zip(gallery.jobs, encoded, strict=True)}
@@ -146,7 +145,7 @@ def _store(scorer: Scorer, plan: RunPlan) -> Iterator[Store]:
         if plan.cache is not None and scorer.identity is not None:
             root, identity = plan.cache, {**scorer.identity, "computing": _computing(scorer, plan)}
         else:
-            root, identity = stack.enter_context(scratch()), {}
+            root, identity = stack.enter_context(scratch(plan.cache if plan.ray else None)), {}
         yield stack.enter_context(closing(Store(root, scorer.name, identity)))
 
 
@@ -160,9 +159,10 @@ def _open(plan: RunPlan, is_known: Callable[[VideoJob], bool]) -> Gallery:
 
 
 def _encode_videos(
-    scorer: Scorer, wants: VideoInput, store: Store, gallery: Gallery, plan: RunPlan
+    scorer: Scorer, wants: VideoInput, store: Store, gallery: Gallery, *, plan: RunPlan, place: Workplace
 ) -> list[Encoded]:
     with stage(f"{plan.split.benchmark}: encoding videos", len(gallery.jobs), "videos") as advance:
+        told = place.remote.encode_videos(gallery.jobs, wants, advance) if place.remote else 0
         return encode_videos(
             scorer,
             store,
@@ -170,8 +170,14 @@ def _encode_videos(
             wants=wants,
             use_damaged=plan.allow_damaged,
             workers=plan.workers,
-            on_done=advance,
+            on_done=_after(told, advance),
         )
+
+
+def _after(told: int, advance: Callable[[int], None]) -> Callable[[int], None]:
+    """What tells of each item as it is found or encoded here, but for so many that were told of."""
+    calls = count()
+    return lambda done: advance(done if next(calls) >= told else 0)
 
 
 def _faults(gallery: Gallery, encoded: list[Encoded]) -> list[Fault]:
@@ -189,7 +195,8 @@ def _score(
     texts, rows = distinct([caption.text for caption in split.captions], split.caption_to_video)
     name = f"{split.benchmark}: encoding captions"
     with place.clock("encode texts"), stage(name, len(texts), "texts") as advance:
-        text_features = encode_texts(scorer, store, texts, advance)
+        told = place.remote.encode_texts(texts, advance) if place.remote else 0
+        text_features = encode_texts(scorer, store, texts, _after(told, advance))
     queries = Queries(rows, split.caption_to_video)
     return rank_both_ways(scorer, text_features, videos, queries, split.v2t, plan=plan, place=place)
 
