@@ -117,13 +117,45 @@ def test_a_worker_killed_in_each_kind_of_unit_changes_nothing(world: World, tmp_
     assert found == expected
 
 
+def started(folder: Path) -> None:
+    """Wait until something was encoded."""
+    deadline = time.monotonic() + 120
+    while not list((folder / "cache").rglob("*.index")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def test_a_killed_driver_takes_its_cluster_along_and_a_run_without_ray_goes_on(
+    world: World, tmp_path: Path
+) -> None:
+    folder = tmp_path / "ray"
+    folder.mkdir()
+    killed = run(world, folder, *WORKERS)
+    started(folder)
+    killed.kill()
+    killed.communicate(timeout=60)
+    assert finished(run(world, folder)) == plain(world, tmp_path / "plain")
+    deadline = time.monotonic() + 60
+    while (left := _processes_that_name(str(folder))) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not left
+
+
+def _processes_that_name(text: str) -> list[str]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if text in path.read_bytes().decode(errors="replace") and path.parent.name != str(os.getpid()):
+                found.append(path.parent.name)
+        except OSError:
+            continue
+    return found
+
+
 def test_ctrl_c_ends_at_once_and_a_run_without_ray_goes_on(world: World, tmp_path: Path) -> None:
     folder = tmp_path / "ray"
     folder.mkdir()
     stopped = run(world, folder, *WORKERS)
-    deadline = time.monotonic() + 120
-    while not list((folder / "cache").rglob("*.index")) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    started(folder)
     stopped.send_signal(signal.SIGINT)
     stopped.communicate(timeout=60)
     assert stopped.returncode in (0, 130)

@@ -1,4 +1,4 @@
-"""A run's work on other processes: what is missing is encoded there into the shared cache, blocks counted there.
+"""A run's work on other processes: items are encoded there into the shared cache, blocks counted there.
 
 A run with workers goes the same way as one without: it finds in the cache what they encoded, and adds up what
 they counted.
@@ -8,7 +8,7 @@ import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ from xbench.progress import say
 from xbench.scorers.base import Scorer, VideoInput
 from xbench.scorers.catalog import ResolvedModel
 from xbench.storage import scratch
+
+if TYPE_CHECKING:
+    from xbench.pools.ray import Ready
 
 _VIDEOS, _TEXTS = 4, 32
 """Items of one unit."""
@@ -82,19 +85,17 @@ class _Shared:
 
 
 @contextmanager
-def remote(scorer: Scorer, wants: VideoInput, plan: RunPlan, store: Store) -> Iterator[Remote | None]:
-    """Start the workers that a plan asks for; None where it asks for none.
+def remote(scorer: Scorer, wants: VideoInput, plan: RunPlan, store: Store) -> Iterator[Remote]:
+    """Start the workers that a plan asks for.
 
     Raises UsageError when there is no Ray or no cluster, ModelError when a worker computes other bits than
     this process and that was not allowed.
     """
-    if plan.ray is None:
-        yield None
-        return
     from xbench.pools import ray
 
     assert isinstance(plan.model, ResolvedModel)
     assert plan.cache is not None
+    assert plan.ray is not None
     order = ModelOrder(
         request=plan.model.request,
         threads=plan.threads,
@@ -104,35 +105,38 @@ def remote(scorer: Scorer, wants: VideoInput, plan: RunPlan, store: Store) -> It
         store=(store.root.absolute(), store.name, dict(store.identity)),
         folder=Path.cwd(),
     )
-    own, told = probe(scorer, wants), set[str]()
-
-    def accept(ready: ray.Ready) -> None:
-        if ready.probe == own:
-            return
-        what = (
-            f"The worker on {ready.node} computes other last bits than this process: another kind of CPU or GPU, or "
-            "other versions of libraries."
-        )
-        if not plan.mixed_devices:
-            raise ModelError(
-                f"{what} Leave that node out, or allow it with --mixed-devices: ties between items that "
-                "different devices scored may break."
-            )
-        if ready.node not in told:
-            told.add(ready.node)
-            say(f"{what} Ties between items that different devices scored may break.")
-
     plan.cache.mkdir(parents=True, exist_ok=True)
-    with scratch(plan.cache.absolute()) as folder:
-        path = write_order(folder / "model", order)
-        with ray.workers(
+    with (
+        scratch(plan.cache.absolute()) as folder,
+        ray.workers(
             "xbench.pipeline.worker:Worker",
-            path,
-            accept,
+            write_order(folder / "model", order),
+            _judge(probe(scorer, wants), mixed=plan.mixed_devices),
             address=plan.ray,
             devices=plan.devices,
             threads=plan.threads,
-        ) as workers:
-            say(f"Starting {len(workers)} workers on Ray")
-            workers.wait()
-            yield Remote(workers, folder, store)
+        ) as workers,
+    ):
+        say(f"{plan.split.benchmark}: starting {len(workers)} workers on Ray")
+        workers.wait()
+        yield Remote(workers, folder, store)
+
+
+def _judge(own: str, *, mixed: bool) -> "Callable[[Ready], None]":
+    """Return what refuses a worker whose probe is not `own`, or tells of each such machine once."""
+    told: set[str] = set()
+
+    def accept(ready: "Ready") -> None:
+        if ready.probe == own or ready.node in told:
+            return
+        what = (
+            f"The worker on {ready.node} computes other last bits than this process: another kind of CPU or "
+            "GPU, or other versions of libraries."
+        )
+        broken = "ties between items that different devices scored may break."
+        if not mixed:
+            raise ModelError(f"{what} Leave that node out, or allow it with --mixed-devices: {broken}")
+        told.add(ready.node)
+        say(f"{what} With it {broken}")
+
+    return accept

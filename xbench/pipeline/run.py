@@ -20,8 +20,8 @@ from xbench.pipeline.plan import RunPlan, info_of
 from xbench.pipeline.precomputed import match_features, rank_features
 from xbench.pipeline.ranking import Workplace, rank_both_ways
 from xbench.pipeline.record import CountsByPost, Scoring, Seen, make_records
-from xbench.pipeline.trust import BOTH, judge_model, judge_order
 from xbench.pipeline.remote import remote
+from xbench.pipeline.trust import BOTH, judge_model, judge_order
 from xbench.pipeline.worker import wants as wants_of
 from xbench.progress import stage
 from xbench.reports.record.files import Measurement

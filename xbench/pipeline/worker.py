@@ -145,7 +145,7 @@ def wants(scorer: Scorer, sampling: FrameRule | None) -> VideoInput:
 
 
 def probe(scorer: Scorer, wants: VideoInput) -> str:
-    """Return the hash of a video's and a text's features and of a tile, all made from what is everywhere the same.
+    """Return the hash of a video's and a text's features and of a tile, of inputs that are always the same.
 
     Where it differs, another kind of machine or another version of a library computes.
     """

@@ -150,8 +150,9 @@ def workers(
     """Start or join a cluster and yield its workers, one for each GPU, else for each `threads` CPU cores.
 
     target: `module:Class`, called with `path` and a device; it has a method `probe`. address: `local` for a
-    cluster of this machine that ends with the block. devices: those of this machine that may be used, `cpu` once
-    for each worker; all where there are none. Raises UsageError when Ray is missing or there is no cluster.
+    cluster of this machine that ends with the block. devices: those of this machine that may be used, `cpu`
+    once for each worker; all where there are none. Raises UsageError when Ray is missing or there is no
+    cluster.
     """
     ray = _import(address)
     temporary = None
@@ -246,14 +247,14 @@ def _check(deadline: float, waiting: int) -> None:
         return
     if waiting or not deadline:
         raise ModelError(
-            f"No worker answers any more ({waiting} are waited for): are the nodes of the cluster gone, or busy? "
-            "The same command goes on from here."
+            f"No worker answers any more ({waiting} are waited for): are the nodes of the cluster gone, or "
+            "busy? The same command goes on from here."
         )
 
 
 def _check_tries(tries: int, method: str, unit: Any) -> None:
     if tries == _TRIES:
         raise ModelError(
-            f"{_TRIES} workers died over the same piece of work ({method} {unit}): is there too little memory for "
-            "the model?"
+            f"{_TRIES} workers died over the same piece of work ({method} {unit}): is there too little "
+            "memory for the model?"
         )
