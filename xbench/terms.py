@@ -13,6 +13,14 @@ published code does, or every caption for itself, any of the video's own being r
 Post = Literal["none", "dsl"]
 """Post-processing of the similarity that looks at the whole test set; `dsl` is dual softmax."""
 
+ClaimedPost = Literal["none", "dsl", "inverted-softmax", "qbnorm", "rerank", "unknown"]
+"""What a published number was made with: nothing, one of the rules that look at a set, a second stage that
+scores the best candidates again (`rerank`), or `unknown` where the source has a second stage and does not say
+which scores it shows."""
+
+ClaimedRule = Literal["", "group-max", "any-caption", "unknown"]
+"""The v2t rule of a published number; empty where each video has one caption, so that no rule is needed."""
+
 FrameRule = Literal["published", "uniform"]
 """Which frames of a video are taken: one a second, cut evenly; the middle of equal parts."""
 

@@ -89,6 +89,7 @@ WRONG: dict[str, Any] = {
     "ties": "avrage",
     "metrics": "R@",
     "post": "DSL",
+    "v2t": "any",
     "label": "two\nlines",
 }
 """A value of each option that it cannot have."""

@@ -12,7 +12,14 @@ from xbench.reports.published.claims import published_rows
 from xbench.reports.published.difference import AgainstClaim, diff
 from xbench.reports.published.text import render_difference
 from xbench.reports.record.files import save
-from xbench.reports.record.schema import Metric, ProtocolRecord, Record, ScorerRecord, scoring_reasons
+from xbench.reports.record.schema import (
+    Metric,
+    ProtocolRecord,
+    Record,
+    ScorerRecord,
+    Settings,
+    scoring_reasons,
+)
 from xbench.terms import Ties
 
 VALUES = {"R@1": Metric(value=49.25, low=46.2, high=52.3), "R@10": Metric(value=70.0, low=69.0, high=71.0)}
@@ -182,3 +189,56 @@ def test_a_claim_inside_a_rough_interval_is_said_to_be_no_more() -> None:
     rough = {"R@1": Metric(value=49.2, low=40.0, high=60.0, rough=True)}
     record = run_on("msrvtt", "msrvtt/1ka").model_copy(update={"metrics": {"t2v": rough}})
     assert "inside the rough interval" in render_difference(diff(record))
+
+
+def test_a_claim_whose_evaluation_sees_the_answer_is_refused_with_the_reason() -> None:
+    difference = diff(run_on("msrvtt", "msrvtt/1ka"), "T-MASS")
+    (found,) = difference.comparisons
+    assert not found.comparable
+    assert "pools each video with that video's own caption" in found.reasons[0]
+    shown = " ".join(render_difference(difference).split())
+    assert "Not comparable: the published evaluation pools each video" in shown
+    assert "issues/7" in shown
+    assert "50.2" not in shown
+
+
+def several_captions(rule: str) -> Record:
+    record = run_on("msvd", "msvd/test")
+    protocol = record.protocol.model_copy(update={"v2t": rule})
+    return record.model_copy(update={"protocol": protocol})
+
+
+@pytest.mark.parametrize(
+    ("model", "rule", "beside"),
+    [("CE", "group-max", False), ("CE", "any-caption", True), ("X-CLIP", "group-max", True)],
+)
+def test_video_to_text_of_another_rule_is_not_set_side_by_side(model: str, rule: str, beside: bool) -> None:
+    for each in diff(several_captions(rule), model).comparisons:
+        claimed = {row.direction: row.claimed for row in each.rows if row.metric == "R@1"}
+        assert claimed["t2v"] is not None
+        assert (claimed["v2t"] is not None) == beside
+        assert any("v2t is not set side by side" in caveat for caveat in each.caveats) == (not beside)
+
+
+def test_an_unknown_second_stage_is_told_with_what_is_known_of_it() -> None:
+    shown = " ".join(render_difference(diff(run_on("msrvtt", "msrvtt/1ka"), "UMT-25M")).split())
+    assert "post-processing: unknown for the claim (the repository's evaluation takes" in shown
+
+
+def test_a_value_with_a_note_shows_it() -> None:
+    shown = " ".join(render_difference(diff(run_on("msrvtt", "msrvtt/1ka"), "CLIP-ViP")).split())
+    assert "v2t R@1: 495 of 1008 entries" in shown
+
+
+@pytest.mark.parametrize("way", ["limit", "missing"])
+def test_a_smaller_gallery_shows_its_rows_and_what_such_a_thing_does(way: str) -> None:
+    record = run_on("msrvtt", None if way == "limit" else "msrvtt/1ka", not_comparable_because=[way])
+    if way == "limit":
+        record = record.model_copy(update={"settings": Settings(passed={"limit": 100})})
+    else:
+        fewer = record.videos.model_copy(update={"wanted": record.videos.scored + 1, "missing": ["video7"]})
+        record = record.model_copy(update={"videos": fewer})
+    shown = " ".join(render_difference(diff(record)).split())
+    assert "Seen: a smaller gallery makes every rank better." in shown
+    assert "t2v R@1 49.2 46.2 - 52.3 46.1 +3.1" in shown
+    assert "Seen:" not in render_difference(diff(run_on("msrvtt", "msrvtt/1ka")))

@@ -103,11 +103,11 @@ def test_without_the_counts_the_interval_decides(tmp_path: Path) -> None:
 def test_a_claim_is_best_by_its_number_and_never_marked_even(tmp_path: Path) -> None:
     (board,) = [
         board
-        for board in boards([scored(tmp_path, "mine", 62.0)], include_published=True)
-        if (board.protocol, board.direction, board.processed) == ("msrvtt/1ka", "t2v", False)
+        for board in boards([scored(tmp_path, "mine", 57.0)], include_published=True)
+        if (board.protocol, board.direction, board.kind) == ("msrvtt/1ka", "t2v", "raw")
     ]
     best = board.rows[0]
-    assert (best.model, best.mark, best.measured) == ("InternVideo2-s2-6B", "best", False)
+    assert (best.model, best.mark, best.measured) == ("VidLA", "best", False)
     marks = {row.model: row.mark for row in board.rows if row.measured}
     assert marks == {"mine": "even"}
     assert all(row.mark in ("", "best") for row in board.rows if not row.measured)
@@ -133,13 +133,33 @@ def test_post_processed_results_never_share_a_board_with_raw_ones(tmp_path: Path
     ]
     found = boards(saved, Filter(directions=["t2v"]), include_published=True)
     for board in found:
-        assert {row.post_processing != "none" for row in board.rows} == {board.processed}
-    processed = next(board for board in found if board.processed and board.protocol == "msrvtt/1ka")
+        raw = board.kind in ("raw", "evaluation")
+        assert {row.post_processing == "none" for row in board.rows} == {raw}
+    processed = next(b for b in found if b.kind == "processed" and b.protocol == "msrvtt/1ka")
     dsl = next(row for row in processed.rows if row.measured)
     assert dsl.place
     assert not dsl.honest
     for choice in (Filter(comparable_only=True), Filter(comparable_only=True, benchmarks=["msrvtt"])):
-        assert not any(board.processed for board in boards(saved, choice, include_published=True))
+        assert {board.kind for board in boards(saved, choice, include_published=True)} == {"raw"}
+
+
+def test_each_way_of_making_a_number_has_a_board_of_its_own() -> None:
+    found = boards([], Filter(directions=["t2v"], protocols=["msrvtt/1ka"]), include_published=True)
+    assert [board.kind for board in found] == ["raw", "processed", "unknown", "evaluation"]
+    models = {board.kind: {row.model for row in board.rows} for board in found}
+    assert models["evaluation"] == {"T-MASS"}
+    assert {"UMT-25M", "InternVideo2-s2-6B"} <= models["unknown"]
+    assert not models["unknown"] & models["raw"]
+    assert not any(row.honest for board in found if board.kind == "evaluation" for row in board.rows)
+    assert "evaluation sees the right answer" in render_boards(found)
+
+
+def test_video_to_text_of_another_rule_has_a_board_of_its_own() -> None:
+    found = boards([], Filter(directions=["v2t"], protocols=["msvd/test"]), include_published=True)
+    by_rule = {board.rule: {row.model for row in board.rows} for board in found if board.kind == "raw"}
+    assert by_rule["any-caption"] == {"CE"}
+    assert "X-CLIP" in by_rule["group-max"]
+    assert "(v2t), v2t rule any-caption" in render_boards(found)
 
 
 def test_every_published_claim_stands_on_one_board_per_direction(tmp_path: Path) -> None:

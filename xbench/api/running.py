@@ -9,7 +9,7 @@ from xbench.metrics.measures import Measure
 from xbench.pipeline.plan import plan_runs
 from xbench.pipeline.run import run_all
 from xbench.scorers.base import Scorer
-from xbench.terms import DEFAULT_METRICS, FrameRule, Post, Precision
+from xbench.terms import DEFAULT_METRICS, FrameRule, Post, Precision, V2TRule
 
 TiesName = Literal["average", "optimistic", "pessimistic", "reference"]
 """How equal scores are ranked; see `xbench.terms.Ties`."""
@@ -43,6 +43,7 @@ def run(
     ties: TiesName = "average",
     metrics: str | Sequence[str | Measure] = DEFAULT_METRICS,
     post: Post = "none",
+    v2t: V2TRule | None = None,
     label: str | None = None,
     sampling: FrameRule | None = None,
     cache: bool = True,
@@ -69,6 +70,8 @@ def run(
     devices: those of this machine to use, `cpu` once for each worker. The bits are those of a run without.
 
     post: `dsl` gives the post-processed result, marked as such and not comparable with raw ones.
+
+    v2t: how video-to-text counts several captions of a video; None for the protocol's rule.
 
     Raises UsageError, DataError or ModelError (all XbenchError), with the messages of the command line.
     """

@@ -64,6 +64,11 @@ post_option: Callable[[F], F] = option(
     "post",
     help="dsl adds a row with dual softmax, which looks at the whole test set (never comparable with raw).",
 )
+v2t_option: Callable[[F], F] = option(
+    "v2t",
+    help="How video-to-text counts several captions of a video: against each other video's best one, or every"
+    " caption for itself.  [default: the protocol's rule]",
+)
 
 
 label_option: Callable[[F], F] = option(

@@ -15,6 +15,7 @@ from xbench.cli.options import (
     option,
     post_option,
     ties_option,
+    v2t_option,
 )
 from xbench.errors import UsageError
 from xbench.pipeline.options import key_values
@@ -88,6 +89,7 @@ if TYPE_CHECKING:
 )
 @metrics_option
 @post_option
+@v2t_option
 @option(
     "sampling",
     help="published: one frame a second, cut uniformly; uniform: the middle of equal parts.  "

@@ -5,7 +5,15 @@ from typing import Any
 
 import click
 
-from xbench.cli.options import as_keywords, json_option, metrics_option, option, post_option, ties_option
+from xbench.cli.options import (
+    as_keywords,
+    json_option,
+    metrics_option,
+    option,
+    post_option,
+    ties_option,
+    v2t_option,
+)
 from xbench.errors import UsageError
 
 
@@ -29,6 +37,7 @@ from xbench.errors import UsageError
 @option("protocol", metavar="ID", help="See `xbench datasets show`.  [default: the benchmark's usual one]")
 @metrics_option
 @post_option
+@v2t_option
 @ties_option
 @option("label", metavar="TEXT", help="What to call the result.")
 @option("backbone", metavar="NAME", help="Of the model that gave the scores, as papers write it: ViT-B/32.")

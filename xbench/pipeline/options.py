@@ -220,6 +220,7 @@ SCORED = {
     "ties": Option(_ties, Ties.AVERAGE.value, words=choices(Ties)),
     "metrics": Option(_measures, DEFAULT_METRICS),
     "post": _of("The post-processing", Post, default="none"),
+    "v2t": _of("The video-to-text rule", V2TRule),
     "label": Option(label, is_setting=False),
 }
 """How scores become numbers, and what these are called: options of everything that gives a record."""

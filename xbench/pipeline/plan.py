@@ -5,7 +5,7 @@ Whatever is loaded to check is part of the plan, so that carrying it out loads n
 
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -359,6 +359,8 @@ def _load(name: str, values: Mapping[str, Any]) -> tuple[Split, Recognition]:
     split = load_split(name, values["annotations"], values["protocol"])
     if values["limit"] is not None:
         split = split.limit(values["limit"])
+    if values["v2t"] is not None:
+        split = replace(split, v2t=values["v2t"])
     if values["miniature"] and split.cut_from is None:  # of no published protocol, the record says
         return split, Recognition(protocol=None, notes=(), reasons=())
     return split, recognise(split)

@@ -14,7 +14,7 @@ from xbench.pipeline.environment import git_revision, versions
 from xbench.pipeline.gallery import Fault
 from xbench.pipeline.plan import Plan
 from xbench.pipeline.trust import NO_DOUBT, Trust
-from xbench.registry.datasets import protocols
+from xbench.registry.datasets import Protocol, protocols
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.per_query import PerQuery
 from xbench.reports.record.schema import (
@@ -31,7 +31,7 @@ from xbench.reports.record.schema import (
     scoring_reasons,
 )
 from xbench.reports.record.scoring import scored
-from xbench.terms import Post
+from xbench.terms import Post, V2TRule
 
 
 class Clock:
@@ -134,6 +134,14 @@ def _reasons(plan: Plan, seen: Seen, post: Post) -> list[str]:
     return [*reasons, *seen.trust.reasons, *scoring_reasons(plan.ties, post)]
 
 
+def _rule_notes(rule: V2TRule, known: Protocol | None) -> list[str]:
+    if known is None or known.v2t == rule:
+        return []
+    return [
+        f"v2t counts by {rule}, the protocol by {known.v2t}: v2t stands beside numbers of the same rule only"
+    ]
+
+
 def _protocol(plan: Plan, seen: Seen) -> ProtocolRecord:
     matched = plan.recognition.protocol
     known = protocols().get(matched or plan.split.protocol)
@@ -144,7 +152,12 @@ def _protocol(plan: Plan, seen: Seen) -> ProtocolRecord:
         v2t=plan.split.v2t,
         fingerprint=Fingerprint(**asdict(plan.split.fingerprint())),
         source=plan.split.source,
-        notes=[*plan.recognition.notes, *seen.notes, *seen.trust.notes],
+        notes=[
+            *plan.recognition.notes,
+            *seen.notes,
+            *seen.trust.notes,
+            *_rule_notes(plan.split.v2t, known),
+        ],
         differences=[DifferencesRecord(**asdict(each)) for each in plan.recognition.differences],
     )
 

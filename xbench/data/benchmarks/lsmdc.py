@@ -29,7 +29,8 @@ def _load(folder: Path, protocol: Protocol) -> Split:
     """Read one LSMDC protocol from its file in `folder`."""
     reading = Reading.model_validate(protocol.read)
     path = folder / reading.file
-    rows = [(number, _fields(path, number, line)) for number, line in enumerate(read_lines(path), 1)]
+    lines = [(number, line) for number, line in enumerate(read_lines(path), 1) if line.strip()]
+    rows = [(number, _fields(path, number, line)) for number, line in lines]
     if _is_header(rows[0][1]):
         rows = rows[1:]
     require_unique(path, [(number, fields[0]) for number, fields in rows])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from xbench.metrics.bootstrap import Interval
 from xbench.metrics.measures import in_order, parse_measure
 from xbench.reports.board.places import marked, placed
-from xbench.reports.board.rows import Board, BoardRow, Value
+from xbench.reports.board.rows import KINDS, Board, BoardRow, Value, kind_of
 from xbench.reports.published.claims import Claim, PublishedRow, published_rows
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.naming import is_called, protocol_of
@@ -33,7 +33,7 @@ class Filter:
 
     def admits_claim(self, claim: Claim) -> bool:
         """Whether a claim is shown."""
-        honest = claim.post_processing == "none" or not self.comparable_only
+        honest = kind_of(claim.post_processing, claim.evaluation) == "raw" or not self.comparable_only
         return honest and self._admits(claim.benchmark, claim.protocol)
 
     def _admits(self, benchmark: str, protocol: str) -> bool:
@@ -43,24 +43,32 @@ class Filter:
 
 
 ALL = Filter()
+_Key = tuple[str, str, Direction, int, str]
+"""Benchmark, protocol, direction, place of the kind in KINDS, v2t rule of several captions."""
 
 
 def boards(
     records: Iterable[Measurement], choice: Filter = ALL, *, include_published: bool = False
 ) -> list[Board]:
     """Return the boards of what was measured and, if asked, of what was published."""
-    grouped: dict[tuple[str, str, Direction, bool], list[BoardRow]] = {}
+    grouped: dict[_Key, list[BoardRow]] = {}
     for measurement in records:
         record = measurement.record
         for side in choice.directions:
             if side in record.metrics and choice.admits_record(record):
-                key = (record.benchmark, protocol_of(record), side, record.post_processing != "none")
+                rule: str = ""
+                kind = KINDS.index(kind_of(record.post_processing))
+                if side == "v2t" and record.queries["t2v"] > record.queries["v2t"]:
+                    rule = record.protocol.v2t
+                key = (record.benchmark, protocol_of(record), side, kind, rule)
                 grouped.setdefault(key, []).append(_measured(measurement, side))
     for published in published_rows() if include_published else []:
         claim = published.claim
         for side in choice.directions:
             if any(value.direction == side for value in published.values) and choice.admits_claim(claim):
-                key = (claim.benchmark, claim.protocol, side, claim.post_processing != "none")
+                kind = KINDS.index(kind_of(claim.post_processing, claim.evaluation))
+                rule = claim.v2t_rule if side == "v2t" else ""
+                key = (claim.benchmark, claim.protocol, side, kind, rule)
                 grouped.setdefault(key, []).append(_claimed(published, side))
     return [_board(key, rows) for key, rows in sorted(grouped.items())]
 
@@ -104,6 +112,9 @@ def _claimed(published: PublishedRow, side: Direction) -> BoardRow:
         remarks.append("protocol assumed")
     if all(value.standing == "secondary" for value in used.values()):
         remarks.append("secondary source")
+    remarks += [claim.post_detail] if claim.post_detail else []
+    remarks += [f"{claim.evaluation} ({claim.evaluation_url})"] if claim.evaluation else []
+    remarks += [f"{name}: {value.note}" for name, value in used.items() if value.note]
     first = next(iter(used.values()))
     return BoardRow(
         model=claim.model,
@@ -116,13 +127,14 @@ def _claimed(published: PublishedRow, side: Direction) -> BoardRow:
         source_url=first.source_url,
         remarks=tuple(remarks),
         comparable=True,
+        sees_the_answer=bool(claim.evaluation),
     )
 
 
-def _board(key: tuple[str, str, Direction, bool], rows: Sequence[BoardRow]) -> Board:
-    benchmark, protocol, side, processed = key
+def _board(key: _Key, rows: Sequence[BoardRow]) -> Board:
+    benchmark, protocol, side, kind, rule = key
     metrics = tuple(in_order({name for row in rows for name in row.values}))
     first = parse_measure(metrics[0])
     return Board(
-        benchmark, protocol, side, processed, metrics, tuple(marked(placed(rows, first), first, side))
+        benchmark, protocol, side, KINDS[kind], rule, metrics, tuple(marked(placed(rows, first), first, side))
     )

@@ -1,10 +1,35 @@
 """A leaderboard as values: rows of one protocol and direction."""
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from xbench.metrics.bootstrap import Interval
 from xbench.reports.record.files import Measurement
 from xbench.terms import Direction
+
+Kind = Literal["raw", "processed", "rerank", "unknown", "evaluation"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+"""How rows of a board were made: as scored, post-processed with a look at the test set, scored again in a
+second stage, in a way that the source does not name, by an evaluation that uses the right answer."""
+
+_MADE = {
+    "raw": "",
+    "processed": ", with post-processing that looks at the test set",
+    "rerank": ", scored again in a second stage",
+    "unknown": ", second stage unknown",
+    "evaluation": ", evaluation sees the right answer",
+}
+
+
+def kind_of(post_processing: str, evaluation: str = "") -> Kind:
+    """Return which kind of board a number belongs on."""
+    if evaluation:
+        return "evaluation"
+    if post_processing == "rerank":
+        return "rerank"
+    if post_processing == "unknown":
+        return "unknown"
+    return "raw" if post_processing == "none" else "processed"
 
 
 @dataclass(frozen=True)
@@ -33,6 +58,8 @@ class BoardRow:
     """What a reader must know: why it is not comparable, that the protocol is assumed, the train split."""
     comparable: bool
     """With the other rows of its board, which may hold post-processed rows only."""
+    sees_the_answer: bool = False
+    """A claim whose evaluation uses the right answer."""
     measurement: Measurement | None = None
     label: str = ""
     """What the user of a measured row calls it."""
@@ -48,18 +75,23 @@ class BoardRow:
 
     @property
     def honest(self) -> bool:
-        """Whether it stands beside other numbers of the protocol: comparable, and not post-processed."""
-        return self.comparable and self.post_processing == "none"
+        """Whether it stands beside other numbers of the protocol: comparable, raw, honestly made."""
+        return self.comparable and self.post_processing == "none" and not self.sees_the_answer
 
 
 @dataclass(frozen=True)
 class Board:
-    """Rows of one protocol and direction; results of test-set post-processing have boards of their own."""
+    """Rows of one protocol and direction that were made in one way; other kinds have boards of their own.
+
+    rule: the v2t rule where videos have several captions, `unknown` where a source does not name it, else
+    empty.
+    """
 
     benchmark: str
     protocol: str
     direction: Direction
-    processed: bool
+    kind: Kind
+    rule: str
     metrics: tuple[str, ...]
     rows: tuple[BoardRow, ...]
 
@@ -67,5 +99,5 @@ class Board:
     def title(self) -> str:
         """Its heading."""
         what = {"t2v": "text to video", "v2t": "video to text"}[self.direction]
-        processed = ", with post-processing that looks at the test set" if self.processed else ""
-        return f"{self.protocol}, {what} ({self.direction}){processed}"
+        rule = "" if self.rule in ("", "group-max") else f", v2t rule {self.rule}"
+        return f"{self.protocol}, {what} ({self.direction}){rule}{_MADE[self.kind]}"

@@ -10,7 +10,7 @@ from xbench.reports.check.gates import Gate, Key, Verdict, judge
 from xbench.reports.compare.paired import compare
 from xbench.reports.compare.pairing import require_same_queries, why_not_the_same
 from xbench.reports.published.claims import PublishedRow, find_model, published_model_of, published_rows
-from xbench.reports.published.difference import reasons_against
+from xbench.reports.published.difference import reasons_against, rule_apart
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.naming import protocol_of
 from xbench.reports.record.schema import DIRECTIONS, Record
@@ -66,7 +66,7 @@ def check_against_published(
             " Give a result of your own as --baseline FILE"
         )
     entry = _claim(record, choice)
-    claimed = _claimed(entry)
+    claimed = _claimed(record, entry)
     own = {
         key: None if value is None else round(value, key[1].digits) for key, value in _values(record).items()
     }
@@ -81,9 +81,10 @@ def check_against_published(
     return Verdict(protocol_of(record), name, baseline, tuple(gates), None, tuple(notes))
 
 
-def _claimed(entry: PublishedRow) -> dict[Key, float | None]:
-    """The values of a claim, primary ones where sources differ."""
-    keys = dict.fromkeys((value.direction, value.metric) for value in entry.values)
+def _claimed(record: Record, entry: PublishedRow) -> dict[Key, float | None]:
+    """The values of a claim, primary ones where sources differ, without those of another v2t rule."""
+    sides = ("t2v",) if rule_apart(record, entry.claim) else DIRECTIONS
+    keys = dict.fromkeys((v.direction, v.metric) for v in entry.values if v.direction in sides)
     used = {key: entry.value(*key) for key in keys}
     return {
         (side, parse_measure(metric)): None if value is None else value.value

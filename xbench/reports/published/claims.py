@@ -4,12 +4,12 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Literal
+from typing import Any, Literal
 
 from xbench.errors import UsageError, did_you_mean
 from xbench.registry import shipped
 from xbench.reports.record.schema import ScorerRecord
-from xbench.terms import Direction
+from xbench.terms import ClaimedPost, ClaimedRule, Direction, choices
 
 Standing = Literal["primary", "secondary"]
 
@@ -18,9 +18,11 @@ Standing = Literal["primary", "secondary"]
 class Claim:
     """What one model claims on one protocol: the values of a row of somebody's table.
 
-    protocol_basis: `stated` by the source, read `from the code`, or `assumed`. train_split: `9k`, `7k` or
-    empty when the source does not tell. setting: `fine-tuned` or `zero-shot`. post_processing: `none`, `dsl`,
-    `inverted-softmax` or `qbnorm`; a value with it never stands beside one without.
+    protocol_basis: `stated` by the source, read `from the code`, `assumed`, or `unknown` with a protocol
+    BENCHMARK/unknown. train_split: `9k`, `7k` or empty, as for whatever is zero-shot. setting: `fine-tuned`
+    or `zero-shot`. post_processing: a value of one never stands beside one of another; post_detail: what is
+    known of it. v2t_rule: of its video-to-text values. evaluation: why its evaluation is none of the
+    protocol, in a sentence, with a source; empty for most.
     """
 
     model: str
@@ -30,7 +32,11 @@ class Claim:
     protocol_basis: str
     train_split: str
     setting: str
-    post_processing: str
+    post_processing: ClaimedPost
+    post_detail: str = ""
+    v2t_rule: ClaimedRule = ""
+    evaluation: str = ""
+    evaluation_url: str = ""
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,7 @@ class Published:
     """One published value. Recalls in percent.
 
     standing: primary when the model's authors say so themselves (paper, repository), secondary when somebody
-    else quotes it. quoted_by tells who.
+    else quotes it. quoted_by tells who. note: what is odd about the value.
     """
 
     claim: Claim
@@ -49,6 +55,7 @@ class Published:
     quoted_by: str
     source: str
     source_url: str
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -143,7 +150,11 @@ def _value(row: dict[str, str]) -> Published:
         protocol_basis=row["protocol_basis"],
         train_split=row["train_split"],
         setting=row["setting"],
-        post_processing=row["post_processing"],
+        post_processing=_word(row, "post_processing", ClaimedPost),
+        post_detail=row["post_detail"],
+        v2t_rule=_word(row, "v2t_rule", ClaimedRule),
+        evaluation=row["evaluation"],
+        evaluation_url=row["evaluation_url"],
     )
     direction: Direction = "t2v" if row["direction"] == "t2v" else "v2t"
     standing: Standing = "primary" if row["standing"] == "primary" else "secondary"
@@ -156,7 +167,14 @@ def _value(row: dict[str, str]) -> Published:
         row["quoted_by"],
         row["source"],
         row["source_url"],
+        row["note"],
     )
+
+
+def _word(row: dict[str, str], column: str, term: Any) -> Any:
+    if row[column] not in choices(term):
+        raise ValueError(f"published.csv: {column} is {row[column]!r}")
+    return row[column]
 
 
 def _letters(name: str) -> str:

@@ -9,6 +9,13 @@ from xbench.reports.published.claims import Claim, PublishedRow, models, publish
 from xbench.reports.record.schema import DIRECTIONS, Record, scoring_reasons
 from xbench.terms import Direction, Ties
 
+SMALLER_GALLERY = (
+    "a smaller gallery makes every rank better. From the saved ranks of the five miniatures, R@1 (87.5 to"
+    " 94.8) rises by 0.0 to 0.1 points when 1% of the videos are gone at random, by 0.4 to 1.2 at 10%, by 2.4"
+    " to 6.1 at half, by 4.7 to 11.3 when a tenth is left; more where R@1 is lower (docs/results.md)"
+)
+"""Measured by `python -m benchmarks.gallery results/miniature/*.json`."""
+
 
 @dataclass(frozen=True)
 class AgainstValue:
@@ -27,6 +34,8 @@ class AgainstValue:
     standing: str = ""
     rough: bool = False
     """Whether the interval rests on too few queries to be believed."""
+    note: str = ""
+    """What is odd about the claim."""
     contradicted_by: tuple[str, ...] = ()
 
     @property
@@ -48,6 +57,7 @@ class AgainstClaim:
 
     claim: Claim
     rows: tuple[AgainstValue, ...]
+    """Empty where the claim's evaluation is refused."""
     reasons: tuple[str, ...]
     caveats: tuple[str, ...]
     sources: tuple[str, ...]
@@ -67,6 +77,8 @@ class Difference:
     """The published model's name; None when papers print nothing of this scorer."""
     comparisons: tuple[AgainstClaim, ...]
     notes: tuple[str, ...]
+    effects: tuple[str, ...]
+    """By how much what makes the result not comparable was seen to move numbers."""
     others: tuple[str, ...]
     """Models that do have claims on this benchmark."""
 
@@ -94,6 +106,7 @@ def diff(record: Record, model: str | None = None) -> Difference:
         name,
         tuple(comparisons),
         tuple(_notes(own)),
+        tuple(effects(record)),
         tuple(m for m in models(of_benchmark) if m != name),
     )
 
@@ -104,18 +117,21 @@ def _order(record: Record) -> Any:
 
 
 def _compare(record: Record, entry: PublishedRow) -> AgainstClaim:
-    rows = [_row(record, entry, side, name) for side in DIRECTIONS for name in record.metrics.get(side, {})]
+    names = [(side, name) for side in DIRECTIONS for name in record.metrics.get(side, {})]
+    rows = [_row(record, entry, *each) for each in names if not entry.claim.evaluation]
+    other_rule = rule_apart(record, entry.claim) if any(v.direction == "v2t" for v in entry.values) else ""
     return AgainstClaim(
         entry.claim,
         tuple(rows),
         tuple(reasons_against(record, entry.claim) + _doubts(record, entry.claim)),
-        tuple(_caveats(entry.claim)),
+        (*_caveats(entry.claim), *([other_rule] if other_rule else [])),
         tuple(entry.sources),
     )
 
 
 def _row(record: Record, entry: PublishedRow, side: Direction, name: str) -> AgainstValue:
-    metric, claimed = record.metrics[side][name], entry.value(side, name)
+    apart = side == "v2t" and rule_apart(record, entry.claim)
+    metric, claimed = record.metrics[side][name], None if apart else entry.value(side, name)
     printed = parse_measure(name)
     return AgainstValue(
         side,
@@ -128,9 +144,18 @@ def _row(record: Record, entry: PublishedRow, side: Direction, name: str) -> Aga
         rough=metric.rough,
         contradicted_by=tuple(
             f"{printed.format(other.value)} ({other.standing}: {other.source})"
-            for other in entry.contradictions(side, name)
+            for other in ([] if apart else entry.contradictions(side, name))
         ),
+        note="" if claimed is None else claimed.note,
     )
+
+
+def rule_apart(record: Record, claim: Claim) -> str:
+    """Return why the v2t values of a claim are not set beside those of a result; empty where they can be."""
+    if not claim.v2t_rule or claim.v2t_rule == record.protocol.v2t:
+        return ""
+    rule = f"the v2t rule {claim.v2t_rule}" if claim.v2t_rule != "unknown" else "a v2t rule it does not name"
+    return f"the source counts by {rule}, the result by {record.protocol.v2t}: v2t is not set side by side"
 
 
 def reasons_against(record: Record, claim: Claim, backbone: str | None = None) -> list[str]:
@@ -138,7 +163,7 @@ def reasons_against(record: Record, claim: Claim, backbone: str | None = None) -
 
     backbone: the one to look for, where it is not that of the result.
     """
-    reasons = []
+    reasons = [f"{claim.evaluation} ({claim.evaluation_url})"] if claim.evaluation else []
     own = "its miniature" if record.miniature else record.protocol.matched or "no known protocol"
     if claim.protocol != own:
         reasons.append(f"the claim is for {claim.protocol}, the result for {own}")
@@ -148,8 +173,10 @@ def reasons_against(record: Record, claim: Claim, backbone: str | None = None) -
             f"the claim is for {claim.backbone}, the result for {backbone or 'an unknown backbone'}"
         )
     if claim.post_processing != record.post_processing:
+        detail = f" ({claim.post_detail})" if claim.post_detail else ""
         reasons.append(
-            f"post-processing: {claim.post_processing} for the claim, {record.post_processing} for the result"
+            f"post-processing: {claim.post_processing} for the claim{detail}, {record.post_processing} for"
+            " the result"
         )
     if record.scorer.name.endswith("zeroshot") != (claim.setting == "zero-shot"):
         own_setting = "zero-shot" if record.scorer.name.endswith("zeroshot") else "fine-tuned"
@@ -169,7 +196,7 @@ def _doubts(record: Record, claim: Claim) -> list[str]:
 
 def _caveats(claim: Claim) -> list[str]:
     caveats = []
-    if claim.protocol_basis != "stated":
+    if claim.protocol_basis not in ("stated", "unknown"):
         basis = (
             "assumed: the source does not say it"
             if claim.protocol_basis == "assumed"
@@ -179,6 +206,15 @@ def _caveats(claim: Claim) -> list[str]:
     if claim.train_split:
         caveats.append(f"trained on the {claim.train_split} split; a checkpoint does not tell what it saw")
     return caveats
+
+
+def effects(record: Record) -> list[str]:
+    """Return by how much what makes a result not comparable was seen to move numbers, where measured."""
+    wanted, scored = record.videos.wanted, record.videos.scored
+    limited = record.settings.passed.get("limit") is not None
+    if not limited and scored == wanted:
+        return []
+    return [SMALLER_GALLERY]
 
 
 def _notes(own: list[PublishedRow]) -> list[str]:

@@ -15,7 +15,8 @@ def render_difference(difference: Difference) -> str:
     """Return whether to compare at all, a table for each claim with what forbids it, and notes."""
     if not difference.comparisons:
         return _nothing_published(difference)
-    blocks = ["\n".join(verdict(difference.record))]
+    seen = [fill(f"Seen: {effect}.") for effect in difference.effects]
+    blocks = ["\n".join([*verdict(difference.record), *seen])]
     blocks += ["\n".join(_comparison(each)) for each in difference.comparisons]
     blocks += [fill(f"Note: {note}") for note in difference.notes]
     return "\n\n".join(blocks)
@@ -38,15 +39,18 @@ def difference_in_notebook(difference: Difference) -> str:
         Table(*_table(each), [_title(each), *(f"Not comparable: {reason}" for reason in each.reasons)])
         for each in difference.comparisons
     ]
+    seen = [f"Seen: {effect}." for effect in difference.effects]
     said = [line for each in difference.comparisons for line in _below(each)]
-    return notebook(verdict(difference.record)[0], tables, [*dict.fromkeys(said), *difference.notes])
+    return notebook(verdict(difference.record)[0], tables, [*seen, *dict.fromkeys(said), *difference.notes])
 
 
 def _comparison(each: AgainstClaim) -> list[str]:
+    reasons = [fill(f"Not comparable: {reason}") for reason in each.reasons]
+    if not each.rows:
+        return [fill(_title(each)), *reasons, *map(fill, _below(each))]
     header, rows = _table(each)
     align = ["left", "left", *["right"] * (len(header) - 3), "left"]
     table = tabulate(rows, header, tablefmt="simple", disable_numparse=True, colalign=align)
-    reasons = [fill(f"Not comparable: {reason}") for reason in each.reasons]
     return [fill(_title(each)), *reasons, table, *map(fill, _below(each))]
 
 
@@ -69,7 +73,9 @@ def _below(each: AgainstClaim) -> list[str]:
         for row in each.rows
         if row.contradicted_by
     ]
-    return [*others, *(f"Mind: {caveat}" for caveat in each.caveats), f"Source: {'; '.join(each.sources)}"]
+    odd = [f"{row.direction} {row.metric}: {row.note}" for row in each.rows if row.note]
+    caveats = [f"Mind: {caveat}" for caveat in each.caveats]
+    return [*others, *odd, *caveats, f"Source: {'; '.join(each.sources)}"]
 
 
 def _cells(row: AgainstValue, with_intervals: bool) -> list[str]:
