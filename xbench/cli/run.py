@@ -142,7 +142,7 @@ def _keywords(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _carry_out(plans: Sequence["RunPlan"], output: Path, *, as_json: bool) -> None:
     """Save each record as soon as it is there, and print one table or the JSON."""
-    from xbench.cli.show import save_and_say, show_differences, show_json, show_tables
+    from xbench.cli.printing import save_and_say, show_differences, show_json, show_tables
     from xbench.pipeline.run import run_all
 
     records = [save_and_say(measured, output) for measured in run_all(plans)]

@@ -51,7 +51,7 @@ def command(*, transpose: bool, output: Path | None, as_json: bool, **options: A
     Higher is closer, unless --distance says otherwise. Without ids, captions and videos stand in the
     protocol's order; what ranks no better than chance then is NOT COMPARABLE.
     """
-    from xbench.cli.show import save_and_say, show_json, show_tables
+    from xbench.cli.printing import save_and_say, show_json, show_tables
     from xbench.pipeline.matrix import score_matrix
     from xbench.pipeline.plan import plan_matrix
 

@@ -18,7 +18,7 @@ from xbench.pipeline.plan import miniature_folders
 from xbench.readers import check_npy, open_file
 from xbench.registry.datasets import is_known
 from xbench.registry.folders import default_folders
-from xbench.reports.page.findings import Material, shown_queries
+from xbench.reports.page.findings import Material, require_own_matrix, shown_queries
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.per_query import keys_of_captions, keys_of_videos
 from xbench.reports.record.schema import Record
@@ -70,25 +70,45 @@ def gather(measured: Measurement, places: Places) -> Material:
     What is not there by default is left out, and `missing` says so. Raises DataError when something that the
     user named is not there, is damaged, or is not of this run.
     """
+    material, split = _texts(measured, places)
+    if split is None or material.video_ids is None:
+        return material
+    numbers = {material.video_ids[video]: video for video in _shown_videos(measured, material)}
+    missing = list(material.missing)
+    pictures = _attempt(
+        places.videos, lambda path: _pictures(split, path, numbers), missing, "videos", "--videos DIR"
+    )
+    return replace(material, thumbnails=pictures or {}, missing=tuple(missing))
+
+
+def gather_texts(measured: Measurement, places: Places) -> Material:
+    """Read the matrix, captions and ids, as far as they are there and of this run, and no video.
+
+    Raises DataError as `gather` does.
+    """
+    return _texts(measured, places)[0]
+
+
+def _texts(measured: Measurement, places: Places) -> tuple[Material, Split | None]:
     missing: list[str] = []
-    matrix = _attempt(places.similarity, _read_matrix, missing, "similarity scores", "--similarity FILE.npy")
-    material = Material(similarity=matrix)
+    matrix = _attempt(
+        places.similarity,
+        lambda path: _own_matrix(measured, path),
+        missing,
+        "similarity scores",
+        "--similarity FILE.npy",
+    )
     split = _attempt(
         places.annotations, lambda path: _read_split(measured, path), missing, "captions", "--annotations DIR"
     )
-    if split is None:
-        return replace(material, missing=tuple(missing))
-    captions, ids = _named(measured, split)
-    material = replace(material, captions=captions, video_ids=ids)
-    shown = _shown_videos(measured, material)
-    pictures = _attempt(
-        places.videos,
-        lambda path: _pictures(split, path, {ids[video]: video for video in shown}),
-        missing,
-        "videos",
-        "--videos DIR",
-    )
-    return replace(material, thumbnails=pictures or {}, missing=tuple(missing))
+    captions, ids = (None, None) if split is None else _named(measured, split)
+    return Material(matrix, captions, ids, missing=tuple(missing)), split
+
+
+def _own_matrix(measured: Measurement, path: Path) -> NDArray[np.floating]:
+    matrix = _read_matrix(path)
+    require_own_matrix(measured, matrix)
+    return matrix
 
 
 def _place(given: Path | None, otherwise: Path | None) -> Place:

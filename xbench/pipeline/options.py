@@ -138,7 +138,7 @@ def _flag(option: str, value: Any) -> bool:
     return value
 
 
-def _count(option: str, value: Any) -> int:
+def count(option: str, value: Any) -> int:
     """A whole number from 1 on; the command line gives it as text."""
     try:
         number = int(value) if isinstance(value, str) else value
@@ -247,13 +247,13 @@ RUN = (
         "bpe": Option(_path, of_model=True),
         "device": Option(_text, "auto", of_model=True),
         "precision": _of("The precision", Precision, of_model=True),
-        "threads": Option(_count, 1),
+        "threads": Option(count, 1),
         "ray": Option(_cluster, is_setting=False),
         "devices": Option(_devices, is_setting=False),
         "mixed_devices": Option(_flag, False),
-        "workers": Option(_count, 2, of_videos=True),
+        "workers": Option(count, 2, of_videos=True),
         "memory": Option(_amount),
-        "limit": Option(_count),
+        "limit": Option(count),
         "allow_missing": Option(_flag, False),
         "allow_damaged": Option(_flag, False, of_videos=True),
         "sampling": _of("The sampling", FrameRule, of_videos=True),

@@ -164,8 +164,7 @@ def _queries(
     measured: Measurement, ranks: Floats, indices: Ints, similarity: NDArray[np.floating] | None
 ) -> list[Query]:
     owners = measured.counts.caption_to_video[indices]
-    rows = None if similarity is None else _scores(measured, indices, similarity)
-    wrong = [()] * len(indices) if rows is None else _wrong(rows, owners)
+    wrong = [()] * len(indices) if similarity is None else wrong_videos(measured, indices, similarity)
     scores = measured.counts.t2v.right[indices]
     return [
         Query(int(index), int(video), float(ranks[index]), float(score), found)
@@ -183,6 +182,27 @@ def _scores(measured: Measurement, indices: Ints, similarity: NDArray[np.floatin
     for chunk in chunks(captions, videos):
         softmax.add(similarity[chunk], chunk, slice(0, videos))
     return softmax.t2v(rows, slice(0, videos))
+
+
+def wrong_videos(
+    measured: Measurement, captions: Ints, similarity: NDArray[np.floating]
+) -> list[tuple[tuple[int, float], ...]]:
+    """Return the closest wrong videos of some captions, as (video index, score)."""
+    return _wrong(_scores(measured, captions, similarity), measured.counts.caption_to_video[captions])
+
+
+def wrong_captions(
+    measured: Measurement, queries: Ints, similarity: NDArray[np.floating]
+) -> list[tuple[tuple[int, float], ...]]:
+    """Return the closest captions of other videos for some video-to-text queries: (caption index, score)."""
+    owners = measured.counts.caption_to_video
+    found = []
+    for video in np.unique(owners)[queries]:
+        scores = np.array(similarity[:, video], dtype=np.float64)  # a copy: the file is read only
+        scores[owners == video] = -np.inf
+        order = np.argsort(-scores, kind="stable")[:SHOWN_WRONG]
+        found.append(tuple((int(row), float(scores[row])) for row in order if np.isfinite(scores[row])))
+    return found
 
 
 def _wrong(rows: NDArray[np.floating], owners: Ints) -> list[tuple[tuple[int, float], ...]]:

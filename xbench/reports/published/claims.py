@@ -1,13 +1,12 @@
 """Published numbers: results/published.csv as values. What a source does not give is absent, never zero."""
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, Literal
 
 from xbench.errors import UsageError, did_you_mean
-from xbench.registry import shipped
+from xbench.registry.published import published_csv
 from xbench.reports.record.schema import ScorerRecord
 from xbench.terms import ClaimedPost, ClaimedRule, Direction, choices
 
@@ -91,8 +90,7 @@ class PublishedRow:
 @cache
 def published_values() -> tuple[Published, ...]:
     """Return all published values, in the order of the file."""
-    with shipped("results/published.csv").open(encoding="utf-8", newline="") as stream:
-        return tuple(_value(row) for row in csv.DictReader(stream))
+    return tuple(_value(row) for row in published_csv())
 
 
 def published_rows(

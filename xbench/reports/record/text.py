@@ -2,17 +2,24 @@
 
 import textwrap
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tabulate import tabulate
 
 from xbench.metrics.measures import parse_measure
+from xbench.registry.published import has_published_values
 from xbench.reports.printing import WIDTH, fill
-from xbench.reports.record.naming import is_of_own_benchmark, model_name, protocol_of
+from xbench.reports.record.naming import model_name, protocol_of
 from xbench.reports.record.schema import DIRECTIONS, Record
+from xbench.shown import visible
 from xbench.terms import Direction
 
 _COLUMNS = 6
+_DIFFERENCES = {
+    "missing": "videos missing of",
+    "extra": "videos that are not in",
+    "changed": "videos with other text than",
+}
 NOT_COMPARABLE = "NOT COMPARABLE with published numbers"
 
 
@@ -42,6 +49,52 @@ def render_many(records: Sequence[Record]) -> str:
         for line in (f"* {_protocol(record)}: {NOT_COMPARABLE}:", *_reasons(record))
     ]
     return "\n".join([*head, metric_table(records, header, keys), *footnotes])
+
+
+def render_whole(record: Record) -> str:
+    """Return all that a record says: the result, every list in full, and what scored it and how."""
+    return "\n\n".join([render(record), *_lists(record), "\n".join(_facts(record))])
+
+
+def _lists(record: Record) -> Iterator[str]:
+    """Every list of videos that sentences elsewhere cut short."""
+    for differs in record.protocol.differences:
+        for what in ("missing", "extra", "changed"):
+            if ids := getattr(differs, what):
+                yield _listed(f"{_DIFFERENCES[what]} {differs.protocol}", ids)
+    if record.videos.missing:
+        yield _listed("videos without a file", record.videos.missing)
+    if record.videos.damaged:
+        damaged = [f"{each.id}: {each.got or 0} of {each.wanted or '?'} frames, {each.cause}"
+                   for each in record.videos.damaged]  # fmt: skip
+        yield _listed("damaged videos", damaged)
+    if record.videos.notes:
+        yield _listed("notes on videos", [f"{each.id}: {each.note}" for each in record.videos.notes])
+
+
+def _listed(title: str, lines: Sequence[str]) -> str:
+    return "\n".join([f"{len(lines)} {title}:", *(f"  {visible(line)}" for line in lines)])
+
+
+def _facts(record: Record) -> Iterator[str]:
+    """What scored, and all that can change a number, a line each."""
+    yield f"scorer: {model_name(record)}"
+    yield from (f"  {name}: {value}" for name, value in record.scorer.settings.items())
+    if record.checkpoint:
+        yield f"checkpoint: {record.checkpoint.file}, sha256 {record.checkpoint.sha256}"
+    for kind, settings in (("given", record.settings.passed), ("by default", record.settings.defaulted)):
+        yield f"settings {kind}:"
+        yield from (f"  {name}: {value}" for name, value in settings.items())
+    looks = record.videos.looks.items()
+    yield from (f"videos by {name}: {_histogram(counts)}" for name, counts in looks)
+    yield f"fingerprint: {record.protocol.fingerprint.ids} (ids), {record.protocol.fingerprint.pairs} (pairs)"
+    yield "versions: " + ", ".join(f"{name} {version}" for name, version in record.versions.items())
+    yield f"xbench: {record.git or 'an installed package'}; made {record.created}"
+    yield "seconds: " + ", ".join(f"{name} {seconds:g}" for name, seconds in record.timings.items())
+
+
+def _histogram(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{value} ({count})" for value, count in counts.items())
 
 
 def _notes(record: Record) -> list[str]:
@@ -139,10 +192,14 @@ def _interval(record: Record, side: Direction, name: str) -> str:
 
 def verdict(record: Record) -> list[str]:
     """Say whether a result can stand beside published numbers, and if not, why."""
-    if record.comparable and is_of_own_benchmark(record):
-        return [fill(f"The full protocol {record.protocol.matched}; no published row.")]
+    matched = record.protocol.matched
+    if record.comparable and not has_published_values(matched):
+        return [fill(f"The full protocol {matched}; no published row.")]
     if record.comparable:
-        return [fill(f"Comparable with published numbers of {record.protocol.matched}.")]
+        return [fill(f"Comparable with published numbers of {matched}.")]
+    reasons = record.not_comparable_because
+    if len(reasons) == 1:
+        return [fill(f"{NOT_COMPARABLE}: {reasons[0]}")]
     return [f"{NOT_COMPARABLE}, because:", *_reasons(record)]
 
 
