@@ -10,8 +10,9 @@ V2TRule = Literal["group-max", "any-caption"]
 """How v2t counts several captions of a video: by its best one against each other video's best one, as the
 published code does, or every caption for itself, any of the video's own being right."""
 
-Post = Literal["none", "dsl"]
-"""Post-processing of the similarity that looks at the whole test set; `dsl` is dual softmax."""
+Post = Literal["none", "dsl", "qbnorm"]
+"""Post-processing of the similarity: `dsl`, dual softmax, looks at the whole test set; `qbnorm` at a bank of
+training captions."""
 
 ClaimedPost = Literal["none", "dsl", "inverted-softmax", "qbnorm", "rerank", "unknown"]
 """What a published number was made with: nothing, one of the rules that look at a set, a second stage that

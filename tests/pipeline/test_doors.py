@@ -89,6 +89,7 @@ WRONG: dict[str, Any] = {
     "ties": "avrage",
     "metrics": "R@",
     "post": "DSL",
+    "bank": "/nowhere/bank.txt",
     "v2t": "any",
     "label": "two\nlines",
 }
@@ -114,6 +115,9 @@ def test_both_doors_refuse_a_wrong_value_with_the_same_words(world: World, name:
         ({"miniature": True}, 2, "leave the options for them out"),
         ({"cache": False}, 2, "contradict"),
         ({"post": "dsl", "protocol": "didemo/sentences"}, 2, "exactly one caption"),
+        ({"post": "qbnorm"}, 2, "--post qbnorm and --bank FILE go together"),
+        ({"force": True}, 2, "--force is for --post dsl"),
+        ({"post": "qbnorm", "bank": "/nowhere/bank.txt"}, 3, "/nowhere/bank.txt cannot be read"),
         ({"save_similarity": "."}, 3, "it is a folder"),
         ({"limit": 1.5}, 2, "whole number"),
         ({"devices": "cpu,cpu"}, 2, "give that, too"),

@@ -43,6 +43,8 @@ def run(
     ties: TiesName = "average",
     metrics: str | Sequence[str | Measure] = DEFAULT_METRICS,
     post: Post = "none",
+    bank: str | Path | None = None,
+    force: bool = False,
     v2t: V2TRule | None = None,
     label: str | None = None,
     sampling: FrameRule | None = None,
@@ -69,7 +71,9 @@ def run(
     ray: "local" for workers on the GPUs (else the CPU cores) of this machine, or the HOST:PORT of a cluster;
     devices: those of this machine to use, `cpu` once for each worker. The bits are those of a run without.
 
-    post: `dsl` gives the post-processed result, marked as such and not comparable with raw ones.
+    post: `dsl` or `qbnorm` gives the post-processed result, marked as such and not comparable with raw ones.
+    bank: the training captions of `qbnorm`, a text file with one on each line or a JSON list. force: `dsl`
+    even where videos have several captions and its prior is false.
 
     v2t: how video-to-text counts several captions of a video; None for the protocol's rule.
 

@@ -62,7 +62,16 @@ metrics_option: Callable[[F], F] = option(
 )
 post_option: Callable[[F], F] = option(
     "post",
-    help="dsl adds a row with dual softmax, which looks at the whole test set (never comparable with raw).",
+    help="dsl adds a row with dual softmax, which looks at the whole test set; qbnorm one normalised by"
+    " --bank (never comparable with raw).",
+)
+bank_option: Callable[[F], F] = option(
+    "bank",
+    metavar="FILE",
+    help="For --post qbnorm: training captions, one on each line or a JSON list; for a matrix, the bank's.",
+)
+force_option: Callable[[F], F] = option(
+    "force", help="--post dsl where videos have several captions, too: its prior is false there."
 )
 v2t_option: Callable[[F], F] = option(
     "v2t",

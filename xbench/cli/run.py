@@ -8,6 +8,8 @@ import click
 
 from xbench.cli.options import (
     as_keywords,
+    bank_option,
+    force_option,
     gibibytes,
     json_option,
     label_option,
@@ -89,6 +91,8 @@ if TYPE_CHECKING:
 )
 @metrics_option
 @post_option
+@bank_option
+@force_option
 @v2t_option
 @option(
     "sampling",

@@ -128,6 +128,25 @@ def _pairs(scoring: Scoring, row: int, column: int) -> int:
     return int((texts.stop - texts.start) * (videos.stop - videos.start))
 
 
+def score_strips(
+    scorer: PairScorer,
+    texts: FeatureTable,
+    videos: FeatureTable,
+    *,
+    memory: int = 1 << 30,
+    on_pairs: Callable[[int], None] = lambda count: None,
+) -> Iterator[tuple[slice, torch.Tensor]]:
+    """Yield each slice of the videos, in order, with the scores [U, v] of all texts, whatever is right.
+
+    memory: bytes of features that may be held. on_pairs is told how many more of the U x V pairs are done.
+    """
+    grid = Grid(scorer, texts, videos, memory)
+    for column in range(grid.columns):
+        strip = grid.tiles(0, grid.rows, column, lambda row, column: None)
+        on_pairs(strip.numel())
+        yield grid.column_slice(column), strip
+
+
 @contextmanager
 def save_matrix(path: Path, captions: int, videos: int) -> Iterator[OnScores]:
     """Yield an `on_scores` that writes the T x V float32 matrix to an .npy file that appears only when whole.

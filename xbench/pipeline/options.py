@@ -220,6 +220,8 @@ SCORED = {
     "ties": Option(_ties, Ties.AVERAGE.value, words=choices(Ties)),
     "metrics": Option(_measures, DEFAULT_METRICS),
     "post": _of("The post-processing", Post, default="none"),
+    "bank": Option(_path),
+    "force": Option(_flag, False),
     "v2t": _of("The video-to-text rule", V2TRule),
     "label": Option(label, is_setting=False),
 }

@@ -17,6 +17,7 @@ from xbench.errors import DataError, UsageError
 from xbench.metrics.dsl import require_one_to_one
 from xbench.metrics.measures import Measure
 from xbench.pipeline import options
+from xbench.pipeline.bank import Bank, read_captions
 from xbench.pipeline.gallery import refuse_missing
 from xbench.pipeline.matrix_file import MatrixFile
 from xbench.progress import say
@@ -25,7 +26,7 @@ from xbench.registry.folders import default_folders
 from xbench.scorers import base, catalog
 from xbench.scorers.base import Scorer, ScorerInfo
 from xbench.scorers.catalog import ModelRequest, ResolvedModel, require_scorer
-from xbench.storage import cache_dir
+from xbench.storage import cache_dir, file_sha256
 from xbench.terms import FrameRule, Post, Setting, Ties
 
 
@@ -39,11 +40,15 @@ class Plan:
     ties: Ties
     measures: tuple[Measure, ...]
     post: Post
-    """Post-processing that looks at the whole test set, as a second row beside the raw one."""
+    """Post-processing, as a second row beside the raw one."""
     passed: dict[str, Any]
     """The options that the user gave, for the record (JSON values)."""
     defaulted: dict[str, Any]
     """The options that were left at their defaults, for the record (JSON values)."""
+    bank: Bank | None = None
+    """What `qbnorm` normalises by."""
+    force: bool = False
+    """Dual softmax where a video has several captions, too."""
     label: str = ""
     """What the result is called."""
     miniature: bool = False
@@ -253,6 +258,7 @@ def _ask(given: Mapping[str, Any]) -> _Asked:
         model: ResolvedModel | Scorer = catalog.resolve(_model_request(values, protocol))
         if not info_of(model).needs_videos:
             _refuse(passed, "of_videos", f"--model {values['model']} reads no video files: leave {{}} out.")
+            _refuse_bank(values)
     else:
         _refuse(passed, "of_model", "{} is for a model given by name; this one is an object and has its own.")
         kind = type(given["model"])
@@ -291,6 +297,14 @@ def _refuse(passed: Mapping[str, Any], kind: str, why: str) -> None:
     for name, option in options.RUN.items():
         if getattr(option, kind) and name in passed:
             raise UsageError(why.format(options.flag(name)))
+
+
+def _refuse_bank(values: Mapping[str, Any]) -> None:
+    if values["bank"] is not None:
+        raise UsageError(
+            f"--bank holds captions, and --model {values['model']} encodes none: score its matrix and that of"
+            " the bank with `xbench score`."
+        )
 
 
 def _model_request(values: Mapping[str, Any], protocol: Protocol) -> ModelRequest:
@@ -382,7 +396,7 @@ def _label(asked: _Asked) -> str:
 
 def _scored(values: Mapping[str, Any], split: Split, recognition: Recognition) -> dict[str, Any]:
     """What every plan holds of its options. Raises UsageError for post-processing that the split forbids."""
-    if values["post"] == "dsl":
+    if values["post"] == "dsl" and not values["force"]:
         require_one_to_one(split.caption_to_video, len(split.videos))
     return {
         "split": split,
@@ -390,8 +404,28 @@ def _scored(values: Mapping[str, Any], split: Split, recognition: Recognition) -
         "measures": values["metrics"],
         "ties": values["ties"],
         "post": values["post"],
+        "bank": _bank(values),
+        "force": values["force"],
         "label": values["label"] or "",
     }
+
+
+def _bank(values: Mapping[str, Any]) -> Bank | None:
+    """The bank of `--post qbnorm`. Raises UsageError for options that do not go together."""
+    path, post = values["bank"], values["post"]
+    if values["force"] and post != "dsl":
+        raise UsageError("--force is for --post dsl, where a video has several captions: leave it out.")
+    if (path is None) != (post != "qbnorm"):
+        raise UsageError(
+            "--post qbnorm and --bank FILE go together: QB-Norm needs a bank of training captions."
+        )
+    if path is None:
+        return None
+    if "model" in values:  # one that encodes captions; a matrix has a bank of scores
+        return read_captions(path)
+    if not path.is_file():
+        raise DataError(f"--bank: there is no file {path}.")
+    return Bank(path, file_sha256(path))
 
 
 def _require_file(path: Path, what: str) -> None:

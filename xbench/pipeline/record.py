@@ -10,6 +10,8 @@ from typing import Any
 
 from xbench.data.split import Split
 from xbench.metrics.counts import Counts
+from xbench.metrics.dsl import is_one_to_one
+from xbench.pipeline.bank import remarks
 from xbench.pipeline.environment import git_revision, versions
 from xbench.pipeline.gallery import Fault
 from xbench.pipeline.plan import Plan
@@ -104,7 +106,7 @@ def _record(  # noqa: PLR0917  (every one is a field of the record)
         benchmark=plan.split.benchmark,
         label=plan.label,
         miniature=plan.miniature,
-        protocol=_protocol(plan, seen),
+        protocol=_protocol(plan, seen, post),
         videos=_videos(plan, seen),
         comparable=not reasons,
         not_comparable_because=reasons,
@@ -142,7 +144,19 @@ def _rule_notes(rule: V2TRule, known: Protocol | None) -> list[str]:
     ]
 
 
-def _protocol(plan: Plan, seen: Seen) -> ProtocolRecord:
+def _post_notes(plan: Plan, seen: Seen, post: Post) -> list[str]:
+    captions, videos = seen.scored.captions, len(seen.scored.videos)
+    if post == "dsl" and not is_one_to_one(seen.scored.caption_to_video, videos):
+        return [
+            "dual softmax was forced: it assumes that each video belongs to exactly one caption, which is"
+            f" false here ({len(captions):,} captions of {videos:,} videos)"
+        ]
+    if post == "qbnorm" and plan.bank is not None:
+        return remarks(plan.bank, [caption.text for caption in captions])
+    return []
+
+
+def _protocol(plan: Plan, seen: Seen, post: Post) -> ProtocolRecord:
     matched = plan.recognition.protocol
     known = protocols().get(matched or plan.split.protocol)
     return ProtocolRecord(
@@ -157,6 +171,7 @@ def _protocol(plan: Plan, seen: Seen) -> ProtocolRecord:
             *seen.notes,
             *seen.trust.notes,
             *_rule_notes(plan.split.v2t, known),
+            *_post_notes(plan, seen, post),
         ],
         differences=[DifferencesRecord(**asdict(each)) for each in plan.recognition.differences],
     )

@@ -197,8 +197,20 @@ def _score(
     with place.clock("encode texts"), stage(name, len(texts), "texts") as advance:
         told = place.remote.encode_texts(texts, advance) if place.remote else 0
         text_features = encode_texts(scorer, store, texts, _after(told, advance))
+    bank = None if plan.bank is None else _encode_bank(scorer, store, plan.bank.captions, split, place)
     queries = Queries(rows, split.caption_to_video)
-    return rank_both_ways(scorer, text_features, videos, queries, split.v2t, plan=plan, place=place)
+    return rank_both_ways(
+        scorer, text_features, videos, queries, split.v2t, plan=plan, place=place, bank=bank
+    )
+
+
+def _encode_bank(
+    scorer: Scorer, store: Store, captions: Sequence[str], split: Split, place: Workplace
+) -> FeatureTable:
+    name = f"{split.benchmark}: encoding the bank"
+    with place.clock("encode bank"), stage(name, len(captions), "texts") as advance:
+        told = place.remote.encode_texts(captions, advance) if place.remote else 0
+        return encode_texts(scorer, store, captions, _after(told, advance))
 
 
 def _describe(scorer: PairScorer, info: ScorerInfo, plan: RunPlan, **more: Any) -> Scoring:

@@ -21,7 +21,12 @@ from typing import Any
 
 from xbench.errors import ModelError, UsageError, XbenchError
 
-_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "1", "RAY_DEDUP_LOGS_SKIP_REGEX": "."}
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS": "1",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+}
 """No reports of usage; no line that Ray's processes want to be printed here, on stdout at that."""
 _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """A name that says when Ray does so by itself: all processes of a local cluster talk over 127.0.0.1."""

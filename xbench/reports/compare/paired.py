@@ -114,7 +114,7 @@ def _notes(measurements: Sequence[Measurement], ties: Ties) -> list[str]:
         if measured.record.ties.policy is not ties
     ]
     notes += [
-        f"{measured.name}: post-processing {measured.record.post_processing} looked at the whole test set"
+        f"{measured.name}: post-processing {measured.record.post_processing} looked at more than the pair"
         for measured in measurements
         if measured.record.post_processing != "none"
     ]

@@ -247,5 +247,6 @@ def scoring_reasons(ties: Ties, post_processing: str = "none") -> list[str]:
     if ties is not Ties.AVERAGE:
         reasons.append(f"ties ranked {ties.value}, not average")
     if post_processing != "none":
-        reasons.append(f"post-processing ({post_processing}) looked at the whole test set")
+        looked = "a bank of captions" if post_processing == "qbnorm" else "the whole test set"
+        reasons.append(f"post-processing ({post_processing}) looked at {looked}")
     return reasons
