@@ -13,7 +13,7 @@ ALLOWED = {
     "data": LEAVES,
     "miniature": LEAVES | {"data"},
     "video": LEAVES,
-    "scorers": LEAVES,
+    "scorers": LEAVES | {"metrics"},
     "metrics": LEAVES,
     "engine": LEAVES | {"scorers.base", "metrics"},
     "reports": LEAVES | {"metrics"},

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 MIB = 1 << 20
 TEXT_BYTES = 48 * MIB
-"""Of an annotation file; the largest published one, MSR-VTT's JSON, has 23 million."""
+"""Of an annotation file; the largest published one has 23 million."""
 RECORD_BYTES, RECORD_VALUES, COUNTS_BYTES = 16 * MIB, 300_000, 64 * MIB
 """Of a result record, and of the per-query counts beside it."""
 VALUES = 1_500_000
-"""Values and lists in a JSON text, cells in a CSV, lines in a text; MSR-VTT's JSON has 880,000."""
+"""Values and lists in a JSON text, cells in a CSV, lines in a text; a published one has 880,000."""
 LINES = 400_000
 """Rows of a table."""
 DEPTH = 64

@@ -1,5 +1,6 @@
 """Which file belongs to a video id, and that indexing a folder is safe."""
 
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
@@ -94,6 +95,14 @@ def test_names_with_a_leading_dash_or_dot_are_ordinary(tmp_path: Path) -> None:
     folder = touch(tmp_path, "-4wsuPCjDBc_5_15.avi", "._video1.mp4")
     assert found(folder, "-4wsuPCjDBc_5_15", "msvd") == "-4wsuPCjDBc_5_15.avi"
     assert found(folder, "video1", "msrvtt") is None
+
+
+@pytest.mark.parametrize(("written", "id_"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_an_accent_is_found_however_it_is_written(tmp_path: Path, written: str, id_: str) -> None:
+    there, asked = (unicodedata.normalize(form, "crème brûlée") for form in (written, id_))
+    folder = touch(tmp_path, f"{there}.mp4", "creme brulee.mp4")
+    assert found(folder, asked, "msvd") == f"{there}.mp4"
+    assert found(touch(tmp_path, f"{asked}.mp4"), asked, "msvd") == f"{asked}.mp4"
 
 
 def test_link_cycles_dead_links_and_self_links_end(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """A folder of video files, indexed once, and the rules by which a video id finds its file."""
 
 import os
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from xbench.data.benchmarks import room
@@ -86,9 +88,9 @@ class VideoFolder:
         """Return the file of a video id, None if there is none.
 
         The first of these levels that has a file decides: a file of exactly this name; the id with any video
-        extension; where ids are file names, the same name with another extension. Under which other names a
-        benchmark's files may stand, its room says. Two files at the level that decides are a DataError that
-        names both.
+        extension; where ids are file names, the same name with another extension; the same letters written
+        otherwise, as macOS takes an accent apart (NFD). Under which other names a benchmark's files may
+        stand, its room says. Two files at the level that decides are a DataError that names both.
         """
         for level in self._levels(video, benchmark):
             candidates = _distinct(level)
@@ -108,13 +110,25 @@ class VideoFolder:
         bare = here.bare_name(video)
         if bare is not None:
             yield [*self.by_name.get(bare, ()), *self.by_stem.get(bare, ())]
+        yield [path for name in names for path in self._composed.get(_composed(name), ())]
+
+    @cached_property
+    def _composed(self) -> dict[str, tuple[Path, ...]]:
+        """Names beyond ASCII, with and without extension, in their composed form."""
+        found: dict[str, tuple[Path, ...]] = {}
+        for index in (self.by_name, self.by_stem):
+            for name, paths in index.items():
+                if not name.isascii():
+                    found[_composed(name)] = found.get(_composed(name), ()) + paths
+        return found
 
 
 def resolve(split: Split, folder: VideoFolder) -> Resolved:
     """Find the file of every video of a split.
 
     Ids with more than one candidate are a DataError that names the first ten with their files. So are two ids
-    with one file in a user's own annotations; a published protocol may name a video twice, by two extensions.
+    with the same seconds of one file in a user's own annotations; a published protocol may name a video
+    twice, by two extensions.
     """
     paths: dict[str, Path] = {}
     missing: list[str] = []
@@ -149,6 +163,10 @@ def _refuse_same(split: Split, shared: Sequence[tuple[str, str]], paths: Mapping
             f"videos {early!r} and {late!r} have one file, {paths[late]}{more}: give each video a file "
             "of its own, or all captions of a video one id."
         )
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def _shared(paths: dict[str, Path]) -> tuple[tuple[str, str], ...]:

@@ -16,11 +16,12 @@ import torch
 from numpy.typing import NDArray
 
 from xbench.engine.adding import Sum
+from xbench.engine.contract import Probed, Tile
 from xbench.engine.grid import Grid
 from xbench.engine.ledger import Ledger
 from xbench.engine.pool import Bench, InProcess, Pool
 from xbench.engine.table import FeatureTable
-from xbench.engine.units import Block, Ints, Queries, Scoring, Tensors, Tile
+from xbench.engine.units import Block, Ints, Queries, Scoring, Tensors
 from xbench.errors import DataError
 from xbench.metrics.counts import Counts
 from xbench.scorers.base import PairScorer
@@ -63,6 +64,8 @@ def rank(
     are kept; what is there is not computed again. pool: where units are carried out. on_scores gets all
     scores, block by block in any order; then counts are not taken from the ledger. on_pairs is told how many
     of the U x V pairs are done.
+
+    Raises ModelError when some pairs, scored again in another block, get other scores: see `contract`.
     """
     scoring = Scoring(Grid(scorer, texts, videos, memory // 2), queries, v2t, memory // 4)
     with ExitStack() as stack:
@@ -96,12 +99,18 @@ def _rank(
 def _right(
     scoring: Scoring, pool: Pool, ledger: Ledger, on_pairs: Callable[[int], None]
 ) -> NDArray[np.float32]:
-    """Return the score [T] of each caption's right pair."""
+    """Return the score [T] of each caption's right pair.
+
+    Raises ModelError for a scorer that breaks its contract.
+    """
     right = np.empty(len(scoring.queries.row), np.float32)
     todo: list[Tile] = []
+    probed: list[Probed] = []
 
     def take(tile: Tile, result: Tensors) -> None:
         right[result["captions"].numpy()] = result["scores"].numpy()
+        if tile in scoring.probes:
+            probed.append(Probed.read(scoring.probes[tile], result))
         if tile in scoring.kept:
             on_pairs(_pairs(scoring, *tile))
 
@@ -114,6 +123,7 @@ def _right(
     for tile, result in pool.right(todo):
         ledger.put("right", tile, result)
         take(tile, result)
+    scoring.grid.require_contract(probed)
     return right
 
 

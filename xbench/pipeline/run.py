@@ -26,7 +26,7 @@ from xbench.pipeline.worker import wants as wants_of
 from xbench.progress import stage
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.schema import Checkpoint, ScorerRecord
-from xbench.scorers.base import PairScorer, Scorer, ScorerInfo, VideoInput
+from xbench.scorers.base import PairScorer, Scorer, ScorerInfo, VideoInput, whereabouts
 from xbench.scorers.batches import gpu_memory_errors
 from xbench.scorers.catalog import Model, ResolvedModel
 from xbench.scorers.features import PrecomputedFeatures
@@ -134,7 +134,7 @@ def _encode_and_rank(
         videos = FeatureTable([features[video.id] for video in scored.videos])
         counts = _score(scorer, store, scored, videos, plan=plan, place=place)
     facts = {video: each.info for video, each in by_id.items()}
-    trust = judge_model(counts["none"][0], scored)
+    trust = judge_model(counts["none"][0], scored, whereabouts(scorer, "similarity"))
     return Seen(scored, gallery.missing, faults, facts, gallery.notes, trust), counts
 
 
