@@ -25,9 +25,14 @@ _WRITER = re.compile(r"\.(?P<machine>[0-9a-f]{8})\.(?P<pid>\d+)\.[0-9a-f]{8}\.tm
 def cache_dir() -> Path:
     """Return $XBENCH_CACHE, else $XDG_CACHE_HOME/xbench, else ~/.cache/xbench; it need not exist."""
     if chosen := os.environ.get("XBENCH_CACHE"):
-        return Path(chosen).expanduser()
+        return user_path(chosen)
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "xbench"
+
+
+def user_path(text: str | Path) -> Path:
+    """Return a path as a user wrote it, `~` for their home; a home that nobody has stays as it is written."""
+    return Path(os.path.expanduser(text))
 
 
 def file_sha256(path: Path) -> str:

@@ -22,7 +22,7 @@ from xbench.reports.page.findings import Material, require_own_matrix, shown_que
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.per_query import keys_of_captions, keys_of_videos
 from xbench.reports.record.schema import Record
-from xbench.storage import cache_dir
+from xbench.storage import cache_dir, user_path
 from xbench.video.decode import DamagedVideo, UnreadableVideo, read_clip
 from xbench.video.sampling import Sampling
 
@@ -118,7 +118,7 @@ def _place(given: Path | None, otherwise: Path | None) -> Place:
 def _recorded(record: Record, option: str) -> Path | None:
     """A path that the run was given."""
     value = record.settings.passed.get(option)
-    return Path(value).expanduser() if isinstance(value, str) else None
+    return user_path(value) if isinstance(value, str) else None
 
 
 def _attempt(place: Place, read: Callable[[Path], T], missing: list[str], what: str, option: str) -> T | None:

@@ -129,7 +129,9 @@ def label(option: str, value: Any) -> str:
 def _path(option: str, value: Any) -> Path:
     if not isinstance(value, str | Path) or not str(value):
         raise UsageError(f"{option}: expected a path, not {value!r}.")
-    return Path(value).expanduser()
+    from xbench.storage import user_path
+
+    return user_path(value)
 
 
 def _flag(option: str, value: Any) -> bool:

@@ -6,6 +6,7 @@ and can neither replace nor extend them.
 """
 
 import filecmp
+import math
 import os
 from collections.abc import Mapping
 from functools import cache
@@ -26,6 +27,7 @@ from pydantic import (
 from xbench.errors import UsageError, did_you_mean
 from xbench.registry import shipped
 from xbench.registry.lined import read_lined
+from xbench.storage import user_path
 from xbench.terms import V2TRule
 
 VARIABLE = "XBENCH_DATASETS"
@@ -97,6 +99,9 @@ class CaptionFile(_Entry):
 
     @model_validator(mode="after")
     def _ends_where_it_starts(self) -> Self:
+        names = [name for name in (self.id, self.caption, self.start, self.end) if name is not None]
+        if len(set(names)) < len(names):
+            raise ValueError(f"id, caption, start and end need a column each, not {', '.join(names)}")
         if self.start is not None and self.end is None:
             raise ValueError("start needs an end")
         return self
@@ -201,6 +206,13 @@ class Benchmark(_Entry):
     """By full id, in the order of the file."""
 
     _home: Path | None = PrivateAttr(None)
+
+    @field_validator("window")
+    @classmethod
+    def _is_a_part(cls, value: Window) -> Window:
+        if isinstance(value, tuple) and not 0 <= value[0] < value[1] < math.inf:
+            raise ValueError(f"expected seconds, the smaller first, not {value[0]:g} and {value[1]:g}")
+        return value
 
     @property
     def home(self) -> Path | None:
@@ -357,7 +369,7 @@ def benchmark(name: str | Path) -> Benchmark:
     if known is not None:
         return known
     if str(name).lower().endswith(_SUFFIXES):
-        return _from_file(Path(name).expanduser())
+        return _from_file(user_path(name))
     every = known_benchmarks()
     if str(name) not in every:
         raise UsageError(
@@ -371,7 +383,7 @@ def is_known(name: str, file: object = None) -> bool:
     """Whether a benchmark is known here; `file`, which may have named it, is read if it is there."""
     if name in known_benchmarks():
         return True
-    path = str(file).lower().endswith(_SUFFIXES) and Path(str(file)).expanduser()
+    path = str(file).lower().endswith(_SUFFIXES) and user_path(str(file))
     return bool(path and path.is_file() and _from_file(path).id == name)
 
 
@@ -441,7 +453,7 @@ def _layer() -> Mapping[str, Benchmark]:
     """The benchmarks of the user's layer: $XBENCH_DATASETS, which must exist, else ./datasets.yaml."""
     chosen = os.environ.get(VARIABLE)
     if chosen:
-        path = Path(chosen).expanduser()
+        path = user_path(chosen)
         if not path.is_file():
             raise UsageError(f"{VARIABLE} names {path}, and there is no such file.")
         return _read_own(path)
