@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xbench.engine.grid import Tile
 from xbench.engine.pool import Bench, Pool
 from xbench.engine.store import Store
-from xbench.engine.units import Block, Tensors, Tile
+from xbench.engine.units import Block, Tensors
 from xbench.errors import ModelError
 from xbench.pipeline.features import VideoJob, text_key, video_key
 from xbench.pipeline.plan import RunPlan
