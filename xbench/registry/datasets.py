@@ -8,6 +8,7 @@ and can neither replace nor extend them.
 import filecmp
 import math
 import os
+import typing
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -145,6 +146,38 @@ class Protocol(_Entry):
         if self.recognised_only == (self.read is not None):
             raise ValueError(f"{self.id}: give `read`, or `recognised_only: true`, not both")
         return self
+
+    def is_content(self, found: "Content") -> bool:
+        """Whether a fingerprint is of this protocol; order and white space of the captions do not matter.
+
+        A validation set whose hashes are not public is known by its number of captions alone.
+        """
+        if self.sha256 is None:
+            return self.validation and self.captions == found.captions
+        return (self.sha256.ids, self.sha256.pairs_ws_normalised_sorted) == (
+            found.ids,
+            found.pairs_ws_normalised_sorted,
+        )
+
+    @property
+    def reasons_against(self) -> list[str]:
+        """Why nothing that has this content stands beside published rows; empty for a test protocol."""
+        if self.recognised_only:
+            return [f"{self.id} is an accident, not a protocol: {self.mishap}"]
+        if self.validation:
+            return [f"{self.id} is a validation set, which never stands beside test rows"]
+        return []
+
+
+class Content(typing.Protocol):
+    """The part of a fingerprint that tells what a split is."""
+
+    @property
+    def captions(self) -> int: ...
+    @property
+    def ids(self) -> str: ...
+    @property
+    def pairs_ws_normalised_sorted(self) -> str: ...
 
 
 class Remark(_Entry):

@@ -15,9 +15,9 @@ from xbench.metrics.measures.recall import Recall
 from xbench.metrics.neighbours import top_columns
 from xbench.metrics.ranking import chunks, t2v_counts
 from xbench.metrics.ties import rank_queries
-from xbench.reports.compare.pairing import clusters_of
 from xbench.reports.page.charts import Line
 from xbench.reports.record.files import Measurement
+from xbench.reports.record.per_query import clusters_of
 from xbench.reports.record.schema import DIRECTIONS
 from xbench.terms import Direction
 
