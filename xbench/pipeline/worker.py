@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from xbench.engine.contract import Tile
 from xbench.engine.entries import raw
-from xbench.engine.grid import Grid, Tile
+from xbench.engine.grid import Grid
 from xbench.engine.ledger import Ledger
 from xbench.engine.pool import Bench
 from xbench.engine.store import Lodged, Store
