@@ -25,6 +25,7 @@ READER_GONE = 141
 
 COMMANDS = {
     "run": "xbench.cli.run",
+    "sweep": "xbench.cli.sweep",
     "score": "xbench.cli.score",
     "diff": "xbench.cli.diff",
     "compare": "xbench.cli.compare",
@@ -44,6 +45,7 @@ COMMANDS = {
 
 _SUMMARIES = {
     "run": "Evaluate a model on a benchmark: features, similarity, ranks, metrics, diff with the paper.",
+    "sweep": "Choose among checkpoints on a validation set, and score the chosen one once.",
     "score": "Metrics of a similarity matrix that you already have.",
     "diff": "Compare a result with the published numbers of its protocol.",
     "compare": "Whether saved runs differ by more than chance.",

@@ -1,26 +1,24 @@
 """`xbench run`: evaluate a model on one or several benchmarks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from xbench.cli.options import (
-    as_keywords,
     bank_option,
     force_option,
-    gibibytes,
     json_option,
     label_option,
     metrics_option,
     option,
     post_option,
+    run_keywords,
     ties_option,
     v2t_option,
 )
 from xbench.errors import UsageError
-from xbench.pipeline.options import key_values
 
 if TYPE_CHECKING:
     from xbench.pipeline.plan import RunPlan
@@ -126,22 +124,11 @@ def command(*, output: Path, dry_run: bool, as_json: bool, **options: Any) -> No
         raise UsageError("--dry-run makes no record, so there is no JSON to print: leave --json out.")
     from xbench.pipeline.plan import by_benchmark, plan_runs
 
-    each = by_benchmark(_keywords(options))
+    each = by_benchmark(run_keywords(options))
     if dry_run:
         _show_plans(plan_runs(each))
         return
     _carry_out(plan_runs(each, output), output, as_json=as_json)
-
-
-def _keywords(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options as the keywords of `xbench.run`; `dataset` and paths of a benchmark as lists."""
-    given = as_keywords(options)
-    given["cache"] = not given.pop("no_cache")
-    if "model_args" in given:
-        given["model_args"] = key_values("--model-args", given["model_args"])
-    if "memory" in given:
-        given["memory"] = gibibytes(given["memory"])
-    return given
 
 
 def _carry_out(plans: Sequence["RunPlan"], output: Path, *, as_json: bool) -> None:

@@ -1,7 +1,10 @@
 """Texts and videos to features, through the store: each text and each video is encoded once."""
 
 import importlib.metadata
+import io
+import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ from xbench.engine.store import Store, key_of
 from xbench.engine.table import FeatureTable
 from xbench.errors import ModelError
 from xbench.scorers.base import Features, Scorer, VideoInput
+from xbench.storage import write_atomically
 from xbench.video.decode import FRAME_RULES, Clip, DamagedVideo, UnreadableVideo, read_clip
 from xbench.video.sampling import Sampling
 from xbench.video.transform import normalise
@@ -52,6 +56,7 @@ def encode_videos(
     *,
     wants: VideoInput,
     use_damaged: bool,
+    kept: Path | None = None,
     workers: int,
     on_done: Callable[[int], None],
 ) -> list[Encoded]:
@@ -59,13 +64,14 @@ def encode_videos(
 
     Each video is decoded once, in `workers` threads ahead of the encoder. The facts are JSON: `source` (which
     decoded frames were taken), `looks` (size, fps, codec), `notes`, and `damage` (wanted, got, cause) for a
-    file that failed; a damaged video's own frames are encoded only with `use_damaged`.
+    file that failed; a damaged video's own frames are encoded only with `use_damaged`. kept: a folder for
+    frames that other scorers may want, too.
     """
     return encode(
         store,
         "video",
         [video_key(job, wants) for job in jobs],
-        lambda index: _decode(jobs[index], wants, use_damaged),
+        lambda index: _frames(jobs[index], wants, use_damaged, kept),
         lambda frames: _encode_one(scorer, wants, frames),
         workers=workers,
         on_done=lambda index: on_done(1),
@@ -75,6 +81,25 @@ def encode_videos(
 def is_stored(store: Store, job: VideoJob, wants: VideoInput) -> bool:
     """Tell whether the store has an entry for a video, without reading it."""
     return store.has("video", video_key(job, wants))
+
+
+def _frames(
+    job: VideoJob, wants: VideoInput, use_damaged: bool, kept: Path | None
+) -> Prepared[NDArray[np.uint8]]:
+    """Decode a video, or take its frames from those kept."""
+    if kept is None:
+        return _decode(job, wants, use_damaged)
+    path = kept / f"{video_key(job, wants)}.npz"
+    if path.is_file():
+        with np.load(path, allow_pickle=False) as found:
+            return Prepared(found["frames"], json.loads(str(found["info"])))
+    prepared = _decode(job, wants, use_damaged)
+    if prepared.value is not None:
+        content = io.BytesIO()
+        np.savez(content, frames=prepared.value, info=np.array(json.dumps(prepared.info)))
+        with suppress(OSError):  # a full disk costs decoding again, nothing else
+            write_atomically(path, content.getvalue())
+    return prepared
 
 
 def _decode(job: VideoJob, wants: VideoInput, use_damaged: bool) -> Prepared[NDArray[np.uint8]]:

@@ -83,6 +83,8 @@ class RunPlan(Plan):
     cache: Path | None
     """The cache folder; None: features are kept for this run only."""
     save_similarity: Path | None
+    frames: Path | None = None
+    """A folder in which decoded frames are kept for whoever wants the same; None: they are not."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -169,6 +169,7 @@ def _encode_videos(
             gallery.jobs,
             wants=wants,
             use_damaged=plan.allow_damaged,
+            kept=plan.frames,
             workers=plan.workers,
             on_done=_after(told, advance),
         )

@@ -9,7 +9,7 @@ from xbench.reports.board.places import marked, placed
 from xbench.reports.board.rows import KINDS, Board, BoardRow, Value, kind_of
 from xbench.reports.published.claims import Claim, PublishedRow, published_rows
 from xbench.reports.record.files import Measurement
-from xbench.reports.record.naming import is_called, protocol_of
+from xbench.reports.record.naming import is_called, label_of, protocol_of
 from xbench.reports.record.schema import DIRECTIONS, Record, scoring_reasons
 from xbench.terms import Direction, Ties
 
@@ -80,7 +80,7 @@ def _measured(measurement: Measurement, side: Direction) -> BoardRow:
     return BoardRow(
         model=record.scorer.name,
         backbone=record.scorer.setting("backbone") or "",
-        setting=record.label or (record.checkpoint.file if record.checkpoint else ""),
+        setting=label_of(record) or (record.checkpoint.file if record.checkpoint else ""),
         post_processing=record.post_processing,
         values={
             name: Value(
@@ -94,7 +94,7 @@ def _measured(measurement: Measurement, side: Direction) -> BoardRow:
         remarks=(*_origin(record), *(f"not comparable: {reason}" for reason in reasons)),
         comparable=not reasons,
         measurement=measurement,
-        label=record.label,
+        label=label_of(record),
     )
 
 

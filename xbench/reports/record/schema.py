@@ -173,6 +173,14 @@ class PerQueryFile(_Part):
     sha256: str
 
 
+class Selection(_Part):
+    """How a checkpoint was chosen: the best of so many tried, by a measure, on a protocol."""
+
+    tried: int
+    by: str
+    on: str
+
+
 class Record(_Part):
     """One run. Saved by xbench.reports.record.files; `metrics["t2v"]["R@1"].value` is a percentage."""
 
@@ -204,6 +212,10 @@ class Record(_Part):
     ties: TieRecord = TieRecord()
     metrics: dict[Direction, dict[str, Metric]] = Field(min_length=1)
     per_query: PerQueryFile | None = None
+    selection: Selection | None = None
+    """How its checkpoint was chosen, where `xbench sweep` did; None where nothing is known."""
+    chosen_on_test_among: Annotated[int, CHANGES_MEANING] = 0
+    """So many checkpoints were compared on the very protocol that this number is of; 0: none were."""
 
     @computed_field  # type: ignore[prop-decorator]
     @property
