@@ -13,7 +13,7 @@ from xbench.engine.store import Store
 from xbench.engine.table import FeatureTable
 from xbench.engine.units import Queries
 from xbench.errors import DataError, ModelError
-from xbench.pipeline.computing import computing, computing_threads
+from xbench.pipeline.computing import computing, computing_threads, slow_bfloat16
 from xbench.pipeline.features import VideoJob, encode_texts, encode_videos, is_stored
 from xbench.pipeline.gallery import Fault, Gallery, open_gallery, refuse_faulty
 from xbench.pipeline.plan import RunPlan, info_of
@@ -23,7 +23,7 @@ from xbench.pipeline.record import CountsByPost, Scoring, Seen, make_records
 from xbench.pipeline.remote import remote
 from xbench.pipeline.trust import BOTH, judge_model, judge_order
 from xbench.pipeline.worker import wants as wants_of
-from xbench.progress import stage
+from xbench.progress import say, stage
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.schema import Checkpoint, ScorerRecord
 from xbench.scorers.base import PairScorer, Scorer, ScorerInfo, VideoInput, whereabouts
@@ -82,6 +82,10 @@ def _run(scorer: Model, plan: RunPlan) -> list[Measurement]:
     else:
         wants = wants_of(scorer, plan.sampling)
         _describe(scorer, info, plan)  # what no record can hold is told before hours of encoding
+        if scorer.settings.get("precision") == "bf16" and slow_bfloat16(str(scorer.settings.get("device"))):
+            say(
+                "This CPU has no instructions for bfloat16: --precision bf16 will take several times as long."
+            )
         seen, counts = _encode_and_rank(scorer, wants, plan=plan, place=place)
         described = _describe(scorer, info, plan, sampling=wants.sampling)  # scoring decides what computes
     records = make_records(plan, seen, described, counts, place.clock.seconds)
