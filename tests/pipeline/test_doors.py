@@ -122,7 +122,6 @@ def test_both_doors_refuse_a_wrong_value_with_the_same_words(world: World, name:
         ({"limit": 1.5}, 2, "whole number"),
         ({"devices": "cpu,cpu"}, 2, "give that, too"),
         ({"mixed_devices": True}, 2, "give that, too"),
-        ({"ray": "local", "cache": False, "cache_dir": None}, 2, "needs a cache folder"),
         ({"ray": "127.0.0.1:6379", "devices": "cpu"}, 2, "is for a local cluster"),
         ({"metrics": ""}, 2, "expected a text"),
         ({"annotations": "/nowhere", "limit": 4}, 3, "/nowhere"),

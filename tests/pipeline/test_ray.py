@@ -93,7 +93,7 @@ def finished(process: "subprocess.Popen[str]") -> dict[str, Any]:
     assert process.returncode == 0, errors
     assert "ray" not in errors.replace("Ray", "").replace("--ray", ""), errors
     record: dict[str, Any] = json.loads(output)
-    for key in ("created", "timings", "settings", "id", "per_query"):
+    for key in ("created", "timings", "settings", "id", "per_query", "chosen_on_test_among"):
         record.pop(key, None)
     return record
 
