@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from xbench.data.recognition import members
 from xbench.errors import DataError, UsageError, did_you_mean
 from xbench.metrics.measures import Measure, parse_measure, parse_measures
 from xbench.pipeline.plan import RunPlan, plan_runs, require_writable
@@ -94,15 +95,17 @@ def protocol_of_selection(dataset: str, select: str, test: str | None) -> str:
 
 
 def _no_validation(entry: Benchmark) -> str:
-    others = [
+    tested = members(entry.protocols[entry.default_protocol]) or {}
+    apart = [
         name
         for name, each in entry.protocols.items()
-        if each.read is not None and name != entry.default_protocol
+        if each.read is not None and tested and not tested.keys() & (members(each) or tested).keys()
     ]
+    other = f"Choose on {' or '.join(apart)} (--select)" if apart else "No protocol is free of its videos"
     return (
         f"{entry.name} has no validation set in use: published code chooses its checkpoint on the test set. "
-        f"Choose on another protocol (--select {', '.join(others)}), on annotations of your own with "
-        "`xbench run`, or as published code does with --select test, which marks the result."
+        f"{other}. Or compare runs on captions of your own, or choose as published code does with "
+        "--select test, which marks the result."
     )
 
 
@@ -135,10 +138,13 @@ def compare_candidates(plans: Sequence[RunPlan], folder: Path) -> Iterator[Measu
 def decide(best: Measurement, plan: RunPlan | None, selection: Selection, output: Path) -> Measurement:
     """Score the chosen candidate by its plan on the test protocol, and save the record, which says how.
 
-    plan: None where it was chosen on the test protocol itself; then its record is marked.
+    plan: None where it was chosen on the test protocol itself. Then the record is marked, and so it is where
+    a video of the test protocol was among those that it was chosen on.
     """
     measured = best if plan is None else run(Models().of(plan), plan)[0]
-    among = 0 if plan else selection.tried
+    chosen_on = {int(key) for key in best.counts.video_keys}
+    overlaps = any(int(key) in chosen_on for key in measured.counts.video_keys)
+    among = selection.tried if overlaps else 0
     changed = {"selection": selection, "chosen_on_test_among": among, "per_query": None}
     path, record = save(measured.record.model_copy(update=changed), measured.counts, output)
     return replace(measured, record=record, path=path)

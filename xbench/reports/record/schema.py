@@ -215,7 +215,7 @@ class Record(_Part):
     selection: Selection | None = None
     """How its checkpoint was chosen, where `xbench sweep` did; None where nothing is known."""
     chosen_on_test_among: Annotated[int, CHANGES_MEANING] = 0
-    """So many checkpoints were compared on the very protocol that this number is of; 0: none were."""
+    """So many checkpoints were compared on videos that this number is of; 0: none were."""
 
     @computed_field  # type: ignore[prop-decorator]
     @property
