@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint ray-smoke full bench bench-small bench-check bench-gpu clean
+.PHONY: campaign campaign-small demo test lint ray-smoke full bench bench-small bench-check bench-gpu clean
 
 demo: $(VENV)/installed
 	$(BIN)/xbench run --model xclip --dataset didemo --miniature --output .demo
@@ -39,6 +39,12 @@ bench-check: $(VENV)/installed-test
 
 bench-gpu: $(VENV)/installed-test
 	$(BIN)/python -m benchmarks.gpu --json benchmarks/gpu.json --docs docs/performance.md
+
+campaign: $(VENV)/installed-test
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.campaign --docs docs/faults.md
+
+campaign-small: $(VENV)/installed-test
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.campaign --small
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

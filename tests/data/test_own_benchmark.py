@@ -230,6 +230,17 @@ def test_a_home_that_nobody_has_is_a_path_like_any_other() -> None:
     assert "~nobody-of-this-name" in outcome.stderr
 
 
+def test_what_own_benchmarks_do_not_have_is_said(cooking: Path) -> None:
+    for arguments in (
+        ("datasets", "fetch", cooking),
+        ("miniature", cooking.parent / "m", "--dataset", cooking),
+    ):
+        outcome = call(*arguments)
+        assert outcome.exit_code == 2, outcome.output
+        assert "cooking" in outcome.stderr
+    assert not (cooking.parent / "m").exists()
+
+
 def test_two_files_of_one_name_are_refused(cooking: Path) -> None:
     other = cooking.with_name("other.yaml")
     other.write_text(YAML, "utf-8")

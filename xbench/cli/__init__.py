@@ -135,6 +135,8 @@ def _named(error: BaseException) -> XbenchError | None:
         return error
     if isinstance(error, OSError):
         return DataError(explain(error))
+    if isinstance(error, RuntimeError) and str(error).startswith("Symlink loop"):  # of pathlib
+        return DataError(f"{error}: links lead in a circle there. Name another path.")
     if isinstance(error, MemoryError):
         return DataError("The memory is not enough. Give fewer --workers and less --memory.")
     if isinstance(error, ValueError) and ("null byte" in str(error) or "null character" in str(error)):

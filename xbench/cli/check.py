@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from xbench.cli.options import FiniteRange
-from xbench.errors import DataError, RegressionError, XbenchError
+from xbench.errors import DataError, RegressionError, XbenchError, os_errors
 
 if TYPE_CHECKING:
     from xbench.reports.check.gates import Verdict
@@ -104,15 +104,10 @@ def _write_junit(path: Path | None, content: bytes) -> None:
 
     if path is None:
         return
-    try:
+    with os_errors(DataError, "cannot write the outcome"):
         write_atomically(path, content)
-    except OSError as error:
-        raise DataError(f"cannot write the outcome to {path}: {error.strerror or error}") from error
 
 
 def _append(path: Path, text: str) -> None:
-    try:
-        with path.open("a", encoding="utf-8") as stream:
-            stream.write(text)
-    except OSError as error:
-        raise DataError(f"cannot write the outcome to {path}: {error.strerror or error}") from error
+    with os_errors(DataError, "cannot write the outcome"), path.open("a", encoding="utf-8") as stream:
+        stream.write(text)

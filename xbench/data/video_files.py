@@ -9,7 +9,7 @@ from pathlib import Path
 
 from xbench.data.benchmarks import room
 from xbench.data.split import Split
-from xbench.errors import DataError
+from xbench.errors import DataError, explain
 from xbench.registry.datasets import CUSTOM
 from xbench.registry.datasets import benchmark as find_benchmark
 
@@ -190,7 +190,7 @@ def _files(root: Path) -> Iterator[Path]:
             with os.scandir(folder) as found:
                 entries = sorted(found, key=lambda entry: entry.name)
         except OSError as error:
-            raise DataError(f"{folder} cannot be read: {error.strerror or error}.") from None
+            raise DataError(f"{folder} cannot be read: {explain(error)}") from None
         yield from (Path(entry.path) for entry in entries if _is_file(entry))
         waiting += [Path(entry.path) for entry in reversed(entries) if _is_folder(entry)]
 

@@ -22,10 +22,10 @@ from xbench.engine.ledger import Ledger
 from xbench.engine.pool import Bench, InProcess, Pool
 from xbench.engine.table import FeatureTable
 from xbench.engine.units import Block, Ints, Queries, Scoring, Tensors
-from xbench.errors import DataError
+from xbench.errors import DataError, explain
 from xbench.metrics.counts import Counts
 from xbench.scorers.base import PairScorer
-from xbench.storage import appearing, scratch
+from xbench.storage import appearing, scratch, tidy
 from xbench.terms import V2TRule
 
 OnScores = Callable[[Ints, slice, torch.Tensor], None]
@@ -165,6 +165,7 @@ def save_matrix(path: Path, captions: int, videos: int) -> Iterator[OnScores]:
     """
     with _unwritable(path, captions, videos):
         path.parent.mkdir(parents=True, exist_ok=True)
+        tidy(path.parent)
     with appearing(path) as temporary:
         with _unwritable(path, captions, videos):
             matrix = _allocate(temporary, captions, videos)
@@ -183,7 +184,7 @@ def _unwritable(path: Path, captions: int, videos: int) -> Iterator[None]:
     except OSError as error:
         raise DataError(
             f"The similarity matrix ({captions} x {videos} float32) cannot be saved in {path.parent}: "
-            f"{error.strerror or error}."
+            f"{explain(error)}"
         ) from error
 
 

@@ -13,7 +13,7 @@ from xbench.data.loading import choose_protocol, load_split
 from xbench.data.recognition import Recognition, recognise
 from xbench.data.split import Split
 from xbench.data.video_files import Resolved, VideoFolder, resolve
-from xbench.errors import DataError, UsageError
+from xbench.errors import DataError, UsageError, explain
 from xbench.metrics.dsl import require_one_to_one
 from xbench.metrics.measures import Measure
 from xbench.pipeline import options
@@ -223,7 +223,8 @@ def require_writable(folder: Path, what: str) -> None:
         with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
-        raise DataError(f"{what} cannot be written to {folder}: {error.strerror or error}.") from error
+        error.filename = str(there)  # not of the file that was tried
+        raise DataError(f"{what} cannot be written to {folder}: {explain(error)}") from error
 
 
 def _named(datasets: Iterable[str], *, miniature: bool) -> dict[str, str]:

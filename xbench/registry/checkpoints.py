@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-from xbench.errors import UsageError
+from xbench.errors import UsageError, os_errors
 from xbench.registry import shipped
 from xbench.registry.lined import read_lined
 from xbench.registry.scorers import SHIPPED
@@ -149,7 +149,9 @@ def user_file() -> Path | None:
     chosen = os.environ.get(VARIABLE)
     if chosen:
         path = user_path(chosen)
-        if not path.is_file():
+        with os_errors(UsageError, f"{VARIABLE} cannot be read"):
+            there = path.is_file()
+        if not there:
             raise UsageError(f"{VARIABLE} names {path}, and there is no such file.")
         return path
     here = Path(_FILE)

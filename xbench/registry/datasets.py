@@ -25,7 +25,7 @@ from pydantic import (
     model_validator,
 )
 
-from xbench.errors import UsageError, did_you_mean
+from xbench.errors import UsageError, did_you_mean, os_errors
 from xbench.registry import shipped
 from xbench.registry.lined import read_lined
 from xbench.storage import user_path
@@ -487,7 +487,9 @@ def _layer() -> Mapping[str, Benchmark]:
     chosen = os.environ.get(VARIABLE)
     if chosen:
         path = user_path(chosen)
-        if not path.is_file():
+        with os_errors(UsageError, f"{VARIABLE} cannot be read"):
+            there = path.is_file()
+        if not there:
             raise UsageError(f"{VARIABLE} names {path}, and there is no such file.")
         return _read_own(path)
     here = Path(_FILE)

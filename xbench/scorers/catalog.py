@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from xbench.errors import ModelError, UsageError, XbenchError, did_you_mean
+from xbench.errors import DataError, ModelError, UsageError, XbenchError, did_you_mean, os_errors
 from xbench.registry.checkpoints import checkpoints
 from xbench.registry.scorers import SHIPPED
 from xbench.scorers.arguments import ModelRequest, bind
@@ -21,6 +21,9 @@ __all__ = ["Model", "ModelRequest", "ResolvedModel", "find", "is_shipped", "requ
 
 Model = Scorer | PrecomputedFeatures
 """What scores captions against videos: a model that encodes them, or features that are there already."""
+
+_WEIGHTS = {"checkpoint", "clip", "bpe"}
+"""Options that are about the model; what else it reads is data."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,8 @@ class ResolvedModel:
         if "device" in arguments:
             arguments["device"] = find_device(self.request.device)
         if is_shipped(self.request.name):
-            model: Model = self._builder(**arguments)
+            with os_errors(ModelError, f"--model {self.request.name} cannot be built"):
+                model: Model = self._builder(**arguments)
             return model
         try:
             scorer = self._builder(**arguments)
@@ -75,8 +79,12 @@ def resolve(request: ModelRequest) -> ResolvedModel:
     arguments = bind(builder, request.name, request.options, request.args)
     for option in sorted(info.files):
         file = getattr(request, option)
-        if file is not None and not file.exists():
-            raise ModelError(f"There is no file {file}.")
+        if file is None:
+            continue
+        kind = ModelError if option in _WEIGHTS else DataError
+        with os_errors(kind, f"--{option.replace('_', '-')} cannot be read"):
+            if not file.exists():
+                raise kind(f"There is no file {file}.")
     return ResolvedModel(request, info, builder, arguments)
 
 

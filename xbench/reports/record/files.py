@@ -99,7 +99,7 @@ def relabel(path: Path, label: str) -> None:
             path, (json.dumps(raw | {"label": label}, indent=2, ensure_ascii=False) + "\n").encode()
         )
     except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror or error}") from error
+        raise DataError(f"cannot write {path}: {explain(error)}") from error
 
 
 def to_json(record: Record) -> str:

@@ -17,7 +17,7 @@ from xbench.metrics.measures import Measure, parse_measure
 from xbench.metrics.studentized import UnitSums
 from xbench.metrics.ties import Ranked, rank_queries
 from xbench.registry.datasets import CUSTOM, protocols
-from xbench.reports.record.naming import unscored
+from xbench.reports.record.naming import is_of_own_benchmark, unscored
 from xbench.reports.record.per_query import PerQuery, clusters_of
 from xbench.reports.record.schema import Metric, Record, scoring_reasons
 from xbench.terms import Direction, Ties
@@ -65,9 +65,12 @@ def _by_chance(record: Record, per_query: PerQuery | None) -> list[str]:
 def not_checked(record: Record) -> list[str]:
     """Return what of a record nobody can check here."""
     matched = record.protocol.matched
-    if matched is None or matched in protocols():
+    known = protocols().get(matched or "")
+    if matched is None or (known is not None and known.is_content(record.protocol.fingerprint)):
         return []
-    return [f"the protocol {matched} is not known here: not checked"]
+    if known is None:
+        return [f"the protocol {matched} is not known here: not checked"]
+    return [f"the protocol {matched} is defined otherwise here: not checked"]
 
 
 def _contradictions(record: Record, per_query: PerQuery | None) -> Iterator[str]:
@@ -116,7 +119,8 @@ def _of_protocol(record: Record) -> Iterator[str]:
     """A protocol whose content it is not, or comparability against what the record itself says."""
     matched, found = record.protocol.matched, record.protocol.fingerprint
     known = protocols().get(matched or "")
-    if known is not None and not known.is_content(found):
+    # Two users, or one on two days, may define a benchmark of their own otherwise; its name on a board tells.
+    if known is not None and not is_of_own_benchmark(record) and not known.is_content(found):
         wanted = known.sha256.ids[:8] if known.sha256 else f"{known.captions} captions"
         yield (
             f"it is said to be {matched}, but its fingerprint is not that protocol's (ids {found.ids[:8]},"
