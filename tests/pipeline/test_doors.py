@@ -175,7 +175,7 @@ def test_both_doors_record_the_same_settings_parsed(world: World, tmp_path: Path
     printed = json.loads(shown.stdout)[-1]["settings"]
     result = xbench.run(**asked | {"annotations": world.annotations})
     assert result.record.settings.model_dump() == printed
-    assert printed["passed"].keys() | printed["defaulted"].keys() == RUN.keys() - {"label"}
+    assert printed["passed"].keys() | printed["defaulted"].keys() == RUN.keys() - {"label", "ray", "devices"}
     assert printed["passed"]["annotations"] == str(world.annotations)
     assert printed["passed"]["memory"] == 2**28
     assert printed["defaulted"]["sampling"] is None
