@@ -331,6 +331,21 @@ def _miniature_weights() -> Path:
     return checkpoint_path().parent
 
 
+_TAKEN_OVER = (
+    "allow_missing",
+    "allow_damaged",
+    "sampling",
+    "pixels",
+    "threads",
+    "ray",
+    "mixed_devices",
+    "workers",
+    "memory",
+    "save_similarity",
+)
+"""Options that a plan has as they were given."""
+
+
 def _run_plan(asked: _Asked) -> RunPlan:
     values, name = asked.values, asked.protocol.benchmark
     cache, needs_videos = values["cache_dir"] or cache_dir(), info_of(asked.model).needs_videos
@@ -348,18 +363,6 @@ def _run_plan(asked: _Asked) -> RunPlan:
     if needs_videos:
         found = resolve(split, VideoFolder.index(videos))
         refuse_missing(found.missing, split, videos, allowed=values["allow_missing"])
-    kept = (
-        "allow_missing",
-        "allow_damaged",
-        "sampling",
-        "pixels",
-        "threads",
-        "ray",
-        "mixed_devices",
-        "workers",
-        "memory",
-        "save_similarity",
-    )
     return RunPlan(
         model=asked.model,
         found=found,
@@ -367,7 +370,7 @@ def _run_plan(asked: _Asked) -> RunPlan:
         devices=values["devices"] or (),
         cache=cache if values["cache"] else None,
         miniature=values["miniature"],
-        **{option: values[option] for option in kept},
+        **{option: values[option] for option in _TAKEN_OVER},
         passed=asked.passed,
         defaulted=asked.defaulted,
         **scored,
