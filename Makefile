@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint docs bench bench-small bench-check bench-gpu clean
+.PHONY: demo test lint docs campaign campaign-small opencv ray-smoke full bench bench-small bench-check bench-gpu clean
 
 demo: $(VENV)/installed
 	$(BIN)/xbench run --model xclip --dataset didemo --miniature --output .demo
@@ -15,13 +15,19 @@ demo: $(VENV)/installed
 test: $(VENV)/installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
+# The tests that hold frames and pixels against OpenCV, with the last version of the published family and with
+# the one that is installed. Only OpenCV differs, so the older one lies in a folder of its own.
+opencv: $(VENV)/installed-test
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $(VENV)/opencv4 opencv-python-headless==4.12.0.88
+	PYTHONPATH=$(VENV)/opencv4 $(BIN)/python -m pytest tests/video -k "opencv or pixels or real_videos"
+	$(BIN)/python -m pytest tests/video -k "opencv or pixels or real_videos"
+
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict xbench
 
-docs: $(VENV)/installed-docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+.PHONY: demo test lint docs campaign campaign-small opencv ray-smoke full bench bench-small bench-check bench-gpu clean
 
 bench: $(VENV)/installed-test
 	$(BIN)/python -m benchmarks --json bench.json
@@ -35,6 +41,12 @@ bench-check: $(VENV)/installed-test
 bench-gpu: $(VENV)/installed-test
 	$(BIN)/python -m benchmarks.gpu --json benchmarks/gpu.json --docs docs/performance.md
 
+campaign: $(VENV)/installed-test
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.campaign --docs docs/faults.md
+
+campaign-small: $(VENV)/installed-test
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.campaign --small
+
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	@echo "Installing xbench and what it needs into $(VENV) (the first time takes a minute or two) ..."
@@ -46,8 +58,7 @@ $(VENV)/installed-test: $(VENV)/installed
 	$(PIP) --editable ".[test]"
 	@touch $@
 
-$(VENV)/installed-docs: $(VENV)/installed
-	$(PIP) --editable ".[docs]"
+.PHONY: demo test lint docs campaign campaign-small opencv ray-smoke full bench bench-small bench-check bench-gpu clean
 	@touch $@
 
 clean:

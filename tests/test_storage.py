@@ -42,6 +42,17 @@ def test_a_link_is_replaced_and_not_written_through(tmp_path: Path) -> None:
     assert ((tmp_path / "mine").read_bytes(), (tmp_path / "link").read_bytes()) == (b"precious", b"new")
 
 
+def test_a_device_or_pipe_is_written_to_and_stays(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    write_atomically(tmp_path / "pipe", b"through")
+    assert os.read(reader, 100) == b"through"
+    os.close(reader)
+    assert (tmp_path / "pipe").is_fifo()
+    with pytest.raises(OSError, match="device or a pipe"), appearing(tmp_path / "pipe"):
+        pass
+
+
 def _die_while_writing(folder: Path) -> None:
     with appearing(folder / "a") as temporary, scratch() as outer, scratch(folder) as inner:
         temporary.write_bytes(b"half")

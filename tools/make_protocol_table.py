@@ -22,7 +22,8 @@ What was loaded is recognised by its content, whatever files it came from: four 
 ids, the `id<TAB>caption` lines in the protocol's order, the same lines sorted, and those sorted with white
 space normalised. The order of captions never matters; a difference in white space only is noted. Everything
 else is NOT COMPARABLE with published rows, and the run says in what it differs. A validation set runs but
-never stands beside test rows. A user's own CSV or JSONL (`video_id`, `caption`) is the protocol `custom`.
+never stands beside test rows. A user's own CSV, TSV or JSONL (`video_id`, `caption`) is the protocol
+`custom`; [a benchmark of your own](benchmarks.md) is recognised as these are.
 Counts and hashes of LSMDC are given here; its captions are handed out by their owners only.
 
 In the tables, * marks a benchmark's default. Words and frames are what the published scripts use; the shapes

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 MIB = 1 << 20
 TEXT_BYTES = 48 * MIB
-"""Of an annotation file; the largest published one, MSR-VTT's JSON, has 23 million."""
+"""Of an annotation file; the largest published one has 23 million."""
 RECORD_BYTES, RECORD_VALUES, COUNTS_BYTES = 16 * MIB, 300_000, 64 * MIB
 """Of a result record, and of the per-query counts beside it."""
 VALUES = 1_500_000
-"""Values and lists in a JSON text, cells in a CSV, lines in a text; MSR-VTT's JSON has 880,000."""
-LINES = 400_000
-"""Rows of a table."""
+"""Values and lists in a JSON text, cells in a CSV, lines in a text; a published one has 880,000."""
+TABLE_BYTES, LINES = 24 * MIB, 400_000
+"""Characters and rows of a table, which is read with four bytes a character."""
 DEPTH = 64
 _YAML_BYTES, _YAML_NODES, _YAML_ALIASES = 2 * MIB, 100_000, 1000
 _OPCODES, _CONTAINERS = 2_000_000, 300_000
@@ -47,12 +47,14 @@ class RefusedError(ValueError):
 
 
 def open_file(path: Path) -> BufferedReader:
-    """Open a file to read. Raises OSError, and ValueError for a pipe, which may never end or even begin.
+    """Open a file to read. Raises OSError, and ValueError for a device or pipe, which may never end.
 
     What a shell hands over as `<(command)` is a pipe that does.
     """
-    if stat.S_ISFIFO(path.stat().st_mode) and path.parts[:2] not in (("/", "dev"), ("/", "proc")):
-        raise ValueError(f"{path} is a pipe, not a file")
+    kind = path.stat().st_mode
+    of_a_shell = stat.S_ISFIFO(kind) and path.parts[:2] in (("/", "dev"), ("/", "proc"))
+    if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind) or of_a_shell):
+        raise ValueError(f"{path} is a pipe or a device, not a file")
     return path.open("rb")
 
 
@@ -148,6 +150,7 @@ def _expanded(node: Any, known: dict[int, int]) -> int:
 
 def check_table(text: str, delimiter: str) -> None:
     """Raise TooMuchError for a CSV text of too many rows or cells."""
+    require(len(text), TABLE_BYTES, "characters")
     rows = text.count("\n") + text.count("\r")
     require(rows, 2 * LINES, "rows")
     require(rows + text.count(delimiter), VALUES, "cells")

@@ -1,5 +1,6 @@
 """Files as everything in xbench keeps them: whole or not at all, known by their hash, in one cache folder."""
 
+import errno
 import hashlib
 import os
 import platform
@@ -9,15 +10,17 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from filelock import FileLock, Timeout
 
+T = TypeVar("T")
 _SCRATCH = "xbench-run"
+_ATTEMPTS = 20
 _STALE_SECONDS = 24 * 3600
 _WRITER = re.compile(r"\.(?P<machine>[0-9a-f]{8})\.(?P<pid>\d+)\.[0-9a-f]{8}\.tmp$")
 
@@ -25,9 +28,24 @@ _WRITER = re.compile(r"\.(?P<machine>[0-9a-f]{8})\.(?P<pid>\d+)\.[0-9a-f]{8}\.tm
 def cache_dir() -> Path:
     """Return $XBENCH_CACHE, else $XDG_CACHE_HOME/xbench, else ~/.cache/xbench; it need not exist."""
     if chosen := os.environ.get("XBENCH_CACHE"):
-        return Path(chosen).expanduser()
+        return user_path(chosen)
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "xbench"
+
+
+def user_path(text: str | Path) -> Path:
+    """Return a path as a user wrote it, `~` for their home; a home that nobody has stays as it is written."""
+    return Path(os.path.expanduser(text))
+
+
+def within(folder: Path, write: Callable[[], T]) -> T:
+    """Write into a folder that is made for it, again when somebody removes it meanwhile. Raises OSError."""
+    for _ in range(_ATTEMPTS):
+        with suppress(FileNotFoundError):
+            folder.mkdir(parents=True, exist_ok=True)
+            return write()
+    folder.mkdir(parents=True, exist_ok=True)
+    return write()
 
 
 def file_sha256(path: Path) -> str:
@@ -43,6 +61,8 @@ def appearing(path: Path) -> Iterator[Path]:
     The folder must be there. The file is flushed to the disk before it appears. After an exception nothing is
     left and what stood at `path` still stands.
     """
+    if _is_special(path):
+        raise OSError(errno.EINVAL, "This is a device or a pipe, not a place for a file", str(path))
     temporary = path.with_name(_temporary_name(f".{path.name}"))
     try:
         yield temporary
@@ -54,9 +74,25 @@ def appearing(path: Path) -> Iterator[Path]:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file that is never seen half-written. Raises OSError."""
+    """Write a file that is never seen half-written; what the dead left beside it goes. Raises OSError."""
+    if _is_special(path):
+        descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)  # else a pipe that nobody reads would wait
+        os.set_blocking(descriptor, True)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        return
+    tidy(path.parent)
     with appearing(path) as temporary:
         temporary.write_bytes(content)
+
+
+def _is_special(path: Path) -> bool:
+    """Whether something stands there whose place a file must not take: /dev/null, /dev/stdout, a pipe."""
+    try:
+        kind = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(kind) or stat.S_ISDIR(kind))
 
 
 @contextmanager

@@ -10,8 +10,9 @@ V2TRule = Literal["group-max", "any-caption"]
 """How v2t counts several captions of a video: by its best one against each other video's best one, as the
 published code does, or every caption for itself, any of the video's own being right."""
 
-Post = Literal["none", "dsl"]
-"""Post-processing of the similarity that looks at the whole test set; `dsl` is dual softmax."""
+Post = Literal["none", "dsl", "qbnorm"]
+"""Post-processing of the similarity: `dsl`, dual softmax, looks at the whole test set; `qbnorm` at a bank of
+training captions."""
 
 ClaimedPost = Literal["none", "dsl", "inverted-softmax", "qbnorm", "rerank", "unknown"]
 """What a published number was made with: nothing, one of the rules that look at a set, a second stage that
@@ -23,6 +24,10 @@ ClaimedRule = Literal["", "group-max", "any-caption", "unknown"]
 
 FrameRule = Literal["published", "uniform"]
 """Which frames of a video are taken: one a second, cut evenly; the middle of equal parts."""
+
+PixelRule = Literal["published", "tagged"]
+"""How decoded frames become RGB: as OpenCV 4 does, with which all published numbers were made, whatever a
+file says of its colours; or as OpenCV 5 does, by what it says."""
 
 Precision = Literal["fp32", "tf32", "fp16", "bf16"]
 

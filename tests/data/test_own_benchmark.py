@@ -179,6 +179,9 @@ def test_every_kind_of_caption_file_gives_the_same_split(cooking: Path, suffix: 
         (", end: to", "", "line 10: .*start needs an end"),
         ("id: clip", "ids: clip", "line 10: .*read.ids"),
         ("    words: 20", "    fetch: {a.csv: {bytes: 1, sha256: " + 64 * "0" + "}}", "cooking.fetch"),
+        ("id: clip", "id: said", "line 10: .*need a column each"),
+        ("words: 20", "window: [5, 1]", "line 4: .*window"),
+        ("words: 20", "window: [0, .nan]", "line 4: .*window"),
         ("benchmarks:", "benchmark:", "line 1: benchmark"),
     ],
 )
@@ -211,6 +214,31 @@ def test_wrong_rows_are_told_by_line(cooking: Path, row: str, message: str) -> N
         file.write(f"{row}\n")
     with pytest.raises(DataError, match=message):
         load_split(benchmark(cooking).id, cooking.parent)
+
+
+@pytest.mark.parametrize("folder", ["~nobody-of-this-name/x", "nowhere", "/nowhere", "a\\0b"])
+def test_folders_that_are_none_are_named(cooking: Path, folder: str) -> None:
+    cooking.write_text(YAML.replace("    words", f'    annotations: "{folder}"\n    words'), "utf-8")
+    outcome = call("datasets", "verify", cooking)
+    assert outcome.exit_code == 3, outcome.output
+    assert "is not a folder" in outcome.stderr
+
+
+def test_a_home_that_nobody_has_is_a_path_like_any_other() -> None:
+    outcome = call("score", "x.npy", "--dataset", "msvd", "--annotations", "~nobody-of-this-name/x")
+    assert outcome.exit_code == 3, outcome.output
+    assert "~nobody-of-this-name" in outcome.stderr
+
+
+def test_what_own_benchmarks_do_not_have_is_said(cooking: Path) -> None:
+    for arguments in (
+        ("datasets", "fetch", cooking),
+        ("miniature", cooking.parent / "m", "--dataset", cooking),
+    ):
+        outcome = call(*arguments)
+        assert outcome.exit_code == 2, outcome.output
+        assert "cooking" in outcome.stderr
+    assert not (cooking.parent / "m").exists()
 
 
 def test_two_files_of_one_name_are_refused(cooking: Path) -> None:

@@ -89,3 +89,15 @@ def test_the_check_of_the_page_notices_a_change(tmp_path: Path) -> None:
     page.write_text((ROOT / "docs" / "protocols.md").read_text("utf-8").replace("27,763", "27,764"), "utf-8")
     checked = subprocess.run([sys.executable, str(copy), "--check"], capture_output=True, check=False)
     assert checked.returncode == 1
+
+
+@pytest.mark.parametrize("entry", benchmarks().values(), ids=lambda entry: entry.id)
+def test_a_benchmark_is_named_in_its_room_and_in_help_texts_alone(entry: Benchmark) -> None:
+    """Whoever changes what is true of one benchmark changes one file, and datasets.yaml."""
+    words = {entry.id, entry.name.split()[0].lower()}
+    named = {
+        path.relative_to(ROOT / "xbench").as_posix()
+        for path in (ROOT / "xbench").rglob("*.py")
+        if any(word in path.read_text("utf-8").lower() for word in words)
+    }
+    assert {name for name in named if not name.startswith("cli/")} == {f"data/benchmarks/{entry.id}.py"}

@@ -1,5 +1,6 @@
 """Which file belongs to a video id, and that indexing a folder is safe."""
 
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
@@ -96,6 +97,14 @@ def test_names_with_a_leading_dash_or_dot_are_ordinary(tmp_path: Path) -> None:
     assert found(folder, "video1", "msrvtt") is None
 
 
+@pytest.mark.parametrize(("written", "id_"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_an_accent_is_found_however_it_is_written(tmp_path: Path, written: str, id_: str) -> None:
+    there, asked = (unicodedata.normalize(form, "crème brûlée") for form in (written, id_))
+    folder = touch(tmp_path, f"{there}.mp4", "creme brulee.mp4")
+    assert found(folder, asked, "msvd") == f"{there}.mp4"
+    assert found(touch(tmp_path, f"{asked}.mp4"), asked, "msvd") == f"{asked}.mp4"
+
+
 def test_link_cycles_dead_links_and_self_links_end(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "up").symlink_to(tmp_path)
@@ -144,15 +153,14 @@ def test_resolve_counts_all_ambiguous_ids_and_names_the_first_ten(tmp_path: Path
     assert "'v10'" not in str(error.value)
 
 
-def test_ids_with_one_file_are_told_by_a_note_in_a_published_protocol(tmp_path: Path) -> None:
+def test_ids_with_one_file_are_told_in_a_published_protocol(tmp_path: Path) -> None:
     folder = touch(tmp_path, "a.mp4", "b.mp4")
     (tmp_path / "c.mp4").symlink_to(tmp_path / "b.mp4")
-    assert resolve(split_of("didemo", "a.mov", "b.mp4"), folder).notes() == ()
+    assert resolve(split_of("didemo", "a.mov", "b.mp4"), folder).shared == ()
     folder = VideoFolder.index(tmp_path)
     resolved = resolve(split_of("didemo", "a.mov", "b.mov", "a.avi", "c.mp4", "d.mp4"), folder)
     assert resolved.shared == (("a.avi", "a.mov"), ("c.mp4", "b.mov"))
     assert resolved.paths["a.avi"] == resolved.paths["a.mov"]
-    assert resolved.notes() == ("2 of the 4 videos found share a file with another, e.g. a.avi with a.mov",)
 
 
 def test_ids_with_one_file_are_an_error_in_a_users_own_annotations(tmp_path: Path) -> None:
@@ -161,3 +169,10 @@ def test_ids_with_one_file_are_an_error_in_a_users_own_annotations(tmp_path: Pat
     with pytest.raises(DataError, match=r"videos 'a' and 'a\.mp4' have one file, .*a\.mp4: give each video"):
         resolve(split, folder)
     assert not resolve(replace(split_of("msrvtt", "a", "b"), protocol="custom"), folder).shared
+
+
+def test_a_file_without_extension_that_hides_a_video_is_an_error(tmp_path: Path) -> None:
+    folder = touch(tmp_path, "video7", "video7.mp4", "video8")
+    with pytest.raises(DataError, match=r"'video7' has 2 files: .*video7 and .*video7\.mp4"):
+        folder.find("video7", "msrvtt")
+    assert found(folder, "video8", "msrvtt") == "video8"

@@ -14,6 +14,7 @@ from xbench.metrics import ranking
 from xbench.metrics.dsl import DualSoftmax, dsl_counts
 from xbench.metrics.ranking import t2v_counts, v2t_counts
 from xbench.metrics.summary import summarise
+from xbench.terms import V2TRule
 
 
 def naive(similarity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -106,3 +107,15 @@ def test_scores_that_are_not_finite_are_counted_not_hidden(bad: float) -> None:
     assert v2t.nonfinite > 0
     with pytest.raises(DataError, match="NaN or infinite"):
         summarise(t2v)
+
+
+@pytest.mark.parametrize("rule", ["group-max", "any-caption"])
+def test_several_captions_of_a_video_are_reweighted_when_forced(rule: V2TRule) -> None:
+    random, owner = np.random.default_rng(5), np.repeat(np.arange(10), 3)
+    matrix = (6 * random.standard_normal((30, 10))).astype(np.float32)
+    with pytest.raises(UsageError, match="--force"):
+        dsl_counts(matrix, owner)
+    t2v, v2t = naive(matrix)
+    found = dsl_counts(matrix, owner, rule, force=True)
+    assert found[0].better.tolist() == t2v_counts(t2v, owner).better.tolist()
+    assert found[1].better.tolist() == v2t_counts(v2t, owner, rule).better.tolist()

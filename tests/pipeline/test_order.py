@@ -152,7 +152,9 @@ def test_a_model_at_or_below_chance_gets_a_warning_and_keeps_its_number(
     capsys: pytest.CaptureFixture[str], own: Path, matrix: np.ndarray, said: str | None
 ) -> None:
     split: Split = xbench.load_split("msrvtt", own)
-    trust = judge_model(t2v_counts(matrix, split.caption_to_video), split)
+    trust = judge_model(
+        t2v_counts(matrix, split.caption_to_video), split, "Mine.similarity (mine.py, line 3)"
+    )
     assert trust.reasons == ()
     err = capsys.readouterr().err
     if said is None:
@@ -160,7 +162,8 @@ def test_a_model_at_or_below_chance_gets_a_warning_and_keeps_its_number(
     else:
         assert f"Warning: the scores are {said}" in err
         assert said in trust.notes[0]
-    assert ("a forgotten minus?" in err) == (said == "worse than chance")
+    minus = "is a minus forgotten in Mine.similarity (mine.py, line 3)?"
+    assert (minus in err) == (said == "worse than chance")
 
 
 INPUTS = {

@@ -177,7 +177,7 @@ def test_every_published_model_can_be_compared_with() -> None:
 
 
 def test_the_command_prints_the_diff_of_a_saved_result(tmp_path: Path) -> None:
-    path, _ = save(run_on("msrvtt", "msrvtt/1ka"), per_query(), tmp_path)
+    path, _ = save(result(), per_query(), tmp_path)
     shown = CliRunner().invoke(command, [str(path)])
     assert shown.exit_code == 0
     assert "X-CLIP ViT-B/32 on msrvtt/1ka, fine-tuned" in shown.output

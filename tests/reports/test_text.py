@@ -29,7 +29,7 @@ def test_a_result_shows_both_directions_with_the_digits_of_the_papers() -> None:
     assert ["R@1", "MdR", "MRR"] in lines
     assert ["t2v", "49.2", "2.0", "0.568"] in lines
     assert ["v2t", "8.0"] in lines
-    assert "msrvtt/1ka: xclip ViT-B/32, 40 captions, 40 videos" in shown
+    assert "msrvtt/1ka: xclip ViT-B/32, 1000 captions, 1000 videos" in shown
     assert "NOT COMPARABLE" not in shown
 
 
@@ -57,11 +57,11 @@ def test_ties_and_vanished_queries_are_told() -> None:
     counts = per_query()
     tied = int((counts.t2v.tied > 0).sum())
     assert tied > 0
-    assert f"t2v: {tied} of 40 queries are tied; ties ranked: average" in render(result(counts))
+    assert f"t2v: {tied} of 1000 queries are tied; ties ranked: average" in render(result(counts))
     record = result(policy=Ties.REFERENCE, not_comparable_because=scoring_reasons(Ties.REFERENCE))
     ties = record.ties.model_copy(update={"vanished": {"t2v": 2, "v2t": 0}})
     shown = render(record.model_copy(update={"ties": ties}))
-    assert "t2v: 2 of 40 queries have no finite score and vanished" in shown
+    assert "t2v: 2 of 1000 queries have no finite score and vanished" in shown
     assert "v2t: 0 of" not in shown
 
 

@@ -13,7 +13,8 @@ from xclip_small import state, tokenizer
 
 from xbench.cli import main
 from xbench.scorers.base import VideoInput
-from xbench.scorers.verify import Check, verify
+from xbench.scorers.verify import Check, noise, verify
+from xbench.scorers.verify.trial import BrokenError, Trial
 from xbench.scorers.xclip import XClip
 
 FILE = Path(__file__).resolve().parent.parent / "plugin" / "xbench_colours" / "__init__.py"
@@ -44,7 +45,7 @@ def broken(**members: Any) -> Any:
 
 def test_a_sound_scorer_keeps_every_promise() -> None:
     checks = outcome(colours())
-    assert len(checks) == 10
+    assert len(checks) == 13
     assert all(check.passed for check in checks.values())
 
 
@@ -145,6 +146,49 @@ def test_scores_that_depend_on_the_order_of_a_block_are_found() -> None:
     assert [check.promise for check in checks.values() if check.passed is False] == ["scores in any order"]
 
 
+def pooled_by_own_caption(sound: Callable[..., Any], text: Any, video: Any) -> Any:
+    """Let each video of a block see the caption in its place, as a published evaluation does."""
+    seen = video["colour"].clone()
+    count = min(len(seen), len(text["colour"]))
+    seen[:count] += 0.5 * text["colour"][:count]
+    return sound(text, {"colour": seen})
+
+
+def test_a_video_that_sees_its_own_caption_is_found_among_noise() -> None:
+    def textual(sound: Callable[..., Any], texts: Any) -> Any:
+        random = [torch.Generator().manual_seed(sum(map(ord, text))) for text in texts]
+        return {"colour": torch.stack([torch.rand(3, generator=each) for each in random])}
+
+    sound = outcome(broken(encode_texts=textual))
+    assert all(check.passed for check in sound.values())
+    whole_only = lambda sound, text, video: (  # noqa: E731  (passes whatever looks at few items)
+        pooled_by_own_caption(sound, text, video) if len(text["colour"]) > 100 else sound(text, video)
+    )
+    checks = outcome(broken(encode_texts=textual, similarity=whole_only))
+    failed = [check for check in checks.values() if check.passed is False]
+    assert failed
+    assert failed[0].promise in ("scores a full block as its pieces", "finds nothing in noise")
+    trial = Trial(broken(encode_texts=textual, similarity=pooled_by_own_caption), 1e-3)
+    with pytest.raises(BrokenError, match="t2v finds the right one among noise"):
+        noise.chance(trial)
+    with pytest.raises(BrokenError, match="do not move with their items"):
+        noise.permuted(trial)
+
+
+@pytest.mark.parametrize("most", [10, 100, 255])
+def test_a_top_k_of_any_size_is_found(most: int) -> None:
+    def cut(sound: Callable[..., Any], *given: Any) -> Any:
+        scores = sound(*given)
+        if scores.shape[1] <= most:
+            return scores
+        limit = scores.topk(most, dim=1).values[:, -1:]
+        return scores.masked_fill(scores < limit, -1e4)
+
+    checks = outcome(broken(similarity=cut))
+    failed = [check for check in checks.values() if check.passed is False]
+    assert failed[0].promise == "scores a full block as its pieces"
+
+
 def test_features_that_do_not_survive_saving_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = safetensors.torch.load
     monkeypatch.setattr(
@@ -178,7 +222,7 @@ def command(*arguments: str) -> Result:
 def test_the_command_tells_promise_by_promise_and_exits_with_4_for_a_broken_one(tmp_path: Path) -> None:
     sound = command(f"{FILE}:Colours", "--model-args", "frames=2")
     assert sound.exit_code == 0
-    assert sound.stdout.count("ok  ") == 10
+    assert sound.stdout.count("ok  ") == 13
     assert "keeps the contract" in sound.stdout
     bad = tmp_path / "bad.py"
     bad.write_text(FILE.read_text().replace(".sum(dim=-1)", ".sum(dim=-1).softmax(dim=1)"))

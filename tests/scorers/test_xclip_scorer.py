@@ -1,9 +1,13 @@
 """The scorer: padding as published, batches that do not matter, inputs that do not fit."""
 
+import numpy as np
 import pytest
 import torch
 from xclip_small import FRAMES, SIDE, WORDS, state, tokenizer
 
+from xbench.engine.similarity import rank
+from xbench.engine.table import FeatureTable
+from xbench.engine.units import Queries
 from xbench.errors import ModelError
 from xbench.scorers.clip.variants import VARIANTS
 from xbench.scorers.xclip import XClip
@@ -129,3 +133,20 @@ def test_frames_that_do_not_fit_are_an_error(words, shape, mask, said):
 
 def test_weights_in_memory_have_no_identity(words):
     assert XClip(state(), tokenizer=words).identity is None
+
+
+@pytest.mark.parametrize("items", [2, 7, 300])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_scores_are_the_same_in_the_block_of_a_run_and_in_a_small_one(words, precision, items):
+    scorer = XClip(state(), tokenizer=words, precision=precision)
+    random = torch.Generator().manual_seed(0)
+
+    def unit(*shape: int) -> torch.Tensor:
+        return torch.nn.functional.normalize(torch.randn(*shape, generator=random), dim=-1)
+
+    frames = unit(items, FRAMES, 64)
+    frames[: items // 2, 1:] = frames[0, -1]  # padding
+    text = {"sentence": unit(items, 64), "words": unit(items, WORDS, 64)}
+    tables = FeatureTable([text]), FeatureTable([{"video": unit(items, 64), "frames": frames}])
+    order = np.arange(items)
+    rank(scorer, *tables, Queries(order, order), "group-max")  # raises where they are not

@@ -33,6 +33,8 @@ def evaluate(
     ties: TiesName = "average",
     metrics: str | Sequence[str | Measure] = DEFAULT_METRICS,
     post: Post = "none",
+    bank: str | Path | None = None,
+    force: bool = False,
     label: str | None = None,
     name: str = "similarity",
     distance: bool = False,
@@ -42,8 +44,9 @@ def evaluate(
     similarity: NumPy array or torch tensor of real numbers, on any device. Give one of `split` (from
     `load_split`; then the result is comparable where the split is) and `caption_to_video`, the index of each
     row's video, int [T], or a mask that is true for it, bool [T, V]. v2t: the video-to-text rule, for
-    `caption_to_video` only. metrics, post: as for `run`. name: what the record calls the scores. label: what
-    to call the result. distance: they are distances, lower is closer.
+    `caption_to_video` only. metrics, post, force: as for `run`. bank: for `qbnorm`, a file with the scores of
+    the bank's captions, [B, V]. name: what the record calls the scores. label: what to call the result.
+    distance: they are distances, lower is closer.
 
     Raises DataError when the shape does not fit, when ranks are worse than guesses, or when a score is NaN or
     infinite (unless ties are `reference`), UsageError when not exactly one of the two is given.
@@ -51,7 +54,7 @@ def evaluate(
     if (split is None) == (caption_to_video is None):
         raise UsageError("xbench.evaluate needs either split or caption_to_video.")
     settings: dict[str, Any] = {"v2t": v2t, "ties": ties, "metrics": metrics, "post": post, "name": name}
-    settings |= {"label": label, "distance": distance}
+    settings |= {"label": label, "distance": distance, "bank": bank, "force": force}
     matrix = _as_matrix(similarity)
     recognition = None
     if split is None:

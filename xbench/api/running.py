@@ -9,7 +9,7 @@ from xbench.metrics.measures import Measure
 from xbench.pipeline.plan import plan_runs
 from xbench.pipeline.run import run_all
 from xbench.scorers.base import Scorer
-from xbench.terms import DEFAULT_METRICS, FrameRule, Post, Precision, V2TRule
+from xbench.terms import DEFAULT_METRICS, FrameRule, PixelRule, Post, Precision, V2TRule
 
 TiesName = Literal["average", "optimistic", "pessimistic", "reference"]
 """How equal scores are ranked; see `xbench.terms.Ties`."""
@@ -32,6 +32,9 @@ def run(
     device: str = "auto",
     precision: Precision | None = None,
     threads: int = 1,
+    ray: str | None = None,
+    devices: str | Sequence[str] | None = None,
+    mixed_devices: bool = False,
     workers: int = 2,
     memory: int | None = None,
     limit: int | None = None,
@@ -40,9 +43,12 @@ def run(
     ties: TiesName = "average",
     metrics: str | Sequence[str | Measure] = DEFAULT_METRICS,
     post: Post = "none",
+    bank: str | Path | None = None,
+    force: bool = False,
     v2t: V2TRule | None = None,
     label: str | None = None,
     sampling: FrameRule | None = None,
+    pixels: PixelRule = "published",
     cache: bool = True,
     cache_dir: str | Path | None = None,
     save_similarity: str | Path | None = None,
@@ -61,9 +67,16 @@ def run(
 
     precision: None for fp32, or what checkpoints.yaml says of the model.
 
+    pixels: `published` gives colours as OpenCV 4 does, whatever a file's tags say; `tagged` as OpenCV 5.
+
     threads: in which a CPU computes, whatever torch was set to; they change last bits, so one everywhere.
 
-    post: `dsl` gives the post-processed result, marked as such and not comparable with raw ones.
+    ray: "local" for workers on the GPUs (else the CPU cores) of this machine, or the HOST:PORT of a cluster;
+    devices: those of this machine to use, `cpu` once for each worker. The bits are those of a run without.
+
+    post: `dsl` or `qbnorm` gives the post-processed result, marked as such and not comparable with raw ones.
+    bank: the training captions of `qbnorm`, a text file with one on each line or a JSON list. force: `dsl`
+    even where videos have several captions and its prior is false.
 
     v2t: how video-to-text counts several captions of a video; None for the protocol's rule.
 

@@ -25,6 +25,7 @@ READER_GONE = 141
 
 COMMANDS = {
     "run": "xbench.cli.run",
+    "sweep": "xbench.cli.sweep",
     "score": "xbench.cli.score",
     "diff": "xbench.cli.diff",
     "compare": "xbench.cli.compare",
@@ -44,6 +45,7 @@ COMMANDS = {
 
 _SUMMARIES = {
     "run": "Evaluate a model on a benchmark: features, similarity, ranks, metrics, diff with the paper.",
+    "sweep": "Choose among checkpoints on a validation set, and score the chosen one once.",
     "score": "Metrics of a similarity matrix that you already have.",
     "diff": "Compare a result with the published numbers of its protocol.",
     "compare": "Whether saved runs differ by more than chance.",
@@ -133,6 +135,8 @@ def _named(error: BaseException) -> XbenchError | None:
         return error
     if isinstance(error, OSError):
         return DataError(explain(error))
+    if isinstance(error, RuntimeError) and str(error).startswith("Symlink loop"):  # of pathlib
+        return DataError(f"{error}: links lead in a circle there. Name another path.")
     if isinstance(error, MemoryError):
         return DataError("The memory is not enough. Give fewer --workers and less --memory.")
     if isinstance(error, ValueError) and ("null byte" in str(error) or "null character" in str(error)):

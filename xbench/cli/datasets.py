@@ -127,6 +127,8 @@ def fetch(name: str, to: Path | None) -> None:
     from xbench.registry.folders import default_folders
 
     entry, protocol = find(name)
+    if entry.home is not None:
+        raise UsageError(f"{entry.home} names no place to fetch {entry.id} from: its files are your own.")
     default = default_folders(entry.id)
     folder = to or (default[0] if default else None)
     if folder is None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from xbench.errors import DataError, UsageError
+from xbench.errors import DataError, UsageError, explain
 from xbench.terms import Direction, choices
 
 _SUFFIXES = {".html": "html", ".htm": "html", ".md": "md", ".tex": "latex", ".csv": "csv", ".txt": "text"}
@@ -63,7 +63,7 @@ def command(
     try:
         write_atomically(output, text.encode())
     except OSError as error:
-        raise DataError(f"cannot write {output}: {error.strerror or error}") from error
+        raise DataError(f"cannot write {output}: {explain(error)}") from error
 
 
 def _style_of(output: Path | None) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from xbench.errors import DataError, UsageError
+from xbench.errors import DataError, UsageError, explain
 
 
 @click.command("miniature")
@@ -16,10 +16,12 @@ def command(folder: Path, datasets: tuple[str, ...]) -> None:
     DIR then looks as $XBENCH_DATA does with the real data: DIR/DiDeMo/test_data.json, DIR/DiDeMo/videos/ and
     so on. `xbench run --miniature` does not need this; it renders into the cache.
     """
-    from xbench.miniature import MANNERS, MiniaturePaths, render
+    from xbench.miniature import MANNERS, MiniaturePaths, render, require_miniature
     from xbench.registry.datasets import benchmark
 
     entries = [benchmark(name) for name in datasets or MANNERS]
+    for entry in entries:
+        require_miniature(entry.id)
     targets = [MiniaturePaths(folder / entry.annotations, folder / entry.videos) for entry in entries]
     for target in targets:
         if target.annotations.exists():
@@ -28,7 +30,7 @@ def command(folder: Path, datasets: tuple[str, ...]) -> None:
         try:
             render(entry.id, target)
         except OSError as error:
-            raise DataError(f"Cannot write the miniature into {folder}: {error.strerror or error}.") from None
+            raise DataError(f"Cannot write the miniature into {folder}: {explain(error)}") from None
         count = len(list(target.videos.iterdir()))
         click.echo(f"{entry.name}: {count} clips in {target.videos}, annotations in {target.annotations}")
     click.echo(f"To read it as any data: XBENCH_DATA={folder.resolve()}")

@@ -88,10 +88,11 @@ def fetch_weights(name: str) -> None:
     help="Largest deviation that passes, as a part of the largest value. Half precision may need more.",
 )
 def verify_model(name: str, model_args: tuple[str, ...], tolerance: float, **options: Any) -> None:
-    """Tell whether a model keeps the contract of a scorer, on three made-up texts and videos.
+    """Tell whether a model keeps the contract of a scorer, on made-up texts and videos.
 
     Shapes, finite values, long texts, one-frame and padded videos, the same features twice and in any batch,
-    the same scores in any block and order, and from saved features. Exit code 4 when a promise is broken.
+    the same scores in any block and order, and from saved features, no knowledge of noise. Exit code 4 when
+    a promise is broken.
     """
     from xbench.scorers.catalog import ModelRequest, resolve
     from xbench.scorers.features import PrecomputedFeatures

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from xbench.pipeline.options import EVALUATE, RUN, SCORE, flag
+from xbench.pipeline.options import EVALUATE, RUN, SCORE, flag, key_values
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -62,7 +62,16 @@ metrics_option: Callable[[F], F] = option(
 )
 post_option: Callable[[F], F] = option(
     "post",
-    help="dsl adds a row with dual softmax, which looks at the whole test set (never comparable with raw).",
+    help="dsl adds a row with dual softmax, which looks at the whole test set; qbnorm one normalised by"
+    " --bank (never comparable with raw).",
+)
+bank_option: Callable[[F], F] = option(
+    "bank",
+    metavar="FILE",
+    help="For --post qbnorm: training captions, one on each line or a JSON list; for a matrix, the bank's.",
+)
+force_option: Callable[[F], F] = option(
+    "force", help="--post dsl where videos have several captions, too: its prior is false there."
 )
 v2t_option: Callable[[F], F] = option(
     "v2t",
@@ -87,7 +96,18 @@ def as_keywords(options: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def gibibytes(value: str) -> Any:
+def run_keywords(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a run as the keywords of `xbench.run`."""
+    given = as_keywords(options)
+    given["cache"] = not given.pop("no_cache")
+    if "model_args" in given:
+        given["model_args"] = key_values("--model-args", given["model_args"])
+    if "memory" in given:
+        given["memory"] = _gibibytes(given["memory"])
+    return given
+
+
+def _gibibytes(value: str) -> Any:
     """Return an amount in bytes; text that is no number as it is, for the table to refuse."""
     try:
         return float(value) * 2**30

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from xbench.errors import DataError
+from xbench.errors import DataError, explain
 
 
 @click.command("report")
@@ -49,5 +49,5 @@ def command(
     try:
         write_atomically(output, page.encode())
     except OSError as error:
-        raise DataError(f"cannot write {output}: {error.strerror or error}") from error
+        raise DataError(f"cannot write {output}: {explain(error)}") from error
     click.echo(f"Wrote {output}", err=True)

@@ -1,24 +1,24 @@
 """`xbench run`: evaluate a model on one or several benchmarks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from xbench.cli.options import (
-    as_keywords,
-    gibibytes,
+    bank_option,
+    force_option,
     json_option,
     label_option,
     metrics_option,
     option,
     post_option,
+    run_keywords,
     ties_option,
     v2t_option,
 )
 from xbench.errors import UsageError
-from xbench.pipeline.options import key_values
 
 if TYPE_CHECKING:
     from xbench.pipeline.plan import RunPlan
@@ -68,6 +68,17 @@ if TYPE_CHECKING:
     "  [default: fp32, or what checkpoints.yaml says of the model]",
 )
 @option("threads", metavar="N", help="In which a CPU computes; changes last bits.")
+@click.option(
+    "--ray",
+    is_flag=False,
+    flag_value="local",
+    metavar="[HOST:PORT]",
+    help="Work on a Ray cluster; alone, on one of this machine's GPUs, else CPU cores. The same bits.",
+)
+@option(
+    "devices", metavar="LIST", help="What of this machine --ray uses: cuda:0,cuda:1; cpu for each worker."
+)
+@option("mixed_devices", help="Let --ray use machines that compute other last bits; ties may break.")
 @option("workers", metavar="N", help="Threads that decode ahead.")
 @option("memory", metavar="GIB", help="For scoring; changes no number.  [default: 1/4 of RAM]")
 @option("limit", metavar="N", help="Score only the first N videos (NOT COMPARABLE).")
@@ -78,11 +89,18 @@ if TYPE_CHECKING:
 )
 @metrics_option
 @post_option
+@bank_option
+@force_option
 @v2t_option
 @option(
     "sampling",
     help="published: one frame a second, cut uniformly; uniform: the middle of equal parts.  "
     "[default: as the model asks]",
+)
+@option(
+    "pixels",
+    help="published: colours as OpenCV 4 gives them, with which all published numbers were made; tagged: as "
+    "the tags of each file say, which OpenCV 5 follows.",
 )
 @ties_option
 @label_option
@@ -111,22 +129,11 @@ def command(*, output: Path, dry_run: bool, as_json: bool, **options: Any) -> No
         raise UsageError("--dry-run makes no record, so there is no JSON to print: leave --json out.")
     from xbench.pipeline.plan import by_benchmark, plan_runs
 
-    each = by_benchmark(_keywords(options))
+    each = by_benchmark(run_keywords(options))
     if dry_run:
         _show_plans(plan_runs(each))
         return
     _carry_out(plan_runs(each, output), output, as_json=as_json)
-
-
-def _keywords(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options as the keywords of `xbench.run`; `dataset` and paths of a benchmark as lists."""
-    given = as_keywords(options)
-    given["cache"] = not given.pop("no_cache")
-    if "model_args" in given:
-        given["model_args"] = key_values("--model-args", given["model_args"])
-    if "memory" in given:
-        given["memory"] = gibibytes(given["memory"])
-    return given
 
 
 def _carry_out(plans: Sequence["RunPlan"], output: Path, *, as_json: bool) -> None:

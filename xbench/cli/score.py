@@ -7,6 +7,8 @@ import click
 
 from xbench.cli.options import (
     as_keywords,
+    bank_option,
+    force_option,
     json_option,
     metrics_option,
     option,
@@ -18,7 +20,7 @@ from xbench.errors import UsageError
 
 
 @click.command("score", context_settings={"show_default": True})
-@click.argument("similarity")
+@click.argument("similarity", metavar="FILE")
 @click.option("--dataset", required=True, metavar="NAME", help="A benchmark: see `xbench datasets list`.")
 @click.option("--annotations", metavar="DIR", help="Annotation files.  [default: $XBENCH_DATA/<Benchmark>]")
 @option(
@@ -37,6 +39,8 @@ from xbench.errors import UsageError
 @option("protocol", metavar="ID", help="See `xbench datasets show`.  [default: the benchmark's usual one]")
 @metrics_option
 @post_option
+@bank_option
+@force_option
 @v2t_option
 @ties_option
 @option("label", metavar="TEXT", help="What to call the result.")

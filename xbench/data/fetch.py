@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 from urllib.parse import quote
 
-from xbench.errors import DataError
+from xbench.errors import DataError, explain
 from xbench.registry.datasets import AnnotationFile, Benchmark, Download, PinnedFile, Protocol
 from xbench.registry.download import Advance, Wanted, download
 from xbench.storage import appearing, file_sha256, lock
@@ -54,9 +54,7 @@ def fetch(
     except BlockingIOError:
         raise DataError(f"Another xbench is fetching into {folder}; wait until it is done.") from None
     except OSError as error:
-        raise DataError(
-            f"{folder} cannot be written: {error.strerror or error}. Choose another folder."
-        ) from error
+        raise DataError(f"{folder} cannot be written: {explain(error)} Choose another folder.") from error
 
 
 def bytes_to_fetch(benchmark: Benchmark, protocols: Sequence[Protocol], folder: Path) -> int:

@@ -64,23 +64,14 @@ def _recognise(split: Split) -> Recognition:
     if lacking := _without_fingerprint(split):
         return lacking
     found = split.fingerprint()
-    match = next((protocol for protocol in known if _is(protocol, found)), None)
+    match = next((protocol for protocol in known if protocol.is_content(found)), None)
     if match is None:
         said, differences = _describe(split, found, known)
         return Recognition(None, said, _custom_reason(split) or said, differences)
     notes = [*_name(split, match), *_small_differences(found, match)]
     windows = _window_reasons(split, match)
     return Recognition(
-        match.id, (*notes, *windows), _custom_reason(split) or (*_set_reasons(match), *windows)
-    )
-
-
-def _is(protocol: Protocol, found: Fingerprint) -> bool:
-    if protocol.sha256 is None:
-        return protocol.validation and protocol.captions == found.captions
-    return (protocol.sha256.ids, protocol.sha256.pairs_ws_normalised_sorted) == (
-        found.ids,
-        found.pairs_ws_normalised_sorted,
+        match.id, (*notes, *windows), _custom_reason(split) or (*match.reasons_against, *windows)
     )
 
 
@@ -101,14 +92,6 @@ def _small_differences(found: Fingerprint, match: Protocol) -> list[str]:
             f"the captions stand in another order than in {match.id}: a run's numbers do not depend on it, a "
             "similarity matrix from elsewhere must have the same order"
         ]
-    return []
-
-
-def _set_reasons(match: Protocol) -> list[str]:
-    if match.recognised_only:
-        return [f"{match.id} is an accident, not a protocol: {match.mishap}"]
-    if match.validation:
-        return [f"{match.id} is a validation set, which never stands beside test rows"]
     return []
 
 

@@ -1,13 +1,15 @@
 """A folder of video files, indexed once, and the rules by which a video id finds its file."""
 
 import os
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from xbench.data.benchmarks import room
 from xbench.data.split import Split
-from xbench.errors import DataError
+from xbench.errors import DataError, explain
 from xbench.registry.datasets import CUSTOM
 from xbench.registry.datasets import benchmark as find_benchmark
 
@@ -48,16 +50,6 @@ class Resolved:
     missing: tuple[str, ...]
     shared: tuple[tuple[str, str], ...] = ()
 
-    def notes(self) -> tuple[str, ...]:
-        """Return what a record should say about the files."""
-        if not self.shared:
-            return ()
-        late, early = self.shared[0]
-        return (
-            f"{len(self.shared)} of the {len(self.paths)} videos found share a file with another, e.g. "
-            f"{late} with {early}",
-        )
-
 
 @dataclass(frozen=True)
 class VideoFolder:
@@ -76,21 +68,23 @@ class VideoFolder:
         stems: dict[str, list[Path]] = {}
         for path in _files(root):
             names.setdefault(path.name, []).append(path)
-            stem, extension = os.path.splitext(path.name)
-            # splitext keeps a name such as ".mp4" whole, and knows a final dot as the extension ".".
-            if extension == "." or extension.lower() in EXTENSIONS:
-                stems.setdefault(stem, []).append(path)
+            if _is_video_name(path.name):
+                stems.setdefault(os.path.splitext(path.name)[0], []).append(path)
         return cls(root, _frozen(names), _frozen(stems))
 
     def find(self, video: str, benchmark: str) -> Path | None:
         """Return the file of a video id, None if there is none.
 
         The first of these levels that has a file decides: a file of exactly this name; the id with any video
-        extension; where ids are file names, the same name with another extension. Under which other names a
-        benchmark's files may stand, its room says. Two files at the level that decides are a DataError that
-        names both.
+        extension; where ids are file names, the same name with another extension; the same letters written
+        otherwise, as macOS takes an accent apart (NFD). Under which other names a benchmark's files may
+        stand, its room says. Two files at the level that decides are a DataError that names both; so is a
+        file without an extension that would hide one with a video's.
         """
-        for level in self._levels(video, benchmark):
+        exact, *others = self._levels(video, benchmark)
+        if exact and not any(_is_video_name(path.name) for path in exact):
+            exact = [*exact, *others[0]]
+        for level in (exact, *others):
             candidates = _distinct(level)
             if len(candidates) > 1:
                 raise DataError(
@@ -108,13 +102,25 @@ class VideoFolder:
         bare = here.bare_name(video)
         if bare is not None:
             yield [*self.by_name.get(bare, ()), *self.by_stem.get(bare, ())]
+        yield [path for name in names for path in self._composed.get(_composed(name), ())]
+
+    @cached_property
+    def _composed(self) -> dict[str, tuple[Path, ...]]:
+        """Names beyond ASCII, with and without extension, in their composed form."""
+        found: dict[str, tuple[Path, ...]] = {}
+        for index in (self.by_name, self.by_stem):
+            for name, paths in index.items():
+                if not name.isascii():
+                    found[_composed(name)] = found.get(_composed(name), ()) + paths
+        return found
 
 
 def resolve(split: Split, folder: VideoFolder) -> Resolved:
     """Find the file of every video of a split.
 
     Ids with more than one candidate are a DataError that names the first ten with their files. So are two ids
-    with one file in a user's own annotations; a published protocol may name a video twice, by two extensions.
+    with the same seconds of one file in a user's own annotations; a published protocol may name a video
+    twice, by two extensions.
     """
     paths: dict[str, Path] = {}
     missing: list[str] = []
@@ -151,6 +157,10 @@ def _refuse_same(split: Split, shared: Sequence[tuple[str, str]], paths: Mapping
         )
 
 
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
 def _shared(paths: dict[str, Path]) -> tuple[tuple[str, str], ...]:
     """The ids whose file, wherever links lead, is that of an id before them: (id, earlier id)."""
     first: dict[Path, str] = {}
@@ -172,7 +182,7 @@ def _files(root: Path) -> Iterator[Path]:
             with os.scandir(folder) as found:
                 entries = sorted(found, key=lambda entry: entry.name)
         except OSError as error:
-            raise DataError(f"{folder} cannot be read: {error.strerror or error}.") from None
+            raise DataError(f"{folder} cannot be read: {explain(error)}") from None
         yield from (Path(entry.path) for entry in entries if _is_file(entry))
         waiting += [Path(entry.path) for entry in reversed(entries) if _is_folder(entry)]
 
@@ -195,6 +205,12 @@ def _distinct(paths: Iterable[Path]) -> list[Path]:
     for path in unique:
         files.setdefault(path.resolve(), path)
     return list(files.values())
+
+
+def _is_video_name(name: str) -> bool:
+    """Splitext keeps a name such as ".mp4" whole, and knows a final dot as the extension "."."""
+    extension = os.path.splitext(name)[1]
+    return extension == "." or extension.lower() in EXTENSIONS
 
 
 def _frozen(index: dict[str, list[Path]]) -> dict[str, tuple[Path, ...]]:

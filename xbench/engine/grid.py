@@ -1,11 +1,12 @@
 """The tiles of the U x V matrix, scored on demand."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
+from xbench.engine.contract import Probed, require_contract
 from xbench.engine.table import FeatureTable
 from xbench.errors import ModelError
 from xbench.scorers.base import Features, PairScorer
@@ -52,6 +53,10 @@ class Grid:
             landing = next_landing
         landing()
         return block
+
+    def require_contract(self, probed: Sequence[Probed]) -> None:
+        """Raise ModelError when pairs that were scored get other scores in a small block."""
+        require_contract(self._scorer, self._texts, self._videos, probed)
 
     def _scored(self, row: int, column: int) -> torch.Tensor:
         """Score one tile where the scorer does; a GPU may still be computing it."""

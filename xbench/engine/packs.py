@@ -17,12 +17,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from xbench.storage import within
+
 _KEY = 32
 """Bytes of a key."""
 _LINE = np.dtype([("key", f"V{_KEY}"), ("start", "<u8"), ("length", "<u8")])
 _PACK_BYTES = 1 << 30
 """From this size on, a writer begins another pack."""
-_OPEN_FILES = 32
+_OPEN_FILES = 128
+"""Of one kind; a process may usually open 1024."""
 
 
 class Packs:
@@ -93,6 +96,8 @@ class Packs:
         if name not in self._taken:
             self._taken[name], self._number[name] = 0, len(self._names)
             self._names.append(name)
+            with suppress(OSError):  # what is open can be read when somebody clears the cache
+                self._file(name)
         self._taken[name] += len(lines)
         keys, number = lines["key"].tobytes(), self._number[name]
         places = zip(lines["start"].tolist(), lines["length"].tolist(), strict=True)
@@ -124,12 +129,12 @@ class _Writer:
     """A new pack and its index, open for writing."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         # By time first: of two entries of a key the later is taken, the earlier may have been damaged.
         self.name, self.size = f"{time.time_ns():020}-{secrets.token_hex(8)}", 0
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        self._pack = os.open(folder / f"{self.name}.pack", flags, 0o666)
-        self._index = os.open(folder / f"{self.name}.index", flags, 0o666)
+        pack, index = folder / f"{self.name}.pack", folder / f"{self.name}.index"
+        self._pack = within(folder, lambda: os.open(pack, flags, 0o666))
+        self._index = within(folder, lambda: os.open(index, flags, 0o666))
 
     def append(self, key: str, entry: bytes) -> NDArray[np.void]:
         line = np.array([(bytes.fromhex(key), self.size, len(entry))], dtype=_LINE)

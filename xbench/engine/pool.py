@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from xbench.engine.contract import Tile
 from xbench.engine.ledger import Ledger
-from xbench.engine.units import Block, Scoring, Tensors, Tile
+from xbench.engine.units import Block, Scoring, Tensors
 
 
 class Pool(Protocol):

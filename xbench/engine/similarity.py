@@ -16,15 +16,16 @@ import torch
 from numpy.typing import NDArray
 
 from xbench.engine.adding import Sum
+from xbench.engine.contract import Probed, Tile
 from xbench.engine.grid import Grid
 from xbench.engine.ledger import Ledger
 from xbench.engine.pool import Bench, InProcess, Pool
 from xbench.engine.table import FeatureTable
-from xbench.engine.units import Block, Ints, Queries, Scoring, Tensors, Tile
-from xbench.errors import DataError
+from xbench.engine.units import Block, Ints, Queries, Scoring, Tensors
+from xbench.errors import DataError, explain
 from xbench.metrics.counts import Counts
 from xbench.scorers.base import PairScorer
-from xbench.storage import appearing, scratch
+from xbench.storage import appearing, scratch, tidy
 from xbench.terms import V2TRule
 
 OnScores = Callable[[Ints, slice, torch.Tensor], None]
@@ -63,6 +64,8 @@ def rank(
     are kept; what is there is not computed again. pool: where units are carried out. on_scores gets all
     scores, block by block in any order; then counts are not taken from the ledger. on_pairs is told how many
     of the U x V pairs are done.
+
+    Raises ModelError when some pairs, scored again in another block, get other scores: see `contract`.
     """
     scoring = Scoring(Grid(scorer, texts, videos, memory // 2), queries, v2t, memory // 4)
     with ExitStack() as stack:
@@ -96,12 +99,18 @@ def _rank(
 def _right(
     scoring: Scoring, pool: Pool, ledger: Ledger, on_pairs: Callable[[int], None]
 ) -> NDArray[np.float32]:
-    """Return the score [T] of each caption's right pair."""
+    """Return the score [T] of each caption's right pair.
+
+    Raises ModelError for a scorer that breaks its contract.
+    """
     right = np.empty(len(scoring.queries.row), np.float32)
     todo: list[Tile] = []
+    probed: list[Probed] = []
 
     def take(tile: Tile, result: Tensors) -> None:
         right[result["captions"].numpy()] = result["scores"].numpy()
+        if tile in scoring.probes:
+            probed.append(Probed.read(scoring.probes[tile], result))
         if tile in scoring.kept:
             on_pairs(_pairs(scoring, *tile))
 
@@ -114,6 +123,7 @@ def _right(
     for tile, result in pool.right(todo):
         ledger.put("right", tile, result)
         take(tile, result)
+    scoring.grid.require_contract(probed)
     return right
 
 
@@ -128,6 +138,25 @@ def _pairs(scoring: Scoring, row: int, column: int) -> int:
     return int((texts.stop - texts.start) * (videos.stop - videos.start))
 
 
+def score_strips(
+    scorer: PairScorer,
+    texts: FeatureTable,
+    videos: FeatureTable,
+    *,
+    memory: int = 1 << 30,
+    on_pairs: Callable[[int], None] = lambda count: None,
+) -> Iterator[tuple[slice, torch.Tensor]]:
+    """Yield each slice of the videos, in order, with the scores [U, v] of all texts, whatever is right.
+
+    memory: bytes of features that may be held. on_pairs is told how many more of the U x V pairs are done.
+    """
+    grid = Grid(scorer, texts, videos, memory)
+    for column in range(grid.columns):
+        strip = grid.tiles(0, grid.rows, column, lambda row, column: None)
+        on_pairs(strip.numel())
+        yield grid.column_slice(column), strip
+
+
 @contextmanager
 def save_matrix(path: Path, captions: int, videos: int) -> Iterator[OnScores]:
     """Yield an `on_scores` that writes the T x V float32 matrix to an .npy file that appears only when whole.
@@ -136,6 +165,7 @@ def save_matrix(path: Path, captions: int, videos: int) -> Iterator[OnScores]:
     """
     with _unwritable(path, captions, videos):
         path.parent.mkdir(parents=True, exist_ok=True)
+        tidy(path.parent)
     with appearing(path) as temporary:
         with _unwritable(path, captions, videos):
             matrix = _allocate(temporary, captions, videos)
@@ -154,7 +184,7 @@ def _unwritable(path: Path, captions: int, videos: int) -> Iterator[None]:
     except OSError as error:
         raise DataError(
             f"The similarity matrix ({captions} x {videos} float32) cannot be saved in {path.parent}: "
-            f"{error.strerror or error}."
+            f"{explain(error)}"
         ) from error
 
 

@@ -20,7 +20,7 @@ from xbench.errors import DataError, explain
 from xbench.progress import say
 from xbench.readers import MIB, parse_json, read_at_most
 from xbench.scorers.base import Features
-from xbench.storage import tidy, write_atomically
+from xbench.storage import tidy, within, write_atomically
 
 __all__ = ["Entry", "Kind", "Lodged", "Store", "Stored", "clear", "key_of", "stored"]
 
@@ -45,15 +45,15 @@ class Store:
     """
 
     def __init__(self, root: Path, name: str, identity: Mapping[str, Any]) -> None:
+        self.root, self.name, self.identity = root, name, identity
         self.folder = root / "features" / f"{name}-{key_of(identity=dict(identity))[:16]}"
         about = self.folder / "about.json"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
             tidy(self.folder)
             if not about.exists():
                 _tell_of_old(root, name)
                 content = {"layout": _LAYOUT, "name": name, "identity": dict(identity)}
-                write_atomically(about, json.dumps(content).encode())
+                within(self.folder, lambda: write_atomically(about, json.dumps(content).encode()))
         except OSError as error:
             raise _unwritable(self.folder, error) from error
         self._packs = {kind: Packs(self.folder / kind) for kind in ("text", "video")}
@@ -187,6 +187,6 @@ def _tell_of_old(root: Path, name: str) -> None:
 
 def _unwritable(path: Path, error: OSError) -> DataError:
     return DataError(
-        f"The feature cache cannot be written: {path}: {error.strerror or error}. Free space there, choose "
-        f"another folder with --cache-dir, or run with --no-cache."
+        f"The feature cache cannot be written: {path}: {explain(error)} Or choose another folder with "
+        "--cache-dir, or run with --no-cache."
     )

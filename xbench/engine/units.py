@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from xbench.engine.contract import Probe, Tile, choose_probes
 from xbench.engine.grid import Grid
 from xbench.metrics.arrays import compare, count_nonfinite, is_nan, row_sums
 from xbench.metrics.groups import CaptionGroups
@@ -21,8 +22,6 @@ from xbench.terms import V2TRule
 Ints = NDArray[np.int64]
 Tensors = dict[str, torch.Tensor]
 """The result of a unit: named tensors."""
-Tile = tuple[int, int]
-"""(row, column) of a tile."""
 Block = tuple[int, int, int]
 """(first row of tiles, row behind the last, column)."""
 
@@ -57,6 +56,14 @@ class Scoring:
         return [(row, column) for column, row in np.unique(np.stack([columns, rows], 1), axis=0).tolist()]
 
     @cached_property
+    def probes(self) -> dict[Tile, Probe]:
+        """The pairs whose scores are held against those of another block, by the tile that they lie in."""
+        return choose_probes(self.right_tiles, self._extent, self.queries.row, self.queries.video)
+
+    def _extent(self, tile: Tile) -> tuple[slice, slice]:
+        return self.grid.row_slice(tile[0], tile[0] + 1), self.grid.column_slice(tile[1])
+
+    @cached_property
     def kept(self) -> frozenset[Tile]:
         """Those of them that are kept until they are counted; the others are scored a second time."""
         return frozenset(self.right_tiles[: self._memory // (4 * self.grid.height * self.grid.width)])
@@ -74,13 +81,19 @@ class Scoring:
         ]
 
     def right(self, tile: Tile) -> tuple[Tensors, torch.Tensor]:
-        """Score a tile; return the captions whose right pair it holds with their scores, and the tile."""
+        """Score a tile; return the captions whose right pair it holds with their scores, and the tile.
+
+        Of a tile with a probe, the result has the scores of that, too.
+        """
         row, column = tile
         captions = self.captions(row, row + 1)
         captions = captions[self.queries.video[captions] // self.grid.width == column]
         scores = self.grid.tile(row, column)
         inside = self.queries.row[captions] % self.grid.height, self.queries.video[captions] % self.grid.width
-        return {"captions": torch.from_numpy(captions), "scores": scores[inside]}, scores
+        result = {"captions": torch.from_numpy(captions), "scores": scores[inside]}
+        if tile in self.probes:
+            result |= self.probes[tile].of(scores, (row * self.grid.height, column * self.grid.width))
+        return result, scores
 
     def captions(self, start: int, stop: int) -> Ints:
         """The captions whose text is in rows of tiles [start, stop), by text."""

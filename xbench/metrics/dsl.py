@@ -16,6 +16,7 @@ from xbench.metrics.arrays import Array, Ints, to_numpy
 from xbench.metrics.counts import Counts
 from xbench.metrics.groups import CaptionGroups
 from xbench.metrics.ranking import check_sizes, chunks, count_block, v2t_strip_counts
+from xbench.terms import V2TRule
 
 Floats = NDArray[np.float64]
 
@@ -46,15 +47,18 @@ class DualSoftmax:
         return _reweighted(_scores(tile), self._over_videos.total(rows)[:, None])
 
 
-def dsl_counts(similarity: Array, caption_to_video: Ints) -> tuple[Counts, Counts]:
+def dsl_counts(
+    similarity: Array, caption_to_video: Ints, rule: V2TRule = "group-max", *, force: bool = False
+) -> tuple[Counts, Counts]:
     """Rank both ways after dual softmax, in chunks: returns the (t2v, v2t) counts.
 
-    similarity: [T, V]; caption_to_video: int64 [T]. Raises UsageError where a video has several captions or
-    none, DataError for sizes that do not go together.
+    similarity: [T, V]; caption_to_video: int64 [T]; rule: see `v2t_strip_counts`. Raises UsageError where a
+    video has several captions or none, unless it is forced, DataError for sizes that do not go together.
     """
     check_sizes(similarity, caption_to_video)
     captions, videos = similarity.shape
-    require_one_to_one(caption_to_video, videos)
+    if not force:
+        require_one_to_one(caption_to_video, videos)
     softmax, groups = DualSoftmax(captions, videos), CaptionGroups(caption_to_video)
     everything = slice(0, captions)
     for rows in chunks(captions, videos):
@@ -65,19 +69,25 @@ def dsl_counts(similarity: Array, caption_to_video: Ints) -> tuple[Counts, Count
     ]
     v2t = [
         v2t_strip_counts(
-            softmax.v2t(similarity[:, strip], everything), np.arange(strip.start, strip.stop), groups
+            softmax.v2t(similarity[:, strip], everything), np.arange(strip.start, strip.stop), groups, rule
         )
         for strip in chunks(videos, captions)
     ]
     return Counts.concatenate(t2v), Counts.concatenate(v2t)
 
 
+def is_one_to_one(caption_to_video: Ints, videos: int) -> bool:
+    """Whether every video has exactly one caption."""
+    return np.array_equal(np.sort(caption_to_video), np.arange(videos))
+
+
 def require_one_to_one(caption_to_video: Ints, videos: int) -> None:
     """Raise UsageError unless every video has exactly one caption: anything else makes the prior false."""
-    if not np.array_equal(np.sort(caption_to_video), np.arange(videos)):
+    if not is_one_to_one(caption_to_video, videos):
         raise UsageError(
             f"--post dsl assumes that each video belongs to exactly one caption; here are"
-            f" {len(caption_to_video)} captions of {videos} videos, so its numbers would mean nothing"
+            f" {len(caption_to_video)} captions of {videos} videos, so its numbers would mean nothing;"
+            " --force makes them all the same, to reproduce published ones, and the record says so"
         )
 
 

@@ -7,9 +7,17 @@ harness works; they are not comparable with anything published.
 from pathlib import Path
 
 from xbench.miniature.benchmarks import MANNERS
-from xbench.miniature.rendering import MiniaturePaths, prepare, render
+from xbench.miniature.rendering import MiniaturePaths, prepare, render, require_miniature
 
-__all__ = ["MANNERS", "MiniaturePaths", "checkpoint_path", "prepare", "render", "vocabulary_path"]
+__all__ = [
+    "MANNERS",
+    "MiniaturePaths",
+    "checkpoint_path",
+    "prepare",
+    "render",
+    "require_miniature",
+    "vocabulary_path",
+]
 
 _HERE = Path(__file__).resolve().parent
 

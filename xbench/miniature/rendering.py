@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from xbench.errors import DataError, UsageError, did_you_mean
+from xbench.errors import DataError, UsageError, did_you_mean, explain
 from xbench.miniature.benchmarks import MANNERS, annotation_files, clips, file_names
 from xbench.miniature.encoding import write_clip
 from xbench.progress import stage
@@ -30,6 +30,12 @@ class MiniaturePaths:
     videos: Path
 
 
+def require_miniature(benchmark: str) -> None:
+    """Raise UsageError for a benchmark that has no miniature."""
+    if benchmark not in MANNERS:
+        raise UsageError(f"There is no miniature of {benchmark!r}.{did_you_mean(benchmark, MANNERS)}")
+
+
 def prepare(benchmark: str, cache: Path, progress: Stage = stage) -> MiniaturePaths:
     """Return a miniature benchmark below `cache`, rendering it if it is not there whole and unchanged.
 
@@ -38,15 +44,14 @@ def prepare(benchmark: str, cache: Path, progress: Stage = stage) -> MiniaturePa
     held against the hash written when it was rendered; a damaged rendering is replaced. Raises UsageError for
     an unknown benchmark, DataError where the cache cannot be written.
     """
-    if benchmark not in MANNERS:
-        raise UsageError(f"There is no miniature of {benchmark!r}.{did_you_mean(benchmark, MANNERS)}")
+    require_miniature(benchmark)
     target = cache / "miniature" / f"{benchmark}-{RENDERING}"
     if not is_whole(target):
         try:
             _replace(target, benchmark, progress)
         except OSError as error:
             raise DataError(
-                f"Cannot render the miniature into {target.parent}: {error.strerror or error}; "
+                f"Cannot render the miniature into {target.parent}: {explain(error)} "
                 "free some space there or choose another cache folder."
             ) from None
     return _below(target)

@@ -1,7 +1,10 @@
 """Texts and videos to features, through the store: each text and each video is encoded once."""
 
 import importlib.metadata
+import io
+import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,18 +19,33 @@ from xbench.engine.store import Store, key_of
 from xbench.engine.table import FeatureTable
 from xbench.errors import ModelError
 from xbench.scorers.base import Features, Scorer, VideoInput
+from xbench.storage import write_atomically
+from xbench.terms import PixelRule
 from xbench.video.decode import FRAME_RULES, Clip, DamagedVideo, UnreadableVideo, read_clip
+from xbench.video.identity import FileState, file_state
 from xbench.video.sampling import Sampling
 from xbench.video.transform import normalise
 
 
 @dataclass(frozen=True)
 class VideoJob:
-    """One video to encode: what it is, where its file lies, and the key of that file's content."""
+    """One video to encode: what it is, where its file lies, and the key of that file's content.
+
+    state: of the file when its content was read. pixels: the rule by which its frames become RGB.
+    """
 
     video: Video
     path: Path
     content: str
+    state: FileState
+    pixels: PixelRule
+
+    def is_unchanged(self) -> bool:
+        """Whether the file is still the one whose content was read."""
+        try:
+            return file_state(self.path) == self.state
+        except OSError:
+            return False
 
 
 def encode_texts(
@@ -37,7 +55,7 @@ def encode_texts(
     encoded = encode(
         store,
         "text",
-        [key_of(text=text) for text in texts],
+        [text_key(text) for text in texts],
         lambda index: Prepared(texts[index], {}),
         lambda text: _one(scorer.encode_texts([text]), scorer),
         on_done=lambda index: on_done(1),
@@ -52,6 +70,7 @@ def encode_videos(
     *,
     wants: VideoInput,
     use_damaged: bool,
+    kept: Path | None = None,
     workers: int,
     on_done: Callable[[int], None],
 ) -> list[Encoded]:
@@ -59,13 +78,14 @@ def encode_videos(
 
     Each video is decoded once, in `workers` threads ahead of the encoder. The facts are JSON: `source` (which
     decoded frames were taken), `looks` (size, fps, codec), `notes`, and `damage` (wanted, got, cause) for a
-    file that failed; a damaged video's own frames are encoded only with `use_damaged`.
+    file that failed; a damaged video's own frames are encoded only with `use_damaged`. kept: a folder for
+    frames that other scorers may want, too.
     """
     return encode(
         store,
         "video",
-        [_video_key(job, wants) for job in jobs],
-        lambda index: _decode(jobs[index], wants, use_damaged),
+        [video_key(job, wants) for job in jobs],
+        lambda index: _frames(jobs[index], wants, use_damaged, kept),
         lambda frames: _encode_one(scorer, wants, frames),
         workers=workers,
         on_done=lambda index: on_done(1),
@@ -74,26 +94,51 @@ def encode_videos(
 
 def is_stored(store: Store, job: VideoJob, wants: VideoInput) -> bool:
     """Tell whether the store has an entry for a video, without reading it."""
-    return store.has("video", _video_key(job, wants))
+    return store.has("video", video_key(job, wants))
+
+
+def _frames(
+    job: VideoJob, wants: VideoInput, use_damaged: bool, kept: Path | None
+) -> Prepared[NDArray[np.uint8]]:
+    """Decode a video, or take its frames from those kept."""
+    if kept is None:
+        return _decode(job, wants, use_damaged)
+    path = kept / f"{video_key(job, wants)}.npz"
+    if path.is_file():
+        with np.load(path, allow_pickle=False) as found:
+            return Prepared(found["frames"], json.loads(str(found["info"])))
+    prepared = _decode(job, wants, use_damaged)
+    if prepared.value is not None:
+        content = io.BytesIO()
+        np.savez(content, frames=prepared.value, info=np.array(json.dumps(prepared.info)))
+        with suppress(OSError):  # a full disk costs decoding again, nothing else
+            write_atomically(path, content.getvalue())
+    return prepared
 
 
 def _decode(job: VideoJob, wants: VideoInput, use_damaged: bool) -> Prepared[NDArray[np.uint8]]:
     sampling = Sampling(wants.max_frames, wants.sampling)
     size = None if wants.frame_transform else wants.size
+    damage: dict[str, Any] = {}
     try:
-        clip = read_clip(job.path, job.video.window, sampling, size)
-    except UnreadableVideo as error:
-        return Prepared(None, {"damage": {"wanted": None, "got": 0, "cause": error.cause}})
+        clip = read_clip(job.path, job.video.window, sampling, size, job.pixels)
     except DamagedVideo as error:
-        damage = {"wanted": error.wanted, "got": error.got, "cause": error.cause}
-        if not use_damaged or error.clip is None:
-            return Prepared(None, {"damage": damage})
-        return Prepared(error.clip.frames, _facts(error.clip) | {"damage": damage})
-    return Prepared(clip.frames, _facts(clip))
+        clip = error.clip
+        damage = {"damage": {"wanted": error.wanted, "got": error.got, "cause": error.cause}}
+    except UnreadableVideo as error:
+        return _nothing(error.cause)
+    if not job.is_unchanged():
+        return _nothing("it changed or vanished while xbench was running")
+    return Prepared(None if damage and not use_damaged else clip.frames, _facts(clip) | damage)
+
+
+def _nothing(cause: str) -> Prepared[NDArray[np.uint8]]:
+    return Prepared(None, {"damage": {"wanted": None, "got": 0, "cause": cause}})
 
 
 def _facts(clip: Clip) -> dict[str, Any]:
-    return {"source": list(clip.source), "looks": asdict(clip.info), "notes": list(clip.notes)}
+    seen = {"source": list(clip.source), "looks": asdict(clip.info), "notes": list(clip.notes)}
+    return seen | {"pixels_differ": clip.pixels_differ}
 
 
 def _encode_one(scorer: Scorer, wants: VideoInput, frames: NDArray[np.uint8]) -> Features:
@@ -123,8 +168,13 @@ def _to_input(frames: NDArray[np.uint8], wants: VideoInput) -> torch.Tensor:
     return normalise(torch.from_numpy(frames), wants.mean, wants.std)
 
 
-def _video_key(job: VideoJob, wants: VideoInput) -> str:
+def text_key(text: str) -> str:
+    """The key of a text's features in a store."""
+    return key_of(text=text)
+
+
+def video_key(job: VideoJob, wants: VideoInput) -> str:
     """Everything beside the scorer's identity that can change a video's features."""
     sees = {name: getattr(wants, name) for name in ("size", "mean", "std", "max_frames", "sampling")}
     decoder = {name: importlib.metadata.version(name) for name in ("av", "pillow")} | {"rules": FRAME_RULES}
-    return key_of(video=job.content, window=job.video.window, sees=sees, decoder=decoder)
+    return key_of(video=job.content, window=job.video.window, sees=sees, decoder=decoder, pixels=job.pixels)

@@ -6,7 +6,9 @@ from typing import Any
 from xbench.data.split import Split
 from xbench.errors import DataError
 from xbench.metrics.dsl import dsl_counts
+from xbench.metrics.qbnorm import qbnorm_t2v_counts
 from xbench.metrics.ranking import t2v_counts, v2t_counts
+from xbench.pipeline.bank import bank_of, read_scores
 from xbench.pipeline.matrix_file import read_matrix
 from xbench.pipeline.plan import ScoresPlan
 from xbench.pipeline.record import Clock, CountsByPost, Scoring, Seen, make_records
@@ -54,7 +56,11 @@ def score_scores(
         owners = split.caption_to_video
         counts: CountsByPost = {"none": (t2v_counts(matrix, owners), v2t_counts(matrix, owners, split.v2t))}
         if plan.post == "dsl":
-            counts["dsl"] = dsl_counts(matrix, owners)
+            counts["dsl"] = dsl_counts(matrix, owners, split.v2t, force=plan.force)
+        if plan.bank is not None:
+            scores = read_scores(plan.bank.path, split)
+            bank = bank_of(as_similarity(scores) if plan.distance else scores)
+            counts["qbnorm"] = qbnorm_t2v_counts(matrix, owners, bank), counts["none"][1]
     trust = judge_order(counts["none"][0], split, _known(facts), turned=_TURNED[plan.distance])
     scoring = Scoring(_scorer(plan, dtype, facts or {}), file, precision=dtype)
     return make_records(plan, Seen(split, trust=trust), scoring, counts, clock.seconds)

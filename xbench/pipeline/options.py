@@ -5,6 +5,7 @@ they come through, so that both refuse the same with the same words.
 """
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from xbench.terms import (
     DEFAULT_METRICS,
     FrameRule,
     MatrixRows,
+    PixelRule,
     Post,
     Precision,
     Setting,
@@ -128,7 +130,9 @@ def label(option: str, value: Any) -> str:
 def _path(option: str, value: Any) -> Path:
     if not isinstance(value, str | Path) or not str(value):
         raise UsageError(f"{option}: expected a path, not {value!r}.")
-    return Path(value).expanduser()
+    from xbench.storage import user_path
+
+    return user_path(value)
 
 
 def _flag(option: str, value: Any) -> bool:
@@ -175,6 +179,25 @@ def _ties(option: str, value: Any) -> Ties:
     return Ties[value.upper()]
 
 
+def _cluster(option: str, value: Any) -> str:
+    name = _text(option, value)
+    if name not in ("local", "auto") and not re.fullmatch(r"(ray://)?[^\s/:]+:\d{1,5}", name):
+        raise UsageError(
+            f"{option} {name!r} is no cluster: leave it empty for a local one, or give HOST:PORT."
+        )
+    return name
+
+
+def _devices(option: str, value: Any) -> tuple[str, ...]:
+    given = value.split(",") if isinstance(value, str) else list(value)
+    for name in given:
+        if not re.fullmatch(r"cpu|cuda(:\d+)?", str(name)):
+            raise UsageError(
+                f"{option}: there is no device {name!r}. Write cuda:0,cuda:1, or cpu for each worker."
+            )
+    return tuple(map(str, given))
+
+
 def _of(what: str, term: Any, **more: Any) -> Option:
     """An option that is a choice."""
     words = choices(term)
@@ -200,6 +223,8 @@ SCORED = {
     "ties": Option(_ties, Ties.AVERAGE.value, words=choices(Ties)),
     "metrics": Option(_measures, DEFAULT_METRICS),
     "post": _of("The post-processing", Post, default="none"),
+    "bank": Option(_path),
+    "force": Option(_flag, False),
     "v2t": _of("The video-to-text rule", V2TRule),
     "label": Option(label, is_setting=False),
 }
@@ -228,12 +253,16 @@ RUN = (
         "device": Option(_text, "auto", of_model=True),
         "precision": _of("The precision", Precision, of_model=True),
         "threads": Option(count, 1),
+        "ray": Option(_cluster, is_setting=False),
+        "devices": Option(_devices, is_setting=False),
+        "mixed_devices": Option(_flag, False),
         "workers": Option(count, 2, of_videos=True),
         "memory": Option(_amount),
         "limit": Option(count),
         "allow_missing": Option(_flag, False),
         "allow_damaged": Option(_flag, False, of_videos=True),
         "sampling": _of("The sampling", FrameRule, of_videos=True),
+        "pixels": _of("The pixel rule", PixelRule, default="published", of_videos=True),
         "cache": Option(_flag, True),
         "cache_dir": Option(_path),
         "save_similarity": Option(_path),

@@ -13,10 +13,11 @@ from xbench.data.loading import choose_protocol, load_split
 from xbench.data.recognition import Recognition, recognise
 from xbench.data.split import Split
 from xbench.data.video_files import Resolved, VideoFolder, resolve
-from xbench.errors import DataError, UsageError
+from xbench.errors import DataError, UsageError, explain
 from xbench.metrics.dsl import require_one_to_one
 from xbench.metrics.measures import Measure
 from xbench.pipeline import options
+from xbench.pipeline.bank import Bank, read_captions
 from xbench.pipeline.gallery import refuse_missing
 from xbench.pipeline.matrix_file import MatrixFile
 from xbench.progress import say
@@ -25,8 +26,8 @@ from xbench.registry.folders import default_folders
 from xbench.scorers import base, catalog
 from xbench.scorers.base import Scorer, ScorerInfo
 from xbench.scorers.catalog import ModelRequest, ResolvedModel, require_scorer
-from xbench.storage import cache_dir
-from xbench.terms import FrameRule, Post, Setting, Ties
+from xbench.storage import cache_dir, file_sha256
+from xbench.terms import FrameRule, PixelRule, Post, Setting, Ties
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +40,15 @@ class Plan:
     ties: Ties
     measures: tuple[Measure, ...]
     post: Post
-    """Post-processing that looks at the whole test set, as a second row beside the raw one."""
+    """Post-processing, as a second row beside the raw one."""
     passed: dict[str, Any]
     """The options that the user gave, for the record (JSON values)."""
     defaulted: dict[str, Any]
     """The options that were left at their defaults, for the record (JSON values)."""
+    bank: Bank | None = None
+    """What `qbnorm` normalises by."""
+    force: bool = False
+    """Dual softmax where a video has several captions, too."""
     label: str = ""
     """What the result is called."""
     miniature: bool = False
@@ -63,8 +68,16 @@ class RunPlan(Plan):
     allow_damaged: bool
     sampling: FrameRule | None
     """Which frames are taken; None: as the scorer asks."""
+    pixels: PixelRule
+    """Whose colours the frames have: OpenCV 4's or those that each file's tags say."""
     threads: int
     """Threads of a CPU in which the model computes: part of what a feature is, for they change last bits."""
+    ray: str | None
+    """Workers of this Ray cluster do the work; `local`: of one that is started here."""
+    devices: tuple[str, ...]
+    """Those of this machine that a local cluster uses; all where there are none."""
+    mixed_devices: bool
+    """Workers may compute other last bits than this process."""
     workers: int
     """Threads that decode ahead of the encoder."""
     memory: int | None
@@ -72,6 +85,8 @@ class RunPlan(Plan):
     cache: Path | None
     """The cache folder; None: features are kept for this run only."""
     save_similarity: Path | None
+    frames: Path | None = None
+    """A folder in which decoded frames are kept for whoever wants the same; None: they are not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,7 +225,8 @@ def require_writable(folder: Path, what: str) -> None:
         with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
-        raise DataError(f"{what} cannot be written to {folder}: {error.strerror or error}.") from error
+        error.filename = str(there)  # not of the file that was tried
+        raise DataError(f"{what} cannot be written to {folder}: {explain(error)}") from error
 
 
 def _named(datasets: Iterable[str], *, miniature: bool) -> dict[str, str]:
@@ -247,11 +263,13 @@ def _ask(given: Mapping[str, Any]) -> _Asked:
         model: ResolvedModel | Scorer = catalog.resolve(_model_request(values, protocol))
         if not info_of(model).needs_videos:
             _refuse(passed, "of_videos", f"--model {values['model']} reads no video files: leave {{}} out.")
+            _refuse_bank(values)
     else:
         _refuse(passed, "of_model", "{} is for a model given by name; this one is an object and has its own.")
         kind = type(given["model"])
         passed["model"] = f"{kind.__module__}:{kind.__qualname__}"
         model = require_scorer(given["model"], kind.__name__)
+    _refuse_workers(values, by_name=by_name, needs_videos=info_of(model).needs_videos)
     return _Asked(values, passed, defaulted, protocol, model)
 
 
@@ -262,11 +280,36 @@ def _refuse_contradictions(passed: Mapping[str, Any]) -> None:
         raise UsageError("--miniature brings its own annotations and videos: leave the options for them out.")
 
 
+def _refuse_workers(values: Mapping[str, Any], *, by_name: bool, needs_videos: bool) -> None:
+    """Raise UsageError for what other processes cannot do."""
+    if values["ray"] is None:
+        for name in ("devices", "mixed_devices"):
+            if values[name]:
+                raise UsageError(f"{options.flag(name)} is about the workers of --ray: give that, too.")
+        return
+    if not by_name:
+        raise UsageError("--ray builds the model in other processes: give it by name, not as an object.")
+    if not needs_videos:
+        raise UsageError("--ray is for models that encode: features are scored faster than workers start.")
+    if not values["cache"]:
+        raise UsageError("--ray needs a cache folder, through which workers share features: no --no-cache.")
+    if values["ray"] != "local" and values["devices"]:
+        raise UsageError("--devices is for a local cluster: --ray ADDRESS uses what that cluster has.")
+
+
 def _refuse(passed: Mapping[str, Any], kind: str, why: str) -> None:
     """Raise UsageError when an option of a kind was given."""
     for name, option in options.RUN.items():
         if getattr(option, kind) and name in passed:
             raise UsageError(why.format(options.flag(name)))
+
+
+def _refuse_bank(values: Mapping[str, Any]) -> None:
+    if values["bank"] is not None:
+        raise UsageError(
+            f"--bank holds captions, and --model {values['model']} encodes none: score its matrix and that of"
+            " the bank with `xbench score`."
+        )
 
 
 def _model_request(values: Mapping[str, Any], protocol: Protocol) -> ModelRequest:
@@ -288,6 +331,21 @@ def _miniature_weights() -> Path:
     return checkpoint_path().parent
 
 
+_TAKEN_OVER = (
+    "allow_missing",
+    "allow_damaged",
+    "sampling",
+    "pixels",
+    "threads",
+    "ray",
+    "mixed_devices",
+    "workers",
+    "memory",
+    "save_similarity",
+)
+"""Options that a plan has as they were given."""
+
+
 def _run_plan(asked: _Asked) -> RunPlan:
     values, name = asked.values, asked.protocol.benchmark
     cache, needs_videos = values["cache_dir"] or cache_dir(), info_of(asked.model).needs_videos
@@ -305,22 +363,14 @@ def _run_plan(asked: _Asked) -> RunPlan:
     if needs_videos:
         found = resolve(split, VideoFolder.index(videos))
         refuse_missing(found.missing, split, videos, allowed=values["allow_missing"])
-    kept = (
-        "allow_missing",
-        "allow_damaged",
-        "sampling",
-        "threads",
-        "workers",
-        "memory",
-        "save_similarity",
-    )
     return RunPlan(
         model=asked.model,
         found=found,
         videos=videos,
+        devices=values["devices"] or (),
         cache=cache if values["cache"] else None,
         miniature=values["miniature"],
-        **{option: values[option] for option in kept},
+        **{option: values[option] for option in _TAKEN_OVER},
         passed=asked.passed,
         defaulted=asked.defaulted,
         **scored,
@@ -355,7 +405,7 @@ def _label(asked: _Asked) -> str:
 
 def _scored(values: Mapping[str, Any], split: Split, recognition: Recognition) -> dict[str, Any]:
     """What every plan holds of its options. Raises UsageError for post-processing that the split forbids."""
-    if values["post"] == "dsl":
+    if values["post"] == "dsl" and not values["force"]:
         require_one_to_one(split.caption_to_video, len(split.videos))
     return {
         "split": split,
@@ -363,8 +413,28 @@ def _scored(values: Mapping[str, Any], split: Split, recognition: Recognition) -
         "measures": values["metrics"],
         "ties": values["ties"],
         "post": values["post"],
+        "bank": _bank(values),
+        "force": values["force"],
         "label": values["label"] or "",
     }
+
+
+def _bank(values: Mapping[str, Any]) -> Bank | None:
+    """The bank of `--post qbnorm`. Raises UsageError for options that do not go together."""
+    path, post = values["bank"], values["post"]
+    if values["force"] and post != "dsl":
+        raise UsageError("--force is for --post dsl, where a video has several captions: leave it out.")
+    if (path is None) != (post != "qbnorm"):
+        raise UsageError(
+            "--post qbnorm and --bank FILE go together: QB-Norm needs a bank of training captions."
+        )
+    if path is None:
+        return None
+    if "model" in values:  # one that encodes captions; a matrix has a bank of scores
+        return read_captions(path)
+    if not path.is_file():
+        raise DataError(f"--bank: there is no file {path}.")
+    return Bank(path, file_sha256(path))
 
 
 def _require_file(path: Path, what: str) -> None:

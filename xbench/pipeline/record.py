@@ -10,6 +10,8 @@ from typing import Any
 
 from xbench.data.split import Split
 from xbench.metrics.counts import Counts
+from xbench.metrics.dsl import is_one_to_one
+from xbench.pipeline.bank import remarks
 from xbench.pipeline.environment import git_revision, versions
 from xbench.pipeline.gallery import Fault
 from xbench.pipeline.plan import Plan
@@ -61,6 +63,8 @@ class Seen:
     """Video id -> what was seen while it was decoded (`source`, `looks`, `notes`)."""
     notes: Sequence[str] = ()
     """Sentences about the files as a whole."""
+    reasons: Sequence[str] = ()
+    """Why numbers on these files are not comparable."""
     trust: Trust = NO_DOUBT
     """What the ranks say of the order of the scores."""
 
@@ -104,7 +108,7 @@ def _record(  # noqa: PLR0917  (every one is a field of the record)
         benchmark=plan.split.benchmark,
         label=plan.label,
         miniature=plan.miniature,
-        protocol=_protocol(plan, seen),
+        protocol=_protocol(plan, seen, post),
         videos=_videos(plan, seen),
         comparable=not reasons,
         not_comparable_because=reasons,
@@ -131,7 +135,7 @@ def _reasons(plan: Plan, seen: Seen, post: Post) -> list[str]:
         reasons.append(f"{len(seen.missing)} of {len(plan.split.videos)} videos are missing")
     if seen.faults:
         reasons.append(f"{len(seen.faults)} of {len(plan.split.videos)} videos are damaged or unreadable")
-    return [*reasons, *seen.trust.reasons, *scoring_reasons(plan.ties, post)]
+    return [*reasons, *seen.reasons, *seen.trust.reasons, *scoring_reasons(plan.ties, post)]
 
 
 def _rule_notes(rule: V2TRule, known: Protocol | None) -> list[str]:
@@ -142,7 +146,19 @@ def _rule_notes(rule: V2TRule, known: Protocol | None) -> list[str]:
     ]
 
 
-def _protocol(plan: Plan, seen: Seen) -> ProtocolRecord:
+def _post_notes(plan: Plan, seen: Seen, post: Post) -> list[str]:
+    captions, videos = seen.scored.captions, len(seen.scored.videos)
+    if post == "dsl" and not is_one_to_one(seen.scored.caption_to_video, videos):
+        return [
+            "dual softmax was forced: it assumes that each video belongs to exactly one caption, which is"
+            f" false here ({len(captions):,} captions of {videos:,} videos)"
+        ]
+    if post == "qbnorm" and plan.bank is not None:
+        return remarks(plan.bank, [caption.text for caption in captions])
+    return []
+
+
+def _protocol(plan: Plan, seen: Seen, post: Post) -> ProtocolRecord:
     matched = plan.recognition.protocol
     known = protocols().get(matched or plan.split.protocol)
     return ProtocolRecord(
@@ -155,11 +171,23 @@ def _protocol(plan: Plan, seen: Seen) -> ProtocolRecord:
         notes=[
             *plan.recognition.notes,
             *seen.notes,
+            *_pixel_note(seen),
             *seen.trust.notes,
             *_rule_notes(plan.split.v2t, known),
+            *_post_notes(plan, seen, post),
         ],
         differences=[DifferencesRecord(**asdict(each)) for each in plan.recognition.differences],
     )
+
+
+def _pixel_note(seen: Seen) -> list[str]:
+    differ = [video for video, facts in seen.facts.items() if facts.get("pixels_differ")]
+    if not differ:
+        return []
+    return [
+        f"{len(differ)} of {len(seen.facts)} videos give other pixels under the other rule of --pixels, e.g. "
+        f"{', '.join(differ[:3])}"
+    ]
 
 
 def _videos(plan: Plan, seen: Seen) -> Videos:
@@ -177,6 +205,7 @@ def _videos(plan: Plan, seen: Seen) -> Videos:
             for note in facts.get("notes", ())
         ],
         looks=_looks(list(seen.facts.values())),
+        other_pixels=sum(bool(facts.get("pixels_differ")) for facts in seen.facts.values()),
     )
 
 

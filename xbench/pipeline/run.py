@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import replace
+from itertools import count
 from typing import Any
 
 from xbench.data.split import Split
@@ -13,24 +13,28 @@ from xbench.engine.store import Store
 from xbench.engine.table import FeatureTable
 from xbench.engine.units import Queries
 from xbench.errors import DataError, ModelError
-from xbench.pipeline.computing import computing, computing_threads
+from xbench.pipeline.computing import computing, computing_threads, slow_bfloat16
 from xbench.pipeline.features import VideoJob, encode_texts, encode_videos, is_stored
 from xbench.pipeline.gallery import Fault, Gallery, open_gallery, refuse_faulty
 from xbench.pipeline.plan import RunPlan, info_of
 from xbench.pipeline.precomputed import match_features, rank_features
 from xbench.pipeline.ranking import Workplace, rank_both_ways
 from xbench.pipeline.record import CountsByPost, Scoring, Seen, make_records
+from xbench.pipeline.remote import remote
 from xbench.pipeline.trust import BOTH, judge_model, judge_order
-from xbench.progress import stage
+from xbench.pipeline.worker import wants as wants_of
+from xbench.progress import say, stage
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.schema import Checkpoint, ScorerRecord
-from xbench.scorers.base import PairScorer, Scorer, ScorerInfo, VideoInput
+from xbench.scorers.base import PairScorer, Scorer, ScorerInfo, VideoInput, whereabouts
 from xbench.scorers.batches import gpu_memory_errors
 from xbench.scorers.catalog import Model, ResolvedModel
 from xbench.scorers.features import PrecomputedFeatures
 from xbench.scorers.weights import WeightFile
 from xbench.storage import scratch
 
+_CONTENTS = "contents.json"
+"""In the cache folder: which content each file had when it was last read."""
 _TURNED = "are both files of one model, and in the protocol's order? Ids would tell."
 
 
@@ -78,8 +82,12 @@ def _run(scorer: Model, plan: RunPlan) -> list[Measurement]:
         trust = judge_order(counts["none"][0], scored, known, turned=None if known == BOTH else _TURNED)
         seen, described = Seen(scored, missing, trust=trust), _describe(scorer, info, plan)
     else:
-        wants = _wants(scorer, plan)
+        wants = wants_of(scorer, plan.sampling)
         _describe(scorer, info, plan)  # what no record can hold is told before hours of encoding
+        if scorer.settings.get("precision") == "bf16" and slow_bfloat16(str(scorer.settings.get("device"))):
+            say(
+                "This CPU has no instructions for bfloat16: --precision bf16 will take several times as long."
+            )
         seen, counts = _encode_and_rank(scorer, wants, plan=plan, place=place)
         described = _describe(scorer, info, plan, sampling=wants.sampling)  # scoring decides what computes
     records = make_records(plan, seen, described, counts, place.clock.seconds)
@@ -93,7 +101,12 @@ def look(plans: Sequence[RunPlan]) -> Iterator[tuple[RunPlan, Model, str]]:
     All videos are opened before the first model is loaded, for which weights or a vocabulary may be missing.
     Raises as `run` does.
     """
-    opened = [None if plan.found is None else len(_open(plan, lambda job: False).jobs) for plan in plans]
+    opened = [
+        None
+        if plan.found is None
+        else len(_open(plan, lambda job: False, remember=isinstance(plan.model, ResolvedModel)).jobs)
+        for plan in plans
+    ]
     models = Models()
     for plan, files in zip(plans, opened, strict=True):
         scorer = models.of(plan)
@@ -110,21 +123,20 @@ def _known(features: PrecomputedFeatures) -> frozenset[str]:
     return frozenset(side for side, file in files.items() if file.ids is not None)
 
 
-def _wants(scorer: Scorer, plan: RunPlan) -> VideoInput:
-    """What the scorer wants to see of a video, with the sampling that the user asked for."""
-    wants = scorer.video_input
-    return wants if plan.sampling is None else replace(wants, sampling=plan.sampling)
-
-
 def _encode_and_rank(
     scorer: Scorer, wants: VideoInput, *, plan: RunPlan, place: Workplace
 ) -> tuple[Seen, CountsByPost]:
     split = plan.split
-    with _store(scorer, plan) as store:
+    with _store(scorer, plan) as store, ExitStack() as workers:
         with place.clock("open videos"):
-            gallery = _open(plan, lambda job: is_stored(store, job, wants))
+            gallery = _open(
+                plan, lambda job: is_stored(store, job, wants), remember=scorer.identity is not None
+            )
+        if plan.ray is not None:
+            with place.clock("start workers"):
+                place.remote = workers.enter_context(remote(scorer, wants, plan, store))
         with place.clock("encode videos"):
-            encoded = _encode_videos(scorer, wants, store, gallery, plan)
+            encoded = _encode_videos(scorer, wants, store, gallery, plan=plan, place=place)
         faults = [*gallery.unreadable, *_faults(gallery, encoded)]
         refuse_faulty(faults, split, allowed=plan.allow_damaged)
         by_id = {job.video.id: each for job, each in zip(gallery.jobs, encoded, strict=True)}
@@ -135,8 +147,8 @@ def _encode_and_rank(
         videos = FeatureTable([features[video.id] for video in scored.videos])
         counts = _score(scorer, store, scored, videos, plan=plan, place=place)
     facts = {video: each.info for video, each in by_id.items()}
-    trust = judge_model(counts["none"][0], scored)
-    return Seen(scored, gallery.missing, faults, facts, gallery.notes, trust), counts
+    trust = judge_model(counts["none"][0], scored, whereabouts(scorer, "similarity"))
+    return Seen(scored, gallery.missing, faults, facts, gallery.notes, gallery.reasons, trust), counts
 
 
 @contextmanager
@@ -146,32 +158,47 @@ def _store(scorer: Scorer, plan: RunPlan) -> Iterator[Store]:
         if plan.cache is not None and scorer.identity is not None:
             root, identity = plan.cache, {**scorer.identity, "computing": _computing(scorer, plan)}
         else:
-            root, identity = stack.enter_context(scratch()), {}
+            root, identity = stack.enter_context(scratch(plan.cache if plan.ray else None)), {}
         yield stack.enter_context(closing(Store(root, scorer.name, identity)))
 
 
-def _open(plan: RunPlan, is_known: Callable[[VideoJob], bool]) -> Gallery:
+def _open(plan: RunPlan, is_known: Callable[[VideoJob], bool], *, remember: bool) -> Gallery:
     split = plan.split
     assert plan.found is not None  # the model needs videos
     with stage(f"{split.benchmark}: opening videos", len(split.videos), "videos") as advance:
-        gallery = open_gallery(split, plan.found, is_known, advance)
+        gallery = open_gallery(
+            split,
+            plan.found,
+            is_known,
+            advance,
+            pixels=plan.pixels,
+            memory=plan.cache / _CONTENTS if plan.cache is not None and remember else None,
+        )
     refuse_faulty(gallery.unreadable, split, allowed=plan.allow_damaged)
     return gallery
 
 
 def _encode_videos(
-    scorer: Scorer, wants: VideoInput, store: Store, gallery: Gallery, plan: RunPlan
+    scorer: Scorer, wants: VideoInput, store: Store, gallery: Gallery, *, plan: RunPlan, place: Workplace
 ) -> list[Encoded]:
     with stage(f"{plan.split.benchmark}: encoding videos", len(gallery.jobs), "videos") as advance:
+        told = place.remote.encode_videos(gallery.jobs, wants, advance) if place.remote else 0
         return encode_videos(
             scorer,
             store,
             gallery.jobs,
             wants=wants,
             use_damaged=plan.allow_damaged,
+            kept=plan.frames,
             workers=plan.workers,
-            on_done=advance,
+            on_done=_after(told, advance),
         )
+
+
+def _after(told: int, advance: Callable[[int], None]) -> Callable[[int], None]:
+    """What tells of each item as it is found or encoded here, but for so many that were told of."""
+    calls = count()
+    return lambda done: advance(done if next(calls) >= told else 0)
 
 
 def _faults(gallery: Gallery, encoded: list[Encoded]) -> list[Fault]:
@@ -189,9 +216,22 @@ def _score(
     texts, rows = distinct([caption.text for caption in split.captions], split.caption_to_video)
     name = f"{split.benchmark}: encoding captions"
     with place.clock("encode texts"), stage(name, len(texts), "texts") as advance:
-        text_features = encode_texts(scorer, store, texts, advance)
+        told = place.remote.encode_texts(texts, advance) if place.remote else 0
+        text_features = encode_texts(scorer, store, texts, _after(told, advance))
+    bank = None if plan.bank is None else _encode_bank(scorer, store, plan.bank.captions, split, place)
     queries = Queries(rows, split.caption_to_video)
-    return rank_both_ways(scorer, text_features, videos, queries, split.v2t, plan=plan, place=place)
+    return rank_both_ways(
+        scorer, text_features, videos, queries, split.v2t, plan=plan, place=place, bank=bank
+    )
+
+
+def _encode_bank(
+    scorer: Scorer, store: Store, captions: Sequence[str], split: Split, place: Workplace
+) -> FeatureTable:
+    name = f"{split.benchmark}: encoding the bank"
+    with place.clock("encode bank"), stage(name, len(captions), "texts") as advance:
+        told = place.remote.encode_texts(captions, advance) if place.remote else 0
+        return encode_texts(scorer, store, captions, _after(told, advance))
 
 
 def _describe(scorer: PairScorer, info: ScorerInfo, plan: RunPlan, **more: Any) -> Scoring:

@@ -30,7 +30,7 @@ def judge_order(t2v: Counts, split: Split, known: frozenset[str], *, turned: str
     a DataError. None: it is a note, because nothing can be the wrong way round.
     """
     if t2v.nonfinite:
-        return Trust()  # an error, or counted as the published code does: told elsewhere
+        return NO_DOUBT  # an error, or counted as the published code does: told elsewhere
     found = against_chance(t2v, split.caption_to_video, len(split.videos))
     sides = _sides(known)
     if found.standing == "worse" and turned is not None:
@@ -41,23 +41,27 @@ def judge_order(t2v: Counts, split: Split, known: frozenset[str], *, turned: str
     if found.standing == "too few" and known != BOTH:
         few = f"{found.videos} videos, below {FEWEST_VIDEOS}, are too few to tell whether this is their order"
         return Trust((), (*sides, few))
-    return Trust((), (*sides, *_warned(found)))
+    return Trust((), (*sides, *_warned(found, "")))
 
 
-def judge_model(t2v: Counts, split: Split) -> Trust:
-    """Judge scores of a model that encoded the videos itself: no order can be wrong, and the number stays."""
+def judge_model(t2v: Counts, split: Split, similarity: str) -> Trust:
+    """Judge scores of a model that encoded the videos itself: no order can be wrong, and the number stays.
+
+    similarity: where its scores are computed, for a message.
+    """
     if t2v.nonfinite:
-        return Trust()
-    return Trust((), _warned(against_chance(t2v, split.caption_to_video, len(split.videos))))
+        return NO_DOUBT
+    found = against_chance(t2v, split.caption_to_video, len(split.videos))
+    return Trust((), _warned(found, f": is a minus forgotten in {similarity}? Higher must mean closer"))
 
 
-def _warned(found: AgainstChance) -> tuple[str, ...]:
+def _warned(found: AgainstChance, turned: str) -> tuple[str, ...]:
+    """Say that scores are at chance or below it, where `turned` is added, and return it as a note."""
     if found.standing not in ("chance", "worse"):
         return ()
     what = "no better than chance" if found.standing == "chance" else "worse than chance"
     note = f"{what} ({found})"
-    hint = "" if found.standing == "chance" else ", where a higher score must mean closer: a forgotten minus?"
-    say(f"Warning: the scores are {note}{hint}")
+    say(f"Warning: the scores are {note}{turned if found.standing == 'worse' else ''}.")
     return (note,)
 
 

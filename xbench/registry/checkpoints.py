@@ -11,10 +11,11 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-from xbench.errors import UsageError
+from xbench.errors import UsageError, os_errors
 from xbench.registry import shipped
 from xbench.registry.lined import read_lined
 from xbench.registry.scorers import SHIPPED
+from xbench.storage import user_path
 
 VARIABLE = "XBENCH_CHECKPOINTS"
 """Names the user's file; set to nothing, ./checkpoints.yaml is left out, too."""
@@ -97,12 +98,12 @@ class Named(_Entry):
         """Return the entry with paths relative to a folder made absolute."""
         changed: dict[str, Any] = {}
         if self.file is not None:
-            changed["file"] = str(folder / Path(self.file).expanduser())
+            changed["file"] = str(folder / user_path(self.file))
         path, separator, name = self.scorer.rpartition(":")
         if separator and path.endswith(".py"):
-            changed["scorer"] = f"{folder / Path(path).expanduser()}:{name}"
+            changed["scorer"] = f"{folder / user_path(path)}:{name}"
         if isinstance(bpe := self.settings.get("bpe"), str):
-            changed["settings"] = self.settings | {"bpe": str(folder / Path(bpe).expanduser())}
+            changed["settings"] = self.settings | {"bpe": str(folder / user_path(bpe))}
         return self.model_copy(update=changed)
 
 
@@ -147,8 +148,10 @@ def user_file() -> Path | None:
     """Return the user's file: $XBENCH_CHECKPOINTS, which must exist, else ./checkpoints.yaml, else None."""
     chosen = os.environ.get(VARIABLE)
     if chosen:
-        path = Path(chosen).expanduser()
-        if not path.is_file():
+        path = user_path(chosen)
+        with os_errors(UsageError, f"{VARIABLE} cannot be read"):
+            there = path.is_file()
+        if not there:
             raise UsageError(f"{VARIABLE} names {path}, and there is no such file.")
         return path
     here = Path(_FILE)

@@ -5,7 +5,10 @@ asked for (`my.yaml`), or the layer $XBENCH_DATASETS, else ./datasets.yaml. They
 and can neither replace nor extend them.
 """
 
+import filecmp
+import math
 import os
+import typing
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -22,9 +25,10 @@ from pydantic import (
     model_validator,
 )
 
-from xbench.errors import UsageError, did_you_mean
+from xbench.errors import UsageError, did_you_mean, os_errors
 from xbench.registry import shipped
 from xbench.registry.lined import read_lined
+from xbench.storage import user_path
 from xbench.terms import V2TRule
 
 VARIABLE = "XBENCH_DATASETS"
@@ -96,6 +100,9 @@ class CaptionFile(_Entry):
 
     @model_validator(mode="after")
     def _ends_where_it_starts(self) -> Self:
+        names = [name for name in (self.id, self.caption, self.start, self.end) if name is not None]
+        if len(set(names)) < len(names):
+            raise ValueError(f"id, caption, start and end need a column each, not {', '.join(names)}")
         if self.start is not None and self.end is None:
             raise ValueError("start needs an end")
         return self
@@ -139,6 +146,38 @@ class Protocol(_Entry):
         if self.recognised_only == (self.read is not None):
             raise ValueError(f"{self.id}: give `read`, or `recognised_only: true`, not both")
         return self
+
+    def is_content(self, found: "Content") -> bool:
+        """Whether a fingerprint is of this protocol; order and white space of the captions do not matter.
+
+        A validation set whose hashes are not public is known by its number of captions alone.
+        """
+        if self.sha256 is None:
+            return self.validation and self.captions == found.captions
+        return (self.sha256.ids, self.sha256.pairs_ws_normalised_sorted) == (
+            found.ids,
+            found.pairs_ws_normalised_sorted,
+        )
+
+    @property
+    def reasons_against(self) -> list[str]:
+        """Why nothing that has this content stands beside published rows; empty for a test protocol."""
+        if self.recognised_only:
+            return [f"{self.id} is an accident, not a protocol: {self.mishap}"]
+        if self.validation:
+            return [f"{self.id} is a validation set, which never stands beside test rows"]
+        return []
+
+
+class Content(typing.Protocol):
+    """The part of a fingerprint that tells what a split is."""
+
+    @property
+    def captions(self) -> int: ...
+    @property
+    def ids(self) -> str: ...
+    @property
+    def pairs_ws_normalised_sorted(self) -> str: ...
 
 
 class Remark(_Entry):
@@ -200,6 +239,13 @@ class Benchmark(_Entry):
     """By full id, in the order of the file."""
 
     _home: Path | None = PrivateAttr(None)
+
+    @field_validator("window")
+    @classmethod
+    def _is_a_part(cls, value: Window) -> Window:
+        if isinstance(value, tuple) and not 0 <= value[0] < value[1] < math.inf:
+            raise ValueError(f"expected seconds, the smaller first, not {value[0]:g} and {value[1]:g}")
+        return value
 
     @property
     def home(self) -> Path | None:
@@ -356,7 +402,7 @@ def benchmark(name: str | Path) -> Benchmark:
     if known is not None:
         return known
     if str(name).lower().endswith(_SUFFIXES):
-        return _from_file(Path(name).expanduser())
+        return _from_file(user_path(name))
     every = known_benchmarks()
     if str(name) not in every:
         raise UsageError(
@@ -370,7 +416,7 @@ def is_known(name: str, file: object = None) -> bool:
     """Whether a benchmark is known here; `file`, which may have named it, is read if it is there."""
     if name in known_benchmarks():
         return True
-    path = str(file).lower().endswith(_SUFFIXES) and Path(str(file)).expanduser()
+    path = str(file).lower().endswith(_SUFFIXES) and user_path(str(file))
     return bool(path and path.is_file() and _from_file(path).id == name)
 
 
@@ -440,12 +486,14 @@ def _layer() -> Mapping[str, Benchmark]:
     """The benchmarks of the user's layer: $XBENCH_DATASETS, which must exist, else ./datasets.yaml."""
     chosen = os.environ.get(VARIABLE)
     if chosen:
-        path = Path(chosen).expanduser()
-        if not path.is_file():
+        path = user_path(chosen)
+        with os_errors(UsageError, f"{VARIABLE} cannot be read"):
+            there = path.is_file()
+        if not there:
             raise UsageError(f"{VARIABLE} names {path}, and there is no such file.")
         return _read_own(path)
     here = Path(_FILE)
-    if chosen is not None or not here.is_file() or here.samefile(shipped(_FILE)):
+    if chosen is not None or not here.is_file() or filecmp.cmp(here, shipped(_FILE), shallow=False):
         return {}
     return _read_own(here)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from xbench.errors import ModelError, XbenchError
+from xbench.errors import ModelError, XbenchError, explain
 from xbench.interruption import stop_if_asked
 from xbench.progress import say
 from xbench.registry.checkpoints import Listed
@@ -96,7 +96,7 @@ def fetched(entry: Listed, instead: str) -> Path:
                 )
     except OSError as error:
         raise ModelError(
-            f"{entry.url} cannot be kept in {target.parent}: {error.strerror or error}. Choose another cache "
+            f"{entry.url} cannot be kept in {target.parent}: {explain(error)} Choose another cache "
             f"folder with XBENCH_CACHE. {instead}"
         ) from error
     return target

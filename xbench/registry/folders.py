@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from xbench.registry.datasets import benchmark
+from xbench.storage import user_path
 
 
 def default_folders(name: str) -> tuple[Path, Path] | None:
@@ -15,5 +16,5 @@ def default_folders(name: str) -> tuple[Path, Path] | None:
     root = os.environ.get("XBENCH_DATA")
     if entry.home is None and not root:
         return None
-    base = entry.home.parent if entry.home else Path(root or "").expanduser()
-    return base / Path(entry.annotations).expanduser(), base / Path(entry.videos).expanduser()
+    base = entry.home.parent if entry.home else user_path(root or "")
+    return base / user_path(entry.annotations), base / user_path(entry.videos)

@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from xbench.metrics.measures import parse_measure
+from xbench.shown import visible
 
 _HERE = Path(__file__).parent
 
@@ -18,6 +19,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
         autoescape=True,
+        finalize=_seen,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -25,6 +27,11 @@ def _environment() -> Environment:
     environment.globals["asset"] = _asset
     environment.filters["measure"] = parse_measure
     return environment
+
+
+def _seen(value: object) -> object:
+    """Show what cannot be seen of a text; markup is the templates' own."""
+    return visible(value, keep="\n\t") if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def render(template: str, **values: Any) -> Markup:

@@ -11,6 +11,7 @@ examples. Its constructor gets, by the names of its parameters, what the command
 `words` and `frames` (int, the protocol's), and whatever --model-args sets.
 """
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -22,6 +23,10 @@ from xbench.terms import FrameRule
 ENCODER_RULES = 2
 """Part of the identity of every scorer that comes with xbench. Raised whenever their code gives other
 features for the same weights: cached ones of the old rules are then not used."""
+
+SHARES: Mapping[str, float] = {"fp32": 1e-3, "tf32": 1e-2, "fp16": 1e-2, "bf16": 5e-2}
+"""How far a pair's score may move in another block, by the precision that a scorer says it computes in, as a
+part of the range of its scores. What is more is no rounding: the score depends on other items."""
 
 Features = dict[str, torch.Tensor]
 """Named tensors with a common first dimension, so that they can be sliced, cached and streamed.
@@ -168,3 +173,33 @@ def info_of(builder: Any) -> ScorerInfo:
     """Return what a class, function or scorer says of itself; `UNKNOWN` when it says nothing."""
     info = getattr(builder, "scorer_info", None)
     return info if isinstance(info, ScorerInfo) else UNKNOWN
+
+
+def share_of(scorer: PairScorer) -> float:
+    """Return a scorer's part of `SHARES`; of a precision that is not listed, that of the nearest."""
+    said = str(scorer.settings.get("precision", "fp32")).lower()
+    if said in SHARES:
+        return SHARES[said]
+    return SHARES["bf16"] if "bf" in said or "8" in said else SHARES["fp16" if "16" in said else "fp32"]
+
+
+def whereabouts(scorer: Any, member: str) -> str:
+    """Return a member of a scorer as its author knows it: class and name, file and line.
+
+    A member that is set on the object, or has no source, is told by the place of its class.
+    """
+    own = getattr(scorer, "wrapped", scorer)
+    name = f"{type(own).__name__}.{member}"
+    for source in (_function(own, member), type(own)):
+        try:
+            return f"{name} ({inspect.getsourcefile(source)}, line {inspect.getsourcelines(source)[1]})"
+        except (OSError, TypeError):
+            continue
+    return name
+
+
+def _function(own: Any, member: str) -> Any:
+    found: Any = inspect.getattr_static(type(own), member, None)
+    if isinstance(found, property):
+        found = found.fget
+    return inspect.unwrap(found) if callable(found) else found

@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from xbench.errors import ModelError, UsageError, XbenchError, did_you_mean
+from xbench.errors import DataError, ModelError, UsageError, XbenchError, did_you_mean, os_errors
 from xbench.registry.checkpoints import checkpoints
 from xbench.registry.scorers import SHIPPED
 from xbench.scorers.arguments import ModelRequest, bind
 from xbench.scorers.base import Scorer, ScorerInfo, info_of
+from xbench.scorers.declared import MEMBERS, METHODS, require_declared
 from xbench.scorers.device import find_device
 from xbench.scorers.features import PrecomputedFeatures
 from xbench.scorers.finding import is_reference, load_plugin, load_reference, plugins, what_failed
@@ -21,8 +22,8 @@ __all__ = ["Model", "ModelRequest", "ResolvedModel", "find", "is_shipped", "requ
 Model = Scorer | PrecomputedFeatures
 """What scores captions against videos: a model that encodes them, or features that are there already."""
 
-_MEMBERS = ("name", "video_input", "identity", "settings", "block")
-_METHODS = ("encode_texts", "encode_videos", "similarity")
+_WEIGHTS = {"checkpoint", "clip", "bpe"}
+"""Options that are about the model; what else it reads is data."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ class ResolvedModel:
         if "device" in arguments:
             arguments["device"] = find_device(self.request.device)
         if is_shipped(self.request.name):
-            model: Model = self._builder(**arguments)
+            with os_errors(ModelError, f"--model {self.request.name} cannot be built"):
+                model: Model = self._builder(**arguments)
             return model
         try:
             scorer = self._builder(**arguments)
@@ -77,8 +79,12 @@ def resolve(request: ModelRequest) -> ResolvedModel:
     arguments = bind(builder, request.name, request.options, request.args)
     for option in sorted(info.files):
         file = getattr(request, option)
-        if file is not None and not file.exists():
-            raise ModelError(f"There is no file {file}.")
+        if file is None:
+            continue
+        kind = ModelError if option in _WEIGHTS else DataError
+        with os_errors(kind, f"--{option.replace('_', '-')} cannot be read"):
+            if not file.exists():
+                raise kind(f"There is no file {file}.")
     return ResolvedModel(request, info, builder, arguments)
 
 
@@ -104,16 +110,27 @@ def is_shipped(name: str) -> bool:
 
 
 def require_scorer(candidate: Any, name: str) -> Scorer:
-    """Return an object that has the members of a Scorer. Raises ModelError naming those that it lacks."""
-    missing = [member for member in _MEMBERS if not hasattr(candidate, member)]
-    missing += [f"{method}()" for method in _METHODS if not callable(getattr(candidate, method, None))]
+    """Return an object that is a Scorer as far as can be seen without encoding.
+
+    Raises ModelError naming the members that it lacks, or the one that no run could use.
+    """
+    missing = [member for member in MEMBERS if not _has(candidate, member)]
+    missing += [f"{method}()" for method in METHODS if not callable(getattr(candidate, method, None))]
     if missing:
         raise ModelError(
             f"--model {name} gives a {type(candidate).__name__}, which is no scorer: it lacks "
             f"{', '.join(missing)}. See xbench.scorers.base.Scorer."
         )
+    require_declared(candidate)
     scorer: Scorer = candidate
     return scorer
+
+
+def _has(candidate: Any, member: str) -> bool:
+    try:
+        return hasattr(candidate, member)
+    except Exception:  # a property of the user's that fails: it is there, and told as a fault
+        return True
 
 
 def _with_named_weights(request: ModelRequest) -> ModelRequest:

@@ -24,6 +24,11 @@ class Foreign:
         """checkpoint: what it was given, a file or something else that it knows how to open."""
         self._scorer, self._checkpoint = scorer, checkpoint
 
+    @property
+    def wrapped(self) -> Scorer:
+        """The scorer itself."""
+        return self._scorer
+
     @cached_property
     def file(self) -> WeightFile | None:
         """The file that it was given; it opens that itself, and xbench once more, to tell which it was."""

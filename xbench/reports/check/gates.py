@@ -1,8 +1,8 @@
-"""What a check looks at: a metric, its baseline, and how much worse it may be."""
+"""What a check looks at: a metric, its baseline, and what it fails by: a limit, or a paired test."""
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from xbench.errors import UsageError
 from xbench.metrics.measures import Measure, parse_measure
@@ -17,19 +17,19 @@ _ROUNDING = 1e-9
 class Gate:
     """One metric that was checked.
 
-    drop: how much worse the result is, positive for a lower recall and a higher rank; None when one side has
-    no value. limit: the drop that is allowed. p: after Holm, None without a test. failed_because: empty if
-    the metric passed.
+    limit: the drop that is allowed, whatever chance can do; None where the paired test decides. p: of that
+    test, one-sided, after Holm over the metrics that it decides; the metric fails below alpha. resolvable:
+    the smallest difference that this set finds with 80% probability; None where nothing tells.
     """
 
     direction: Direction
     measure: Measure
     baseline: float | None
     value: float | None
-    drop: float | None
-    limit: float
+    limit: float | None
     p: float | None = None
-    failed_because: str = ""
+    alpha: float | None = None
+    resolvable: float | None = None
 
     @property
     def name(self) -> str:
@@ -37,20 +37,43 @@ class Gate:
         return f"{self.direction}.{self.measure}"
 
     @property
-    def exceeded(self) -> bool:
-        """Whether the result is worse by more than is allowed, be it by chance or not."""
-        return self.drop is not None and self.drop > self.limit + _ROUNDING
+    def drop(self) -> float | None:
+        """How much worse the result is: positive for a lower recall and a higher rank; None if missing."""
+        if self.baseline is None or self.value is None:
+            return None
+        higher = self.measure.higher_is_better
+        return self.baseline - self.value if higher else self.value - self.baseline
+
+    @property
+    def failed_because(self) -> str:
+        """Why the metric failed, empty if it passed."""
+        if self.drop is None:
+            sides = {"result": self.value, "baseline": self.baseline}
+            return f"missing in the {' and in the '.join(n for n, one in sides.items() if one is None)}"
+        worse = f"worse by {self.drop:.{self.measure.digits + 1}f}"
+        if self.limit is not None:
+            return f"{worse}, allowed {self.limit:g}" if self.drop > self.limit + _ROUNDING else ""
+        if self.p is None or self.alpha is None or self.drop <= 0 or self.p >= self.alpha:
+            return ""
+        return f"{worse}, more than chance (p {self.p:.2g} below {self.alpha:g})"
+
+    @property
+    def too_fine(self) -> bool:
+        """Whether its limit is below what the set resolves: then an unchanged model fails now and then."""
+        return self.limit is not None and self.resolvable is not None and self.limit < self.resolvable
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The whole check. notes: what a reader should know about the baseline."""
+    """The whole check. untested: why no paired test was made, empty where one was. notes: what a reader
+    should know about the baseline.
+    """
 
     protocol: str
     result: str
     baseline: str
     gates: tuple[Gate, ...]
-    significance: float | None
+    untested: str = ""
     notes: tuple[str, ...] = ()
 
     @property
@@ -71,16 +94,3 @@ def parse_limits(texts: Sequence[str]) -> dict[Key, float]:
             if parts[1] in (None, side):
                 limits[side, measure] = float(parts[3])
     return limits
-
-
-def judge(key: Key, baseline: float | None, value: float | None, limit: float) -> Gate:
-    """Compare one metric with its baseline, either of which may be absent."""
-    side, measure = key
-    if baseline is None or value is None:
-        sides = {"result": value, "baseline": baseline}
-        why = f"missing in the {' and in the '.join(name for name, one in sides.items() if one is None)}"
-        return Gate(side, measure, baseline, value, None, limit, failed_because=why)
-    drop = baseline - value if measure.higher_is_better else value - baseline
-    gate = Gate(side, measure, baseline, value, drop, limit)
-    why = f"worse by {drop:.{measure.digits + 1}f}, allowed {limit:g}"
-    return replace(gate, failed_because=why) if gate.exceeded else gate

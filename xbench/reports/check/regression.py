@@ -1,12 +1,12 @@
 """The gate of a training repository's CI: is a result worse than its baseline by more than is allowed?"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from xbench.errors import DataError, UsageError
 from xbench.metrics.measures import parse_measure
-from xbench.metrics.significance import holm
-from xbench.reports.check.gates import Gate, Key, Verdict, judge
+from xbench.metrics.significance import ALPHA, holm, resolvable_difference
+from xbench.reports.check.gates import Gate, Key, Verdict
+from xbench.reports.compare.comparison import Contrast
 from xbench.reports.compare.paired import compare
 from xbench.reports.compare.pairing import require_same_queries, why_not_the_same
 from xbench.reports.published.claims import PublishedRow, find_model, published_model_of, published_rows
@@ -16,100 +16,143 @@ from xbench.reports.record.naming import protocol_of
 from xbench.reports.record.schema import DIRECTIONS, Record
 from xbench.terms import Ties
 
+_TWO_SIDED_95 = 1.96
+
 
 def check_against_run(
-    measured: Measurement, baseline: Measurement, limits: Mapping[Key, float], significance: float | None
+    measured: Measurement,
+    baseline: Measurement,
+    limits: Mapping[Key, float],
+    significance: float | None = None,
 ) -> Verdict:
     """Check a run against an earlier one over the same queries.
 
-    Without limits every metric of the baseline is checked and no drop is allowed. With a significance, a drop
-    fails only if it is also significant at that level, after Holm over the metrics checked. Raises UsageError
-    when the two did not score the same queries in the same way.
+    A metric with a limit fails by it alone. Without any limit every metric of the baseline is tested by pairs
+    of queries, and fails when it is worse by more than chance explains at the level `significance` (0.05);
+    with limits and a significance, those without a limit are. Raises UsageError when the two did not score
+    the same queries in the same way, and when a test is to be made that cannot be.
     """
-    reasons = why_not_the_same(baseline.record, measured.record) + _scored_otherwise(
-        baseline.record, measured.record
-    )
+    reasons = why_not_the_same(baseline.record, measured.record)
+    reasons += _scored_otherwise(baseline.record, measured.record)
     if reasons:
-        raise UsageError(f"{measured.path} cannot be checked against {baseline.path}: {'; '.join(reasons)}")
+        raise UsageError(f"{measured.file} cannot be checked against {baseline.file}: {'; '.join(reasons)}")
     if measured.per_query is not None and baseline.per_query is not None:
         require_same_queries(baseline, measured)
-    own, old = _values(measured.record), _values(baseline.record)
-    gates = [judge(key, old.get(key), own.get(key), limits.get(key, 0.0)) for key in limits or old]
-    if not gates:
-        raise UsageError(f"{baseline.path} has no metrics to check against")
-    if significance is not None:
-        if measured.record.ties.policy is Ties.REFERENCE:
-            raise UsageError(
-                "--significance: under --ties reference a query counts more than once or not at all, so no"
-                " test pairs the two; leave --significance out, or score both with --ties average"
-            )
-        gates = _forgive_chance(gates, _p_values(baseline, measured, gates), significance)
+    untested = _why_no_test(measured, baseline)
+    _require_limits(limits, significance, untested)
+    old = _values(baseline.record)
+    if not old:
+        raise UsageError(f"{baseline.file} has no metrics to check against")
+    decided = [key for key in old if key not in limits] if not limits or significance is not None else []
+    contrasts = {} if untested else _contrasts(baseline, measured, [*limits, *decided])
+    gates = _gates(measured.record, old, limits, decided, contrasts, significance or ALPHA)
     same = measured.path is not None and measured.path == baseline.path
     notes = ("the result is its own baseline, so this check cannot fail",) if same else ()
-    return Verdict(
-        protocol_of(measured.record), measured.name, baseline.name, tuple(gates), significance, notes
-    )
+    return Verdict(protocol_of(measured.record), measured.name, baseline.name, gates, untested, notes)
 
 
 def check_against_published(
-    record: Record, name: str, choice: str, limits: Mapping[Key, float], significance: float | None
+    measured: Measurement, choice: str, limits: Mapping[Key, float], significance: float | None = None
 ) -> Verdict:
-    """Check a result against published numbers.
+    """Check a result against published numbers, which have no per-query counts: by limits only.
 
-    choice: empty, or `MODEL/BACKBONE` as published. Published rows have no per-query counts, so a drop is
-    never forgiven as chance; the result is rounded as papers round. Raises DataError for a result that is not
-    comparable, UsageError when there is no claim for its protocol.
+    choice: empty, or `MODEL/BACKBONE` as published. The result is rounded as papers round. Raises DataError
+    for a result that is not comparable, UsageError without limits and when there is no claim for its
+    protocol.
     """
+    record = measured.record
     if not record.comparable:
         raise DataError(
-            f"{name} is NOT COMPARABLE with published numbers: {'; '.join(record.not_comparable_because)}."
-            " Give a result of your own as --baseline FILE"
+            f"{measured.file} is NOT COMPARABLE with published numbers:"
+            f" {'; '.join(record.not_comparable_because)}. Give a result of your own as --baseline FILE"
         )
-    entry = _claim(record, choice)
-    claimed = _claimed(record, entry)
-    own = {
-        key: None if value is None else round(value, key[1].digits) for key, value in _values(record).items()
-    }
-    gates = [judge(key, claimed.get(key), own.get(key), limits.get(key, 0.0)) for key in limits or claimed]
-    notes = [f"source: {source}" for source in entry.sources]
-    if significance is not None:
-        notes.append("published numbers have no per-query counts: every drop beyond its limit fails")
-    claim = entry.claim
+    row = _published(record, choice)
+    untested = "published numbers have no per-query counts"
+    _require_limits(limits, significance, untested)
+    claimed = _claimed(record, row)
+    gates = [
+        Gate(
+            *key,
+            baseline=claimed.get(key),
+            value=None if value is None else round(value, key[1].digits),
+            limit=limit,
+            resolvable=_resolvable_alone(record, key),
+        )
+        for key, limit in limits.items()
+        for value in [_values(record).get(key)]
+    ]
+    notes = [f"source: {source}" for source in row.sources]
+    claim = row.claim
     if claim.protocol_basis == "assumed":
         notes.append(f"protocol {claim.protocol} is assumed: the source does not say it")
     baseline = f"{claim.model} {claim.backbone}, published"
-    return Verdict(protocol_of(record), name, baseline, tuple(gates), None, tuple(notes))
+    return Verdict(protocol_of(record), measured.name, baseline, tuple(gates), untested, tuple(notes))
 
 
-def _claimed(record: Record, entry: PublishedRow) -> dict[Key, float | None]:
-    """The values of a claim, primary ones where sources differ, without those of another v2t rule."""
-    sides = ("t2v",) if rule_apart(record, entry.claim) else DIRECTIONS
-    keys = dict.fromkeys((v.direction, v.metric) for v in entry.values if v.direction in sides)
-    used = {key: entry.value(*key) for key in keys}
-    return {
-        (side, parse_measure(metric)): None if value is None else value.value
-        for (side, metric), value in used.items()
-    }
+def _why_no_test(measured: Measurement, baseline: Measurement) -> str:
+    if measured.record.ties.policy is Ties.REFERENCE:
+        return "under --ties reference a query counts more than once or not at all, so nothing is paired"
+    for side, one in (("result", measured), ("baseline", baseline)):
+        if one.per_query is None:
+            return f"the {side} is a claim without per-query counts: {one.without_counts}"
+    return ""
 
 
-def _p_values(baseline: Measurement, measured: Measurement, gates: Sequence[Gate]) -> dict[Key, float]:
-    """The one-sided p-value of each metric that both runs have, after Holm: is the run worse?"""
-    known = [(gate.direction, gate.measure) for gate in gates if gate.drop is not None]
-    if not known:
-        return {}
-    measures = list(dict.fromkeys(measure for _, measure in known))
+def _require_limits(limits: Mapping[Key, float], significance: float | None, untested: str) -> None:
+    if untested and significance is not None:
+        raise UsageError(f"--significance: there is no test, because {untested}. Give --max-drop alone")
+    if untested and not limits:
+        raise UsageError(
+            f"there is no test, because {untested}: say how large a drop is allowed, e.g. --max-drop R@1=1"
+        )
+
+
+def _contrasts(baseline: Measurement, measured: Measurement, keys: Sequence[Key]) -> dict[Key, Contrast]:
+    measures = list(dict.fromkeys(measure for _, measure in keys))
     (versus,) = compare([baseline, measured], measures, measured.record.ties.policy).versus
-    raw = {(each.direction, each.measure): each.p_worse for each in versus.contrasts}
-    return dict(zip(known, holm([raw[key] for key in known]), strict=True))
+    return {(each.direction, each.measure): each for each in versus.contrasts}
 
 
-def _forgive_chance(gates: Sequence[Gate], p_values: Mapping[Key, float], alpha: float) -> list[Gate]:
-    judged = []
-    for gate in gates:
-        p = p_values.get((gate.direction, gate.measure))
-        forgiven = p is not None and p >= alpha
-        judged.append(replace(gate, p=p, failed_because="" if forgiven else gate.failed_because))
-    return judged
+def _gates(  # noqa: PLR0917  (each is one side of the check)
+    record: Record,
+    old: Mapping[Key, float],
+    limits: Mapping[Key, float],
+    decided: Sequence[Key],
+    contrasts: Mapping[Key, Contrast],
+    alpha: float,
+) -> tuple[Gate, ...]:
+    own = _values(record)
+    testable = [key for key in decided if key in own]
+    adjusted = holm([contrasts[key].p_worse for key in testable]) if testable else []
+    p_values = dict(zip(testable, adjusted, strict=True))
+    return tuple(
+        Gate(
+            *key,
+            baseline=old.get(key),
+            value=own.get(key),
+            limit=limits.get(key),
+            p=p_values.get(key),
+            alpha=alpha if key in p_values else None,
+            resolvable=contrasts[key].resolvable if key in contrasts else _resolvable_alone(record, key),
+        )
+        for key in [*limits, *decided]
+    )
+
+
+def _resolvable_alone(record: Record, key: Key) -> float | None:
+    """What a result resolves against a number without counts: by the width of its own interval."""
+    metric = record.metrics.get(key[0], {}).get(str(key[1]))
+    if metric is None or metric.low is None or metric.high is None:
+        return None
+    return resolvable_difference((metric.high - metric.low) / (2 * _TWO_SIDED_95))
+
+
+def _claimed(record: Record, row: PublishedRow) -> dict[Key, float]:
+    """The values of a claim, primary ones where sources differ, without those of another v2t rule."""
+    sides = ("t2v",) if rule_apart(record, row.claim) else DIRECTIONS
+    keys = dict.fromkeys((value.direction, value.metric) for value in row.values if value.direction in sides)
+    used = {(side, parse_measure(metric)): row.value(side, metric) for side, metric in keys}
+    return {key: value.value for key, value in used.items() if value is not None}
 
 
 def _scored_otherwise(first: Record, second: Record) -> list[str]:
@@ -120,7 +163,7 @@ def _scored_otherwise(first: Record, second: Record) -> list[str]:
     return [f"{name}: {one} and {other}" for name, (one, other) in pairs.items() if one != other]
 
 
-def _values(record: Record) -> dict[Key, float | None]:
+def _values(record: Record) -> dict[Key, float]:
     return {
         (side, parse_measure(name)): metric.value
         for side in DIRECTIONS
@@ -128,20 +171,20 @@ def _values(record: Record) -> dict[Key, float | None]:
     }
 
 
-def _claim(record: Record, choice: str) -> PublishedRow:
-    """The published claim to check against, of the same thing as the result but for what `choice` names."""
+def _published(record: Record, choice: str) -> PublishedRow:
+    """The published row to check against, of the same thing as the result but for what `choice` names."""
     model, _, backbone = choice.partition("/")
     own = published_model_of(record.scorer)
     wanted = find_model(model) if model else own
     wanted_backbone = backbone or record.scorer.setting("backbone")
-    of_model = [entry for entry in published_rows(record.benchmark) if entry.claim.model == wanted]
-    against = [(entry, reasons_against(record, entry.claim, wanted_backbone)) for entry in of_model]
-    if found := [entry for entry, reasons in against if not reasons]:
+    of_model = [row for row in published_rows(record.benchmark) if row.claim.model == wanted]
+    against = [(row, reasons_against(record, row.claim, wanted_backbone)) for row in of_model]
+    if found := [row for row, reasons in against if not reasons]:
         return found[0]
     known = sorted(
         {
-            f"{entry.claim.model}/{entry.claim.backbone} on {entry.claim.protocol} ({'; '.join(reasons)})"
-            for entry, reasons in against
+            f"{row.claim.model}/{row.claim.backbone} on {row.claim.protocol} ({'; '.join(reasons)})"
+            for row, reasons in against
         }
     )
     raise UsageError(

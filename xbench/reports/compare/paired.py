@@ -11,9 +11,10 @@ from xbench.metrics.measures import Floats, Measure, parse_measure
 from xbench.metrics.significance import holm, paired_test, resolvable_difference, resolvable_share
 from xbench.metrics.ties import Ranked, rank_queries
 from xbench.reports.compare.comparison import Comparison, Contrast, Versus
-from xbench.reports.compare.pairing import aligned, clusters_of, require_same_queries
+from xbench.reports.compare.pairing import aligned, require_same_queries
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.naming import protocol_of
+from xbench.reports.record.per_query import clusters_of
 from xbench.reports.record.schema import DIRECTIONS
 from xbench.terms import Direction, Ties
 
@@ -114,7 +115,7 @@ def _notes(measurements: Sequence[Measurement], ties: Ties) -> list[str]:
         if measured.record.ties.policy is not ties
     ]
     notes += [
-        f"{measured.name}: post-processing {measured.record.post_processing} looked at the whole test set"
+        f"{measured.name}: post-processing {measured.record.post_processing} looked at more than the pair"
         for measured in measurements
         if measured.record.post_processing != "none"
     ]

@@ -69,13 +69,6 @@ def query_keys(per_query: PerQuery, side: Direction) -> NDArray[np.uint64]:
     return per_query.video_keys[np.unique(per_query.caption_to_video)]
 
 
-def clusters_of(per_query: PerQuery, side: Direction) -> Ints | None:
-    """Return the video of each query where videos have several; None where queries are independent."""
-    if side == "v2t" or len(per_query.t2v) == len(per_query.v2t):
-        return None
-    return per_query.caption_to_video
-
-
 def _content(record: Record) -> str:
     """The protocol without the hash of own content: the fingerprints say which part of it differs."""
     return record.protocol.matched or f"{record.protocol.requested} (own content)"

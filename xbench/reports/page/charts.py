@@ -42,7 +42,7 @@ def line_chart(title: str, lines: Sequence[Line], x_label: str) -> Markup:
     ends = _spread([_y(line.y[-1], 100) for line in lines])
     for index, (line, end) in enumerate(zip(lines, ends, strict=True)):
         shapes += [*_curve(line, last, index), _name(end + 5, line.name, index)]
-    return _svg(title, shapes)
+    return svg(title, shapes)
 
 
 def bar_chart(
@@ -61,7 +61,7 @@ def bar_chart(
             hint = f"{name}, rank {label}: {values[position]:.1f}%"
             shapes.append(Shape("rect", {**box, "class": f"bar s{index}"}, hint))
     shapes += [_name(_TOP + 16 + 20 * index, name, index) for index, (name, _) in enumerate(series)]
-    return _svg(title, shapes)
+    return svg(title, shapes)
 
 
 def grid_chart(
@@ -85,10 +85,11 @@ def grid_chart(
             if value >= 1:
                 shade = "inside" if value / most > 0.3 else "inside faint"
                 shapes.append(_text(x + width / 2, y + side / 2 + 4, f"{value:.0f}", shade, "middle"))
-    return _svg(title, shapes)
+    return svg(title, shapes)
 
 
-def _svg(title: str, shapes: Sequence[Shape]) -> Markup:
+def svg(title: str, shapes: Sequence[Shape]) -> Markup:
+    """Return shapes as a picture with a title."""
     return render("chart.svg", title=title, shapes=shapes, width=WIDTH, height=HEIGHT)
 
 

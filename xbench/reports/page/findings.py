@@ -15,9 +15,9 @@ from xbench.metrics.measures.recall import Recall
 from xbench.metrics.neighbours import top_columns
 from xbench.metrics.ranking import chunks, t2v_counts
 from xbench.metrics.ties import rank_queries
-from xbench.reports.compare.pairing import clusters_of
 from xbench.reports.page.charts import Line
 from xbench.reports.record.files import Measurement
+from xbench.reports.record.per_query import clusters_of
 from xbench.reports.record.schema import DIRECTIONS
 from xbench.terms import Direction
 
@@ -92,9 +92,14 @@ def require_own_matrix(measured: Measurement, similarity: NDArray[np.floating]) 
     wanted = (len(measured.counts.t2v), len(measured.counts.video_keys))
     if similarity.shape != wanted:
         raise DataError(f"the similarity has shape {similarity.shape}, the result is over {wanted}")
+    if measured.record.post_processing == "qbnorm":
+        raise DataError(
+            f"the ranks of {measured.file} need the bank of its QB-Norm beside the similarity:"
+            " report the raw result"
+        )
     owner = measured.counts.caption_to_video
     processed = measured.record.post_processing == "dsl"
-    found = dsl_counts(similarity, owner)[0] if processed else t2v_counts(similarity, owner)
+    found = dsl_counts(similarity, owner, force=True)[0] if processed else t2v_counts(similarity, owner)
     if not np.array_equal(found.better, measured.counts.t2v.better):
         raise DataError(f"the similarity is not the one that {measured.file} was made from: other ranks")
 

@@ -21,6 +21,7 @@ from xbench.readers import (
 )
 from xbench.reports.record.naming import model_name
 from xbench.reports.record.per_query import PerQuery
+from xbench.reports.record.proof import learned_later, not_checked, require_agreement
 from xbench.reports.record.schema import PerQueryFile, Record
 from xbench.reports.record.upgrade import upgrade
 from xbench.storage import write_atomically
@@ -34,13 +35,14 @@ class Measurement:
     """A record with the per-query counts that its numbers were made from, and the file that it stands in.
 
     per_query: None where the counts are not at hand, `without_counts` says why: then the record is a claim.
-    path: None before it is saved.
+    path: None before it is saved. remarks: what of it could not be checked.
     """
 
     record: Record
     per_query: PerQuery | None
     path: Path | None = None
     without_counts: str = ""
+    remarks: tuple[str, ...] = ()
 
     @property
     def file(self) -> str:
@@ -97,7 +99,7 @@ def relabel(path: Path, label: str) -> None:
             path, (json.dumps(raw | {"label": label}, indent=2, ensure_ascii=False) + "\n").encode()
         )
     except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror or error}") from error
+        raise DataError(f"cannot write {path}: {explain(error)}") from error
 
 
 def to_json(record: Record) -> str:
@@ -110,33 +112,18 @@ def _pretty(raw: Any) -> str:
 
 
 def read(path: Path) -> Measurement:
-    """Read a record and the counts beside it, as far as they are there.
+    """Read a record and the counts beside it, as far as they are there, and check one against the other.
 
-    Raises DataError when the record is missing, damaged or of a version that is not known here, and when the
-    counts are damaged or not those that it names.
+    What xbench learned since it was written makes it not comparable, with the reason. Raises DataError when
+    the record is missing, damaged, of a version that is not known here or in contradiction to its counts, and
+    when these are damaged or not those that it names.
     """
     record = _read_record(path)
-    if record.per_query is None:
-        missing = f"{path} names no file of per-query counts, so it cannot be used here"
-        return Measurement(record, None, path, missing)
-    file = path.parent / Path(record.per_query.file).name
-    try:
-        content = read_at_most(file, COUNTS_BYTES)
-    except FileNotFoundError:
-        missing = (
-            f"there is no {file}, the per-query counts of {path.name}. The two files belong together: copy"
-            " both"
-        )
-        return Measurement(record, None, path, missing)
-    except OSError as error:
-        raise DataError(
-            f"cannot read {file}, the per-query counts of {path.name}: {explain(error)}"
-        ) from error
-    except TooMuchError as error:
-        raise DataError(f"{file} is no file of per-query counts: {error}") from error
-    if hashlib.sha256(content).hexdigest() != record.per_query.sha256:
-        raise DataError(f"{file} is not the file that {path.name} names (another sha256): it was changed")
-    return Measurement(record, PerQuery.from_bytes(content, str(file)), path)
+    per_query, missing = _read_counts(path, record)
+    require_agreement(record, per_query, str(path))
+    if learned := learned_later(record, per_query):
+        record = record.model_copy(update={"comparable": False, "not_comparable_because": learned})
+    return Measurement(record, per_query, path, missing, tuple(not_checked(record)))
 
 
 def read_all(paths: Sequence[Path]) -> tuple[list[Measurement], list[str]]:
@@ -171,6 +158,33 @@ def _once(found: Sequence[Measurement]) -> tuple[list[Measurement], list[str]]:
         if known is not measurement:
             again.append(f"{measurement.path} is the same record as {known.path}")
     return list(first.values()), again
+
+
+def _read_counts(path: Path, record: Record) -> tuple[PerQuery | None, str]:
+    """The counts that a record names, or why there are none."""
+    if record.per_query is None:
+        return None, f"{path} names no file of per-query counts, so it cannot be used here"
+    file = path.parent / Path(record.per_query.file).name
+    try:
+        content = read_at_most(file, COUNTS_BYTES)
+    except FileNotFoundError:
+        return None, (
+            f"there is no {file}, the per-query counts of {path.name}. The two files belong together: copy"
+            " both"
+        )
+    except OSError as error:
+        raise DataError(
+            f"cannot read {file}, the per-query counts of {path.name}: {explain(error)}"
+        ) from error
+    except TooMuchError as error:
+        raise DataError(f"{file} is no file of per-query counts: {error}") from error
+    found, named = hashlib.sha256(content).hexdigest(), record.per_query.sha256
+    if found != named:
+        raise DataError(
+            f"{file} is not the file that {path.name} names: it was changed. Its sha256 is {found[:12]}...,"
+            f" not {named[:12]}..."
+        )
+    return PerQuery.from_bytes(content, str(file)), ""
 
 
 def _read_record(path: Path) -> Record:

@@ -57,5 +57,12 @@ def model_name(record: Record) -> str:
     """Return the scorer's name with its backbone and label, and the post-processing that it was given."""
     backbone = record.scorer.settings.get("backbone")
     post = f" + {record.post_processing}" if record.post_processing != "none" else ""
-    label = f", {record.label}" if record.label else ""
+    label = f", {label_of(record)}" if label_of(record) else ""
     return f"{record.scorer.name}{f' {backbone}' if backbone else ''}{label}{post}"
+
+
+def label_of(record: Record) -> str:
+    """Return what its user calls it, and whether it is the best of several on the set it is scored on."""
+    among = record.chosen_on_test_among
+    chosen = f"(chosen on test among {among})" if among else ""
+    return " ".join(part for part in (record.label, chosen) if part)

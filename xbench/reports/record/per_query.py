@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbench.errors import DataError
+from xbench.metrics.arrays import Ints
 from xbench.metrics.counts import Counts
 from xbench.readers import check_arrays
+from xbench.terms import Direction
 
 _FIELDS = ("better", "tied", "right", "nan_rivals")
 _DIRECTIONS = ("t2v", "v2t")
@@ -75,6 +77,13 @@ class PerQuery:
                 )
         except (OSError, EOFError, ValueError, KeyError, IndexError, zipfile.BadZipFile, zlib.error) as error:
             raise DataError(f"{name} is no file of per-query counts of xbench: {error}") from error
+
+
+def clusters_of(per_query: PerQuery, side: Direction) -> Ints | None:
+    """Return the video of each query where videos have several; None where queries are independent."""
+    if side == "v2t" or len(per_query.t2v) == len(per_query.v2t):
+        return None
+    return per_query.caption_to_video
 
 
 def keys_of_captions(captions: Sequence[str], video_ids: Sequence[str]) -> NDArray[np.uint64]:

@@ -120,6 +120,13 @@ class Videos(_Part):
     notes: list[VideoNote] = []
     looks: dict[str, dict[str, int]] = {}
     """Histograms of the files, e.g. {"size": {"320x240": 1004}, "fps": {...}, "codec": {...}}."""
+    other_pixels: int | None = None
+    """How many give other pixels under the other pixel rule (setting `pixels`); older records do not tell."""
+
+    @model_serializer(mode="wrap")
+    def _without_untold_pixels(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = handler(self).items()
+        return {key: value for key, value in fields if key != "other_pixels" or value is not None}
 
 
 class ScorerRecord(_Part):
@@ -132,6 +139,11 @@ class ScorerRecord(_Part):
     """The name under which papers print what it computes; older records do not tell."""
     zero_shot: bool | None = None
     """Whether its weights have seen none of the benchmark; None where nothing tells."""
+
+    @property
+    def is_zero_shot(self) -> bool:
+        """Whether it is known to be; older records tell by the name alone."""
+        return self.name.endswith("zeroshot") if self.zero_shot is None else self.zero_shot
 
     def setting(self, name: str) -> str | None:
         """Return a setting that is text, such as `backbone`; None without it."""
@@ -173,6 +185,14 @@ class PerQueryFile(_Part):
     sha256: str
 
 
+class Selection(_Part):
+    """How a checkpoint was chosen: the best of so many tried, by a measure, on a protocol."""
+
+    tried: int
+    by: str
+    on: str
+
+
 class Record(_Part):
     """One run. Saved by xbench.reports.record.files; `metrics["t2v"]["R@1"].value` is a percentage."""
 
@@ -204,6 +224,10 @@ class Record(_Part):
     ties: TieRecord = TieRecord()
     metrics: dict[Direction, dict[str, Metric]] = Field(min_length=1)
     per_query: PerQueryFile | None = None
+    selection: Selection | None = None
+    """How its checkpoint was chosen, where `xbench sweep` did; None where nothing is known."""
+    chosen_on_test_among: Annotated[int, CHANGES_MEANING] = 0
+    """So many checkpoints were compared on videos that this number is of; 0: none were."""
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -247,5 +271,6 @@ def scoring_reasons(ties: Ties, post_processing: str = "none") -> list[str]:
     if ties is not Ties.AVERAGE:
         reasons.append(f"ties ranked {ties.value}, not average")
     if post_processing != "none":
-        reasons.append(f"post-processing ({post_processing}) looked at the whole test set")
+        looked = "a bank of captions" if post_processing == "qbnorm" else "the whole test set"
+        reasons.append(f"post-processing ({post_processing}) looked at {looked}")
     return reasons

@@ -99,9 +99,15 @@ def _histogram(counts: Mapping[str, int]) -> str:
 
 def _notes(record: Record) -> list[str]:
     """What a reader should know and the reasons do not say already; the same note of several videos once."""
+    chosen = record.selection
+    selection = [f"the best of {chosen.tried} checkpoints by {chosen.by} on {chosen.on}"] if chosen else []
     videos = Counter(note.note for note in record.videos.notes)
     said = [note for note in record.protocol.notes if note not in record.not_comparable_because]
-    return [*said, *(f"{count} of {record.videos.scored} videos: {note}" for note, count in videos.items())]
+    return [
+        *selection,
+        *said,
+        *(f"{count} of {record.videos.scored} videos: {note}" for note, count in videos.items()),
+    ]
 
 
 def _interval_tables(record: Record) -> list[str]:

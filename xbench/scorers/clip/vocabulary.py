@@ -8,6 +8,7 @@ from xbench.errors import ModelError
 from xbench.registry.checkpoints import checkpoints
 from xbench.registry.download import fetched, place_of
 from xbench.scorers.clip.bpe import ClipTokenizer
+from xbench.storage import user_path
 
 VARIABLE = "XBENCH_BPE"
 FILE = "bpe_simple_vocab_16e6.txt.gz"
@@ -38,7 +39,7 @@ def at_hand() -> Path | None:
 
 def _named() -> Path | None:
     chosen = os.environ.get(VARIABLE)
-    return Path(chosen).expanduser() if chosen else None
+    return user_path(chosen) if chosen else None
 
 
 def _in_open_clip() -> Path | None:

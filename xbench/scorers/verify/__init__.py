@@ -8,6 +8,7 @@ from xbench.scorers.base import Scorer
 from xbench.scorers.finding import what_failed
 from xbench.scorers.verify.declared import declaration
 from xbench.scorers.verify.encoding import batches, numbers, texts, twice, videos
+from xbench.scorers.verify.noise import chance, full_block, permuted
 from xbench.scorers.verify.scoring import order, pairs, pieces, saved
 from xbench.scorers.verify.trial import BrokenError, Trial
 
@@ -25,6 +26,9 @@ CHECKS: tuple[tuple[str, Callable[[Trial], str]], ...] = (
     ("scores a block as its pieces", pieces),
     ("scores in any order", order),
     ("scores features that were saved and loaded", saved),
+    ("scores a full block as its pieces", full_block),
+    ("finds nothing in noise", chance),
+    ("scores a gallery in any order", permuted),
 )
 """In this order; when one fails, those that need what it made are not tried."""
 
@@ -46,7 +50,8 @@ class Check:
 def verify(scorer: Scorer, tolerance: float = TOLERANCE) -> Iterator[Check]:
     """Check a scorer against the contract of xbench.scorers.base and yield each finding as it is there.
 
-    Three texts and three videos of noise are encoded a few times. Half precision may need a larger tolerance.
+    Three texts and three videos are encoded a few times, then 200 of each, noise all of them. Half precision
+    may need a larger tolerance.
     """
     trial = Trial(scorer, tolerance)
     failed = False

@@ -67,8 +67,12 @@ def distance(found: torch.Tensor, expected: torch.Tensor) -> float:
     return math.inf if math.isnan(deviation) else deviation
 
 
-def within(trial: Trial, seen: tuple[float, str], what: str) -> str:
-    """Say how large a deviation is. Raises BrokenError, beginning with `what`, for more than is allowed."""
-    if not seen[0] <= trial.tolerance:
-        raise BrokenError(f"{what}: {seen[1]} by {seen[0]:.1e} of its size, more than {trial.tolerance:.0e}.")
-    return f"largest deviation {seen[0]:.1e}, {trial.tolerance:.0e} allowed"
+def within(trial: Trial, seen: tuple[float, str], what: str, least: float = 0.0) -> str:
+    """Say how large a deviation is. Raises BrokenError, beginning with `what`, for more than is allowed.
+
+    least: what is allowed however strict the trial is.
+    """
+    allowed = max(trial.tolerance, least)
+    if not seen[0] <= allowed:
+        raise BrokenError(f"{what}: {seen[1]} by {seen[0]:.1e} of its size, more than {allowed:.0e}.")
+    return f"largest deviation {seen[0]:.1e}, {allowed:.0e} allowed"

@@ -14,6 +14,14 @@ TEXTS = (
 )
 
 
+NOISE = 200
+"""Texts and videos of noise."""
+_NOISE_FRAMES = 3
+"""More than one, over which a text could pool; few, because there are many videos."""
+_AT_ONCE = 8
+_WORDS = ["red", "blue", "cat", "dog", "man", "woman", "child", "tree", "runs", "sings", "cooks", "jumps"]
+
+
 class BrokenError(Exception):
     """A promise that is not kept, in a sentence."""
 
@@ -40,6 +48,23 @@ class Trial:
                 )
             frames[row, : len(clip)] = clip
         return frames, mask
+
+    @cached_property
+    def noise(self) -> tuple[Features, Features]:
+        """The features of as many texts as videos that mean nothing."""
+        wants = self.scorer.video_input
+        count = min(wants.max_frames, _NOISE_FRAMES)
+        random = np.random.default_rng(0)
+        texts = [" ".join(random.choice(_WORDS, 6)) + f" {number}" for number in range(NOISE)]
+        mask = torch.arange(wants.max_frames)[None] < torch.full((_AT_ONCE, 1), count)
+        videos = []
+        for start in range(0, NOISE, _AT_ONCE):
+            clips = [_noise(count, 1000 + start + number, wants) for number in range(_AT_ONCE)]
+            frames = torch.zeros(_AT_ONCE, wants.max_frames, *clips[0].shape[1:])
+            frames[:, :count] = torch.stack(clips)
+            videos.append(self.scorer.encode_videos(frames, mask))
+        joined = {name: torch.cat([part[name] for part in videos]) for name in videos[0]}
+        return self.scorer.encode_texts(texts), joined
 
     @cached_property
     def text(self) -> Features:

@@ -1,0 +1,181 @@
+"""Many checkpoints, one decision: all on one protocol, the best by a rule on the test protocol."""
+
+import glob
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from xbench.data.recognition import members
+from xbench.errors import DataError, UsageError, did_you_mean
+from xbench.metrics.measures import Measure, parse_measure, parse_measures
+from xbench.pipeline.plan import RunPlan, plan_runs, require_writable
+from xbench.pipeline.run import Models, run
+from xbench.progress import say
+from xbench.registry.datasets import Benchmark, benchmark
+from xbench.reports.record.files import Measurement, read, save
+from xbench.reports.record.schema import DIRECTIONS, Selection
+from xbench.scorers.catalog import ResolvedModel
+from xbench.storage import file_sha256, scratch
+from xbench.terms import DEFAULT_METRICS, Direction
+
+CANDIDATES = "candidates"
+"""Below the folder of results: the records of all candidates."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """By what the best candidate is chosen: a measure of a direction."""
+
+    direction: Direction
+    measure: Measure
+
+    def __str__(self) -> str:
+        """Return it as it is written: `t2v.R@1`."""
+        return f"{self.direction}.{self.measure}"
+
+    def require_among(self, metrics: str | None) -> None:
+        """Raise UsageError unless a list of measures, None for the usual ones, has this one."""
+        if self.measure not in parse_measures(metrics or DEFAULT_METRICS):
+            raise UsageError(f"--by {self}: --metrics must have {self.measure}, too.")
+
+    def value(self, measured: Measurement) -> float:
+        """Return a candidate's number."""
+        return measured.record.metrics[self.direction][str(self.measure)].value
+
+    def best(self, candidates: Sequence[Measurement]) -> Measurement:
+        """Return the best candidate; of equal ones the first."""
+        sign = 1 if self.measure.higher_is_better else -1
+        return max(candidates, key=lambda candidate: sign * self.value(candidate))
+
+
+def read_rule(text: str) -> Rule:
+    """Read `t2v.R@1`. Raises UsageError for another direction or measure."""
+    side, _, name = text.partition(".")
+    for direction in DIRECTIONS:
+        if direction == side and name:
+            return Rule(direction, parse_measure(name))
+    raise UsageError(f"--by {text}: write DIRECTION.MEASURE, e.g. t2v.R@1 or v2t.MdR.")
+
+
+def find_candidates(patterns: Sequence[str]) -> list[Path]:
+    """Return the files that paths with * and ? name, each once, numbers in their order: .9 before .10.
+
+    Raises DataError for a pattern that no file has.
+    """
+    found: dict[Path, None] = {}
+    for pattern in patterns:
+        matching = [Path(name) for name in glob.glob(str(Path(pattern).expanduser()), recursive=True)]
+        if not matching:
+            raise DataError(f"--checkpoint {pattern}: there is no such file.")
+        found |= dict.fromkeys(sorted(matching, key=_natural))
+    return list(found)
+
+
+def protocol_of_selection(dataset: str, select: str, test: str | None) -> str:
+    """Return the protocol on which candidates are compared: `val`, `test`, or one by its name.
+
+    test: the protocol that the chosen one is scored on, None for the benchmark's usual one. Raises UsageError
+    where there is no validation set, saying what there is.
+    """
+    entry = benchmark(dataset)
+    if select == "test":
+        return test or entry.default_protocol
+    if select != "val":
+        name = select if "/" in select else f"{entry.id}/{select}"
+        known = [each.id for each in entry.protocols.values() if each.read is not None]
+        if name not in known:
+            raise UsageError(f"--select {select}: there is no such protocol.{did_you_mean(name, known)}")
+        return name
+    for each in entry.protocols.values():
+        if each.validation and each.read is not None:
+            return each.id
+    raise UsageError(_no_validation(entry))
+
+
+def _no_validation(entry: Benchmark) -> str:
+    tested = members(entry.protocols[entry.default_protocol]) or {}
+    apart = [
+        name
+        for name, each in entry.protocols.items()
+        if each.read is not None and tested and not tested.keys() & (members(each) or tested).keys()
+    ]
+    other = f"Choose on {' or '.join(apart)} (--select)" if apart else "No protocol is free of its videos"
+    return (
+        f"{entry.name} has no validation set in use: published code chooses its checkpoint on the test set. "
+        f"{other}. Or compare runs on captions of your own, or choose as published code does with "
+        "--select test, which marks the result."
+    )
+
+
+def plan_sweep(
+    given: Mapping[str, Any], candidates: Sequence[Path], protocol: str, output: Path
+) -> list[RunPlan]:
+    """Return a plan for each candidate on a protocol; the other options are those of `xbench.run`."""
+    require_writable(output, "The result")
+    return plan_runs([{**given, "checkpoint": file, "protocol": protocol} for file in candidates])
+
+
+def compare_candidates(plans: Sequence[RunPlan], folder: Path) -> Iterator[Measurement]:
+    """Carry out the plans of candidates, saving each record; one that is there already is read.
+
+    Each video is decoded once for all candidates that want the same frames of it.
+    """
+    known = _saved(folder)
+    with scratch() as frames:
+        for plan in plans:
+            there = next((each for each in known if _is_of(each, plan)), None)
+            if there is not None:
+                say(f"{plan.label}: measured already, {there.file}")
+                yield there
+                continue
+            measured = run(Models().of(plan), replace(plan, frames=frames))[0]
+            path, record = save(measured.record, measured.counts, folder)
+            yield replace(measured, record=record, path=path)
+
+
+def decide(best: Measurement, plan: RunPlan | None, selection: Selection, output: Path) -> Measurement:
+    """Score the chosen candidate by its plan on the test protocol, and save the record, which says how.
+
+    plan: None where it was chosen on the test protocol itself. Then the record is marked, and so it is where
+    a video of the test protocol was among those that it was chosen on.
+    """
+    measured = best if plan is None else run(Models().of(plan), plan)[0]
+    chosen_on = {int(key) for key in best.counts.video_keys}
+    overlaps = any(int(key) in chosen_on for key in measured.counts.video_keys)
+    among = selection.tried if overlaps else 0
+    changed = {"selection": selection, "chosen_on_test_among": among, "per_query": None}
+    path, record = save(measured.record.model_copy(update=changed), measured.counts, output)
+    return replace(measured, record=record, path=path)
+
+
+def _saved(folder: Path) -> list[Measurement]:
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            found.append(read(path))
+        except DataError as error:
+            say(f"Left aside: {error}")
+    return found
+
+
+def _is_of(measured: Measurement, plan: RunPlan) -> bool:
+    """Whether a record is what a plan would give: same data, settings, weights and xbench."""
+    from xbench.pipeline.environment import git_revision, versions
+
+    record, file = measured.record, _checkpoint(plan)
+    same = measured.per_query is not None and record.settings.passed == plan.passed
+    same = same and (record.versions, record.git) == (versions(), git_revision())
+    same = same and record.protocol.fingerprint.pairs == plan.split.fingerprint().pairs
+    known = record.checkpoint is not None and file is not None and file.is_file()
+    return same and known and record.checkpoint.sha256 == file_sha256(file)  # type: ignore[union-attr,arg-type]
+
+
+def _checkpoint(plan: RunPlan) -> Path | None:
+    return plan.model.request.checkpoint if isinstance(plan.model, ResolvedModel) else None
+
+
+def _natural(path: Path) -> list[tuple[int, int | str]]:
+    parts = re.split(r"(\d+)", str(path))
+    return [(0, int(part)) if part.isdigit() else (1, part) for part in parts]
