@@ -27,7 +27,16 @@ lint: $(VENV)/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict xbench
 
-.PHONY: demo test lint docs campaign campaign-small opencv ray-smoke full bench bench-small bench-check bench-gpu clean
+docs: $(VENV)/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# A local Ray cluster on which a worker is killed in each kind of unit.
+ray-smoke: $(VENV)/installed-ray
+	XBENCH_RAY=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/pipeline/test_ray.py -k killed_in_each
+
+# What takes too long for every change.
+full: test lint docs opencv campaign $(VENV)/installed-ray
+	XBENCH_RAY=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/pipeline/test_ray.py
 
 bench: $(VENV)/installed-test
 	$(BIN)/python -m benchmarks --json bench.json
@@ -58,7 +67,12 @@ $(VENV)/installed-test: $(VENV)/installed
 	$(PIP) --editable ".[test]"
 	@touch $@
 
-.PHONY: demo test lint docs campaign campaign-small opencv ray-smoke full bench bench-small bench-check bench-gpu clean
+$(VENV)/installed-docs: $(VENV)/installed
+	$(PIP) --editable ".[docs]"
+	@touch $@
+
+$(VENV)/installed-ray: $(VENV)/installed-test
+	$(PIP) --editable ".[ray]"
 	@touch $@
 
 clean:
