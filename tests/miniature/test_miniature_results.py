@@ -41,7 +41,8 @@ def recorded(benchmark: str) -> dict[str, Any]:
 @ALL
 def test_a_fresh_run_is_within_one_query_of_the_record(benchmark, cache, scorer):
     [plan] = plan_runs([{"model": scorer, "dataset": benchmark, "miniature": True, "cache_dir": cache}])
-    [(fresh, _)] = run(scorer, plan)
+    [measured] = run(scorer, plan)
+    fresh = measured.record
     record = recorded(benchmark)
     assert fresh.protocol.fingerprint.pairs == record["protocol"]["fingerprint"]["pairs"]
     assert not fresh.comparable
