@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: campaign campaign-small demo test lint bench bench-small bench-check bench-gpu clean
+.PHONY: campaign campaign-small demo test lint ray-smoke full bench bench-small bench-check bench-gpu clean
 
 demo: $(VENV)/installed
 	$(BIN)/xbench run --model xclip --dataset didemo --miniature --output .demo
@@ -19,6 +19,14 @@ lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict xbench
+
+# A local Ray cluster on which a worker is killed in each kind of unit.
+ray-smoke: $(VENV)/installed-ray
+	XBENCH_RAY=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/pipeline/test_ray.py -k killed_in_each
+
+# What takes too long for every change.
+full: test lint $(VENV)/installed-ray
+	XBENCH_RAY=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/pipeline/test_ray.py
 
 bench: $(VENV)/installed-test
 	$(BIN)/python -m benchmarks --json bench.json
@@ -47,6 +55,10 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 $(VENV)/installed-test: $(VENV)/installed
 	$(PIP) --editable ".[test]"
+	@touch $@
+
+$(VENV)/installed-ray: $(VENV)/installed-test
+	$(PIP) --editable ".[ray]"
 	@touch $@
 
 clean:

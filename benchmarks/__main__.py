@@ -2,7 +2,8 @@
 
     python -m benchmarks [PART ...] [--small] [--json FILE] [--check | --record]
 
-Parts: ranking, decoding, scoring, precision (bf16), endtoend, pipeline, startup, growth. Seconds are
+Parts: ranking, decoding, scoring, precision (bf16), endtoend, pipeline, startup, growth,
+workers (needs Ray). Seconds are
 medians of turns that take both rivals one after the other; GB (10^9 bytes) are the peak of a process's own
 memory, mapped files aside.
 """
@@ -18,7 +19,17 @@ from benchmarks import baseline
 from benchmarks.figure import Figure
 from benchmarks.table import machine, render
 
-PARTS = ("ranking", "decoding", "scoring", "precision", "endtoend", "pipeline", "startup", "growth")
+PARTS = (
+    "ranking",
+    "decoding",
+    "scoring",
+    "precision",
+    "endtoend",
+    "pipeline",
+    "startup",
+    "growth",
+    "workers",
+)
 
 
 def main() -> None:

@@ -32,6 +32,11 @@ def vit_b32_state(*, vision_layers: int = 12) -> State:
 
 def scorer(state: State, folder: Path, precision: Precision = "fp32") -> XClip:
     """Return a scorer of these weights on the CPU."""
+    return XClip(state, tokenizer=ClipTokenizer(write_vocabulary(folder)), precision=precision)
+
+
+def write_vocabulary(folder: Path) -> Path:
+    """Write a vocabulary in which every byte is a token; return its file."""
     vocabulary = folder / "bytes.txt.gz"
     vocabulary.write_bytes(gzip.compress(b"#version: bytes only\n"))
-    return XClip(state, tokenizer=ClipTokenizer(vocabulary), precision=precision)
+    return vocabulary

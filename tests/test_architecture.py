@@ -18,7 +18,8 @@ ALLOWED = {
     "engine": LEAVES | {"scorers.base", "metrics"},
     "reports": LEAVES | {"metrics"},
     "registry": GROUND,
-    "pipeline": LEAVES | STAGES,
+    "pools": GROUND,
+    "pipeline": LEAVES | STAGES | {"pools"},
     "api": LEAVES | STAGES | {"pipeline"},
     "cli": LEAVES | STAGES | {"pipeline"},
 }

@@ -78,6 +78,8 @@ WRONG: dict[str, Any] = {
     "device": "gpu",
     "precision": "fp8",
     "threads": 0,
+    "ray": "nowhere",
+    "devices": "tpu:0",
     "workers": 0,
     "memory": 0,
     "limit": -1,
@@ -118,6 +120,9 @@ def test_both_doors_refuse_a_wrong_value_with_the_same_words(world: World, name:
         ({"post": "qbnorm", "bank": "/nowhere/bank.txt"}, 3, "/nowhere/bank.txt cannot be read"),
         ({"save_similarity": "."}, 3, "it is a folder"),
         ({"limit": 1.5}, 2, "whole number"),
+        ({"devices": "cpu,cpu"}, 2, "give that, too"),
+        ({"mixed_devices": True}, 2, "give that, too"),
+        ({"ray": "127.0.0.1:6379", "devices": "cpu"}, 2, "is for a local cluster"),
         ({"metrics": ""}, 2, "expected a text"),
         ({"annotations": "/nowhere", "limit": 4}, 3, "/nowhere"),
     ],
@@ -170,7 +175,7 @@ def test_both_doors_record_the_same_settings_parsed(world: World, tmp_path: Path
     printed = json.loads(shown.stdout)[-1]["settings"]
     result = xbench.run(**asked | {"annotations": world.annotations})
     assert result.record.settings.model_dump() == printed
-    assert printed["passed"].keys() | printed["defaulted"].keys() == RUN.keys() - {"label"}
+    assert printed["passed"].keys() | printed["defaulted"].keys() == RUN.keys() - {"label", "ray", "devices"}
     assert printed["passed"]["annotations"] == str(world.annotations)
     assert printed["passed"]["memory"] == 2**28
     assert printed["defaulted"]["sampling"] is None

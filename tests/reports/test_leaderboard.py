@@ -23,11 +23,20 @@ from xbench.reports.board.text import render_boards, render_csv
 from xbench.reports.check.regression import check_against_run
 from xbench.reports.compare.paired import compare
 from xbench.reports.published.claims import published_rows
-from xbench.reports.record.files import Measurement, read, read_all, save
+from xbench.reports.record.files import Measurement, read_all, save
 from xbench.reports.record.naming import protocol_of
 from xbench.reports.record.per_query import PerQuery
-from xbench.reports.record.schema import Metric, ProtocolRecord, Record, ScorerRecord, Videos
+from xbench.reports.record.schema import (
+    Checkpoint,
+    Metric,
+    ProtocolRecord,
+    Record,
+    ScorerRecord,
+    Videos,
+    scoring_reasons,
+)
 from xbench.reports.record.text import render
+from xbench.terms import Ties
 
 BASE = per_query()
 NASTY = ["<script>alert(1)</script>", "=cmd()", "@SUM(A1)", "a|b`c*d_e", "\\input{x}", "+1", "\x1b[2J"]
@@ -38,7 +47,7 @@ def measured(
 ) -> Measurement:
     counts = counts or BASE
     scorer = ScorerRecord(name=name, settings={"backbone": "ViT-B/32"})
-    record = result(counts, resamples=500, scorer=scorer, **changes)
+    record = result(counts, resamples=500, **{"scorer": scorer} | changes)
     path, saved = save(record, counts, folder)
     return Measurement(saved, counts, path)
 
@@ -96,25 +105,94 @@ def test_what_is_not_significantly_worse_than_the_best_is_marked_by_a_paired_tes
     assert interval is not None
 
 
-def test_without_the_counts_the_interval_decides(tmp_path: Path) -> None:
-    saved = [scored(tmp_path, name, value) for name, value in (("a", 50.0), ("b", 48.0), ("c", 40.0))]
-    for each in saved:
-        assert each.path
-        each.path.with_suffix(".npz").unlink()
-    claims = [read(each.path) for each in saved if each.path]
-    assert [row.mark for row in rows(claims)] == ["best", "even", ""]
+def claim_of(measurement: Measurement) -> Measurement:
+    """The record as it is read when its .npz is gone."""
+    return Measurement(measurement.record, None, measurement.path, "no counts")
 
 
-def test_a_claim_is_best_by_its_number_and_never_marked_even(tmp_path: Path) -> None:
+def test_a_record_without_counts_is_a_claim_never_best_or_even_and_nothing_is_even_with_it(
+    tmp_path: Path,
+) -> None:
+    named = (("a", 50.0), ("b", 49.8), ("c", 49.7))
+    saved = [scored(tmp_path, name, value) for name, value in named]
+    assert [row.mark for row in rows(saved)] == ["best", "even", "even"]
+    claims = list(map(claim_of, saved))
+    for shown, marks in (
+        (claims, ["", "", ""]),
+        ([claims[0], *saved[1:]], ["", "", ""]),
+        ([saved[0], claims[1], saved[2]], ["best", "", "even"]),
+    ):
+        found = rows(shown)
+        assert [row.mark for row in found] == marks
+        assert [row.place for row in found] == ["1", "2", "3"]
+    assert not any(row.measured for row in rows(claims))
+    text = render_boards(boards(claims))
+    assert "measured 2026" not in text
+    assert "claimed: " in text
+    assert "without its per-query counts nothing proves it" in " ".join(text.split())
+
+
+def test_a_result_takes_one_place_however_many_records_it_has(tmp_path: Path) -> None:
+    why = {"post_processing": "dsl", "not_comparable_because": scoring_reasons(Ties.AVERAGE, "dsl")}
+    first, worse = scored(tmp_path, "A", 50.0), scored(tmp_path, "C", 40.0)
+    again = scored(tmp_path, "A", 50.0, created="2026-01-03T00:00:00Z")  # as `--post dsl` saves it again
+    processed = scored(tmp_path, "A", 55.0, **why)
+    found = boards([first, processed, again, worse], Filter(directions=["t2v"]))
+    assert [[(row.model, row.place) for row in board.rows] for board in found] == [
+        [("A", "1"), ("C", "2")],
+        [("A", "1")],
+    ]
+    row = found[0].rows[0]
+    assert (row.source, row.date) == (again.file, "2026-01-03")
+    assert row.remarks[-1] == f"also in {first.file}"
+    kept = rows([first, claim_of(again), worse])[0]
+    assert (kept.source, kept.measured) == (first.file, True)
+
+
+def test_the_same_scorer_with_other_weights_or_settings_is_another_result(tmp_path: Path) -> None:
+    def scorer(**settings: str) -> ScorerRecord:
+        return ScorerRecord(name="x", settings=settings, identity={"scorer": "x"})
+
+    different = [
+        measured(tmp_path, scorer=scorer(sampling="published", device="cpu")),
+        measured(tmp_path, scorer=scorer(sampling="uniform", device="cpu")),
+        measured(tmp_path, scorer=scorer(sampling="uniform"), checkpoint=Checkpoint(file="a", sha256="1")),
+        measured(tmp_path, scorer=scorer(sampling="uniform"), checkpoint=Checkpoint(file="a", sha256="2")),
+    ]
+    assert len(rows(different)) == 4
+    again = measured(tmp_path, scorer=scorer(sampling="uniform", device="cuda"), created="2026-02-02")
+    assert len(rows([*different, again])) == 4
+
+
+def test_zero_shot_results_and_claims_have_boards_of_their_own(tmp_path: Path) -> None:
+    zero = ScorerRecord(name="xclip-zeroshot", settings={"backbone": "ViT-B/32"})
+    told = ScorerRecord(name="mine", zero_shot=True)
+    saved = [
+        scored(tmp_path, "tuned", 50.0),
+        measured(tmp_path, scorer=zero),
+        measured(tmp_path, scorer=told),
+    ]
+    choice = Filter(directions=["t2v"], protocols=["msrvtt/1ka"])
+    raw = [each for each in boards(saved, choice, include_published=True) if each.kind == "raw"]
+    assert [board.zero_shot for board in raw] == [False, True]
+    assert [board.title.endswith(", zero-shot") for board in raw] == [False, True]
+    for board in raw:
+        claims = {row.setting for row in board.rows if not row.measured}
+        assert claims == {"zero-shot" if board.zero_shot else "fine-tuned"}
+        assert len([row for row in board.rows if row.measured]) == (2 if board.zero_shot else 1)
+
+
+def test_a_claim_is_best_by_its_number_and_nothing_is_even_with_it(tmp_path: Path) -> None:
     (board,) = [
         board
         for board in boards([scored(tmp_path, "mine", 57.0)], include_published=True)
         if (board.protocol, board.direction, board.kind) == ("msrvtt/1ka", "t2v", "raw")
+        and not board.zero_shot
     ]
     best = board.rows[0]
     assert (best.model, best.mark, best.measured) == ("VidLA", "best", False)
     marks = {row.model: row.mark for row in board.rows if row.measured}
-    assert marks == {"mine": "even"}
+    assert marks == {"mine": ""}
     assert all(row.mark in ("", "best") for row in board.rows if not row.measured)
 
 
@@ -150,8 +228,13 @@ def test_post_processed_results_never_share_a_board_with_raw_ones(tmp_path: Path
 
 def test_each_way_of_making_a_number_has_a_board_of_its_own() -> None:
     found = boards([], Filter(directions=["t2v"], protocols=["msrvtt/1ka"]), include_published=True)
-    assert [board.kind for board in found] == ["raw", "processed", "unknown", "evaluation"]
-    models = {board.kind: {row.model for row in board.rows} for board in found}
+    assert list(dict.fromkeys(board.kind for board in found)) == ["raw", "processed", "unknown", "evaluation"]
+    models = {
+        kind: {
+            row.model for board in found if board.kind == kind and not board.zero_shot for row in board.rows
+        }
+        for kind in ("raw", "unknown", "evaluation")
+    }
     assert models["evaluation"] == {"T-MASS"}
     assert {"UMT-25M", "InternVideo2-s2-6B"} <= models["unknown"]
     assert not models["unknown"] & models["raw"]
@@ -228,14 +311,18 @@ def test_every_report_calls_own_content_by_the_same_name(tmp_path: Path) -> None
     assert render(saved.record).startswith(f"{name}: ")
     assert compare([saved] * 2).protocol == name
     assert check_against_run(saved, saved, {}, None).protocol == name
-    (first, *_) = yaml.safe_load(model_index([saved.record]))["model-index"][0]["results"]
+    (first, *_) = yaml.safe_load(model_index([saved]))["model-index"][0]["results"]
     assert first["dataset"]["config"] == name
     assert first["dataset"]["name"].startswith(name)
 
 
+def card_of(record: Record) -> Measurement:
+    return Measurement(record, BASE)
+
+
 def test_the_model_card_names_the_split_that_was_scored() -> None:
     def split_of(protocol: ProtocolRecord) -> str | None:
-        card = yaml.safe_load(model_index([result(protocol=protocol, **WHY)]))
+        card = yaml.safe_load(model_index([card_of(result(protocol=protocol, **WHY))]))
         split: str | None = card["model-index"][0]["results"][0]["dataset"].get("split")
         return split
 
@@ -296,9 +383,9 @@ def test_model_index_is_read_back_by_the_hub_library() -> None:
     record = result(resamples=200)
     titled = ProtocolRecord(**record.protocol.model_dump() | {"title": "MSR-VTT 1k-A"})
     whole = record.model_copy(update={"protocol": titled})
-    limited: Record = result(not_comparable_because=["limited: 40 videos"])
-    raw = yaml.safe_load(model_index([whole, limited]))
-    assert "&id" not in model_index([whole, limited])
+    limited: Record = result(protocol=own(), not_comparable_because=["limited: 40 videos"])
+    raw = yaml.safe_load(model_index([card_of(whole), card_of(limited)]))
+    assert "&id" not in model_index([card_of(whole), card_of(limited)])
     name, found = model_index_to_eval_results(raw["model-index"])
     assert name == "xclip ViT-B/32"
     first = next(each for each in found if each.metric_type == "recall_at_1")
@@ -312,6 +399,19 @@ def test_model_index_is_read_back_by_the_hub_library() -> None:
     low, high = first.metric_args["confidence_interval_95"]
     assert low < first.metric_value < high
     assert any("NOT COMPARABLE: limited: 40 videos" in each.dataset_name for each in found)
+
+
+def test_a_card_has_one_value_for_a_model_and_a_data_set(tmp_path: Path) -> None:
+    first, second = scored(tmp_path, "features", 45.0), scored(tmp_path, "features", 2.5)
+    with pytest.raises(UsageError, match=f"{first.file} and {second.file} are both of features ViT-B/32 on"):
+        model_index([first, second])
+    labelled = [
+        Measurement(each.record.model_copy(update={"label": label}), each.per_query, each.path)
+        for each, label in ((first, "epoch 4"), (second, "epoch 5"))
+    ]
+    index = yaml.safe_load(model_index(labelled))["model-index"]
+    assert [model["name"] for model in index] == ["features ViT-B/32, epoch 4", "features ViT-B/32, epoch 5"]
+    assert len(yaml.safe_load(model_index([first, first]))["model-index"]) == 1
 
 
 def test_the_command_writes_the_format_that_the_ending_says(tmp_path: Path) -> None:

@@ -64,7 +64,12 @@ def test_settings_of_version_1_become_those_of_their_own_benchmark() -> None:
 
 
 @pytest.mark.parametrize("folder", ["own", "own_features", "api"])
-def test_a_path_with_an_equals_sign_is_one_path_in_every_version(folder: str) -> None:
+def test_a_path_with_an_equals_sign_is_one_path_in_every_version(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "seed=1").mkdir()
+    (tmp_path / "seed=1" / "own.csv").write_text("video_id,caption\n")
     record = read(old(folder)).record
     assert Path(str(record.settings.passed["annotations"])) == Path("seed=1/own.csv")
     assert find_places(record, None, None, None).annotations.path == Path("seed=1/own.csv")

@@ -42,7 +42,9 @@ def main() -> int:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     text = table.markdown()
-    print(f"\n{text}\n\nseed {seed}, {time.monotonic() - began:.0f} s")
+    part = f", {given.kinds} only" if given.kinds else ""
+    text += f"\n\nThe {'small' if given.small else 'whole'} campaign{part}, seed {seed}."
+    print(f"\n{text}\n{time.monotonic() - began:.0f} s")
     for line in table.wrong[:_SHOWN]:
         print(line.encode("unicode_escape").decode(), file=sys.stderr)
     if given.docs:

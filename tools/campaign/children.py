@@ -68,7 +68,8 @@ def tried(faults: Iterable[Fault], parent: Path) -> Iterator[tuple[Fault, Ended,
         yield from _one_after_another(waiting, running, parent)
     finally:
         for pid in running:
-            os.killpg(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
 
 
 def _one_after_another(

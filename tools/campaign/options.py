@@ -15,7 +15,7 @@ import click
 from tools.campaign.children import Fault, as_ordinary_user, xbench
 from tools.campaign.world import World, copied
 
-_PATH = re.compile(r"FILE|DIR|PATH")
+_PATH = re.compile(r"FILE|DIR|PATH|PATTERN")
 _WEIGHTS = {"checkpoint", "clip", "bpe"}
 _WORDS = (
     "",
@@ -220,7 +220,7 @@ def permissions(world: World, dice: random.Random, *, small: bool) -> Iterator[F
     small: one such path an option, another one each time, instead of all.
     """
     for option in (option for option in options() if option.takes_path):
-        weights = option.parameter.name in _WEIGHTS
+        weights = bool({option.parameter.name, option.parameter.opts[0].lstrip("-")} & _WEIGHTS)
         codes = frozenset({4, 2} if weights else {3, 2})
         for name in [dice.choice(_PLACES)] if small else _PLACES:
             yield _at_place(world, option, name, codes)

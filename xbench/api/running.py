@@ -32,6 +32,9 @@ def run(
     device: str = "auto",
     precision: Precision | None = None,
     threads: int = 1,
+    ray: str | None = None,
+    devices: str | Sequence[str] | None = None,
+    mixed_devices: bool = False,
     workers: int = 2,
     memory: int | None = None,
     limit: int | None = None,
@@ -64,6 +67,9 @@ def run(
     precision: None for fp32, or what checkpoints.yaml says of the model.
 
     threads: in which a CPU computes, whatever torch was set to; they change last bits, so one everywhere.
+
+    ray: "local" for workers on the GPUs (else the CPU cores) of this machine, or the HOST:PORT of a cluster;
+    devices: those of this machine to use, `cpu` once for each worker. The bits are those of a run without.
 
     post: `dsl` or `qbnorm` gives the post-processed result, marked as such and not comparable with raw ones.
     bank: the training captions of `qbnorm`, a text file with one on each line or a JSON list. force: `dsl`

@@ -20,7 +20,7 @@ from xbench.errors import UsageError
 
 
 @click.command("score", context_settings={"show_default": True})
-@click.argument("similarity")
+@click.argument("similarity", metavar="FILE")
 @click.option("--dataset", required=True, metavar="NAME", help="A benchmark: see `xbench datasets list`.")
 @click.option("--annotations", metavar="DIR", help="Annotation files.  [default: $XBENCH_DATA/<Benchmark>]")
 @option(

@@ -45,6 +45,7 @@ class Store:
     """
 
     def __init__(self, root: Path, name: str, identity: Mapping[str, Any]) -> None:
+        self.root, self.name, self.identity = root, name, identity
         self.folder = root / "features" / f"{name}-{key_of(identity=dict(identity))[:16]}"
         about = self.folder / "about.json"
         try:

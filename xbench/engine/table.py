@@ -22,6 +22,11 @@ class FeatureTable:
     def __len__(self) -> int:
         return self._starts[-1]
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of the shards that lie in a store."""
+        return tuple(shard.key for shard in self._shards if isinstance(shard, Lodged))
+
     def digest(self) -> str:
         """Return a hash of what the table holds: of keys where it lies in the store, else of values."""
         digest = hashlib.sha256()

@@ -26,9 +26,18 @@ def computing(threads: int, device: str) -> dict[str, str | int]:
     return {"threads": threads} | ({} if device.startswith("cuda") else {"cpu": cpu_kind()})
 
 
+def slow_bfloat16(device: str) -> bool:
+    """Whether a CPU computes and has no instructions for bfloat16, so that it is slower than float32."""
+    flags = _cpu_lines("flags")
+    return device == "cpu" and bool(flags) and not {"avx512_bf16", "amx_bf16"} & set(flags[0].split())
+
+
 def cpu_kind() -> str:
     """Return the name of the CPU, and of the instructions that torch chooses its operations by."""
-    lines = _CPU_INFO.read_text().splitlines() if _CPU_INFO.exists() else []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    name = next(named, platform.processor() or platform.machine())
+    name = (*_cpu_lines("model name"), platform.processor() or platform.machine())[0]
     return f"{name}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def _cpu_lines(what: str) -> list[str]:
+    lines = _CPU_INFO.read_text().splitlines() if _CPU_INFO.exists() else []
+    return [line.partition(":")[2].strip() for line in lines if line.startswith(what)]

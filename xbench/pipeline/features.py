@@ -41,7 +41,7 @@ def encode_texts(
     encoded = encode(
         store,
         "text",
-        [key_of(text=text) for text in texts],
+        [text_key(text) for text in texts],
         lambda index: Prepared(texts[index], {}),
         lambda text: _one(scorer.encode_texts([text]), scorer),
         on_done=lambda index: on_done(1),
@@ -70,7 +70,7 @@ def encode_videos(
     return encode(
         store,
         "video",
-        [_video_key(job, wants) for job in jobs],
+        [video_key(job, wants) for job in jobs],
         lambda index: _frames(jobs[index], wants, use_damaged, kept),
         lambda frames: _encode_one(scorer, wants, frames),
         workers=workers,
@@ -80,7 +80,7 @@ def encode_videos(
 
 def is_stored(store: Store, job: VideoJob, wants: VideoInput) -> bool:
     """Tell whether the store has an entry for a video, without reading it."""
-    return store.has("video", _video_key(job, wants))
+    return store.has("video", video_key(job, wants))
 
 
 def _frames(
@@ -89,7 +89,7 @@ def _frames(
     """Decode a video, or take its frames from those kept."""
     if kept is None:
         return _decode(job, wants, use_damaged)
-    path = kept / f"{_video_key(job, wants)}.npz"
+    path = kept / f"{video_key(job, wants)}.npz"
     if path.is_file():
         with np.load(path, allow_pickle=False) as found:
             return Prepared(found["frames"], json.loads(str(found["info"])))
@@ -148,7 +148,12 @@ def _to_input(frames: NDArray[np.uint8], wants: VideoInput) -> torch.Tensor:
     return normalise(torch.from_numpy(frames), wants.mean, wants.std)
 
 
-def _video_key(job: VideoJob, wants: VideoInput) -> str:
+def text_key(text: str) -> str:
+    """The key of a text's features in a store."""
+    return key_of(text=text)
+
+
+def video_key(job: VideoJob, wants: VideoInput) -> str:
     """Everything beside the scorer's identity that can change a video's features."""
     sees = {name: getattr(wants, name) for name in ("size", "mean", "std", "max_frames", "sampling")}
     decoder = {name: importlib.metadata.version(name) for name in ("av", "pillow")} | {"rules": FRAME_RULES}

@@ -51,12 +51,15 @@ class Places:
 def find_places(
     record: Record, annotations: Path | None, videos: Path | None, similarity: Path | None
 ) -> Places:
-    """Return the paths given, else those that the run was given, else those below $XBENCH_DATA."""
+    """Return the paths given, else those that the run was given, else those below $XBENCH_DATA.
+
+    A record may be anybody's: of its paths only regular files and folders that are there are taken, what they
+    hold must be what was scored (the captions, the ranks), and nothing is written or fetched by them.
+    """
     known = is_known(record.benchmark, record.settings.passed.get("dataset"))
     default = (default_folders(record.benchmark) if known else None) or (None, None)
     if record.miniature and not (annotations and videos):
-        recorded_cache = _recorded(record, "cache_dir")
-        default = miniature_folders(record.benchmark, recorded_cache or cache_dir())
+        default = miniature_folders(record.benchmark, cache_dir())
     return Places(
         _place(annotations, _recorded(record, "annotations") or default[0]),
         _place(videos, _recorded(record, "videos") or default[1]),
@@ -116,9 +119,16 @@ def _place(given: Path | None, otherwise: Path | None) -> Place:
 
 
 def _recorded(record: Record, option: str) -> Path | None:
-    """A path that the run was given."""
+    """A path that the run was given, if there is a regular file or a folder, and not the whole disk."""
     value = record.settings.passed.get(option)
-    return user_path(value) if isinstance(value, str) else None
+    if not isinstance(value, str):
+        return None
+    path = user_path(value)
+    try:
+        usable = path.is_file() or (path.is_dir() and path.resolve() != Path(path.anchor or "/").resolve())
+    except (OSError, ValueError):
+        return None  # no permission, a name that is too long, a NUL
+    return path if usable else None
 
 
 def _attempt(place: Place, read: Callable[[Path], T], missing: list[str], what: str, option: str) -> T | None:

@@ -5,6 +5,7 @@ they come through, so that both refuse the same with the same words.
 """
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,6 +178,25 @@ def _ties(option: str, value: Any) -> Ties:
     return Ties[value.upper()]
 
 
+def _cluster(option: str, value: Any) -> str:
+    name = _text(option, value)
+    if name not in ("local", "auto") and not re.fullmatch(r"(ray://)?[^\s/:]+:\d{1,5}", name):
+        raise UsageError(
+            f"{option} {name!r} is no cluster: leave it empty for a local one, or give HOST:PORT."
+        )
+    return name
+
+
+def _devices(option: str, value: Any) -> tuple[str, ...]:
+    given = value.split(",") if isinstance(value, str) else list(value)
+    for name in given:
+        if not re.fullmatch(r"cpu|cuda(:\d+)?", str(name)):
+            raise UsageError(
+                f"{option}: there is no device {name!r}. Write cuda:0,cuda:1, or cpu for each worker."
+            )
+    return tuple(map(str, given))
+
+
 def _of(what: str, term: Any, **more: Any) -> Option:
     """An option that is a choice."""
     words = choices(term)
@@ -232,6 +252,9 @@ RUN = (
         "device": Option(_text, "auto", of_model=True),
         "precision": _of("The precision", Precision, of_model=True),
         "threads": Option(count, 1),
+        "ray": Option(_cluster, is_setting=False),
+        "devices": Option(_devices, is_setting=False),
+        "mixed_devices": Option(_flag, False),
         "workers": Option(count, 2, of_videos=True),
         "memory": Option(_amount),
         "limit": Option(count),

@@ -70,6 +70,12 @@ class RunPlan(Plan):
     """Which frames are taken; None: as the scorer asks."""
     threads: int
     """Threads of a CPU in which the model computes: part of what a feature is, for they change last bits."""
+    ray: str | None
+    """Workers of this Ray cluster do the work; `local`: of one that is started here."""
+    devices: tuple[str, ...]
+    """Those of this machine that a local cluster uses; all where there are none."""
+    mixed_devices: bool
+    """Workers may compute other last bits than this process."""
     workers: int
     """Threads that decode ahead of the encoder."""
     memory: int | None
@@ -261,6 +267,7 @@ def _ask(given: Mapping[str, Any]) -> _Asked:
         kind = type(given["model"])
         passed["model"] = f"{kind.__module__}:{kind.__qualname__}"
         model = require_scorer(given["model"], kind.__name__)
+    _refuse_workers(values, by_name=by_name, needs_videos=info_of(model).needs_videos)
     return _Asked(values, passed, defaulted, protocol, model)
 
 
@@ -269,6 +276,23 @@ def _refuse_contradictions(passed: Mapping[str, Any]) -> None:
         raise UsageError("--no-cache and --cache-dir contradict each other: give one of them.")
     if "miniature" in passed and ("annotations" in passed or "videos" in passed):
         raise UsageError("--miniature brings its own annotations and videos: leave the options for them out.")
+
+
+def _refuse_workers(values: Mapping[str, Any], *, by_name: bool, needs_videos: bool) -> None:
+    """Raise UsageError for what other processes cannot do."""
+    if values["ray"] is None:
+        for name in ("devices", "mixed_devices"):
+            if values[name]:
+                raise UsageError(f"{options.flag(name)} is about the workers of --ray: give that, too.")
+        return
+    if not by_name:
+        raise UsageError("--ray builds the model in other processes: give it by name, not as an object.")
+    if not needs_videos:
+        raise UsageError("--ray is for models that encode: features are scored faster than workers start.")
+    if not values["cache"]:
+        raise UsageError("--ray needs a cache folder, through which workers share features: no --no-cache.")
+    if values["ray"] != "local" and values["devices"]:
+        raise UsageError("--devices is for a local cluster: --ray ADDRESS uses what that cluster has.")
 
 
 def _refuse(passed: Mapping[str, Any], kind: str, why: str) -> None:
@@ -327,6 +351,8 @@ def _run_plan(asked: _Asked) -> RunPlan:
         "allow_damaged",
         "sampling",
         "threads",
+        "ray",
+        "mixed_devices",
         "workers",
         "memory",
         "save_similarity",
@@ -335,6 +361,7 @@ def _run_plan(asked: _Asked) -> RunPlan:
         model=asked.model,
         found=found,
         videos=videos,
+        devices=values["devices"] or (),
         cache=cache if values["cache"] else None,
         miniature=values["miniature"],
         **{option: values[option] for option in kept},

@@ -4,7 +4,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from xbench.metrics.qbnorm import QueryBank, qbnorm_t2v_counts
 from xbench.pipeline.computing import computing
 from xbench.pipeline.plan import RunPlan
 from xbench.pipeline.record import Clock, CountsByPost
+from xbench.pipeline.remote import Remote
+from xbench.pipeline.worker import ScoringOrder
 from xbench.progress import stage
 from xbench.scorers.base import PairScorer
 from xbench.storage import scratch
@@ -30,12 +32,13 @@ _ABANDONED_SECONDS = 7 * 24 * 3600
 _STAGES = {"dsl": "dual softmax", "qbnorm": "query bank"}
 
 
-@dataclass(frozen=True)
+@dataclass
 class Workplace:
     """Where a run does its work, and what it leaves there until its record is made."""
 
     clock: Clock = field(default_factory=Clock)
-    pool: Callable[[Bench], Pool] = InProcess
+    remote: Remote | None = None
+    """Workers, where the run has any."""
     ledgers: list[Path] = field(default_factory=list)
     """Folders of finished units."""
 
@@ -61,13 +64,13 @@ def rank_both_ways(
     bank: the features of the captions that QB-Norm normalises by. Saves the matrix when that is asked for;
     post-processing needs it too. What a killed run counted is counted again only for a matrix.
     """
+    ledger = _ledger(scorer, (texts, videos), queries, plan, place)
     with scratch() as folder:
         matrix = plan.save_similarity or (folder / "similarity.npy" if plan.post != "none" else None)
         with place.clock("score"), ExitStack() as stack:
             on_scores = None
             if matrix is not None:
                 on_scores = stack.enter_context(save_matrix(matrix, len(queries.row), len(videos)))
-            title, pairs = f"{plan.split.benchmark}: scoring", len(texts) * len(videos)
             raw = rank(
                 scorer,
                 texts,
@@ -75,16 +78,23 @@ def rank_both_ways(
                 queries,
                 v2t,
                 memory=memory_of(plan),
-                ledger=_ledger(scorer, (texts, videos), queries, plan, place),
-                pool=place.pool,
+                ledger=ledger,
+                pool=_pool((texts, videos), queries, plan, place, ledger),
                 on_scores=on_scores,
-                on_pairs=stack.enter_context(stage(title, pairs, "pairs")),
+                on_pairs=stack.enter_context(_told("scoring", texts, videos, plan)),
             )
         if matrix is None or plan.post == "none":
             return {"none": raw}
         with place.clock(_STAGES[plan.post]):
-            normalise = None if bank is None else _query_bank(scorer, bank, videos, plan)
-            return {"none": raw, plan.post: _post_processed(matrix, queries, raw, normalise, plan)}
+            normal = None if bank is None else _query_bank(scorer, bank, videos, plan)
+            return {"none": raw, plan.post: _post_processed(matrix, queries, raw, normal, plan)}
+
+
+def _told(
+    title: str, texts: FeatureTable, videos: FeatureTable, plan: RunPlan
+) -> AbstractContextManager[Callable[[int], None]]:
+    """Show the pairs of a stage."""
+    return stage(f"{plan.split.benchmark}: {title}", len(texts) * len(videos), "pairs")
 
 
 def _post_processed(
@@ -98,12 +108,25 @@ def _post_processed(
 
 def _query_bank(scorer: PairScorer, bank: FeatureTable, videos: FeatureTable, plan: RunPlan) -> QueryBank:
     found = QueryBank(len(bank), len(videos))
-    title, pairs = f"{plan.split.benchmark}: scoring the bank", len(bank) * len(videos)
-    with stage(title, pairs, "pairs") as advance:
+    with _told("scoring the bank", bank, videos, plan) as advance:
         strips = score_strips(scorer, bank, videos, memory=memory_of(plan), on_pairs=advance)
         for columns, strip in strips:
             found.add(strip, columns)
     return found
+
+
+def _pool(
+    tables: tuple[FeatureTable, FeatureTable],
+    queries: Queries,
+    plan: RunPlan,
+    place: Workplace,
+    ledger: Path | None,
+) -> Callable[[Bench], Pool]:
+    if place.remote is None or ledger is None:
+        return InProcess
+    texts, videos = (table.keys for table in tables)
+    order = ScoringOrder(texts, videos, queries, plan.split.v2t, memory_of(plan), ledger.absolute())
+    return place.remote.pool(order)
 
 
 def memory_of(plan: RunPlan) -> int:
@@ -123,7 +146,7 @@ def _ledger(
     Its name is the hash of all that changes a count.
     """
     if plan.cache is None or scorer.identity is None:
-        return None
+        return None if place.remote is None else place.remote.folder / "units"
     parent = plan.cache / "scoring"
     for left in parent.glob("*"):
         if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:

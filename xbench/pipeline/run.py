@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import replace
+from itertools import count
 from typing import Any
 
 from xbench.data.split import Split
@@ -13,15 +13,17 @@ from xbench.engine.store import Store
 from xbench.engine.table import FeatureTable
 from xbench.engine.units import Queries
 from xbench.errors import DataError, ModelError
-from xbench.pipeline.computing import computing, computing_threads
+from xbench.pipeline.computing import computing, computing_threads, slow_bfloat16
 from xbench.pipeline.features import VideoJob, encode_texts, encode_videos, is_stored
 from xbench.pipeline.gallery import Fault, Gallery, open_gallery, refuse_faulty
 from xbench.pipeline.plan import RunPlan, info_of
 from xbench.pipeline.precomputed import match_features, rank_features
 from xbench.pipeline.ranking import Workplace, rank_both_ways
 from xbench.pipeline.record import CountsByPost, Scoring, Seen, make_records
+from xbench.pipeline.remote import remote
 from xbench.pipeline.trust import BOTH, judge_model, judge_order
-from xbench.progress import stage
+from xbench.pipeline.worker import wants as wants_of
+from xbench.progress import say, stage
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.schema import Checkpoint, ScorerRecord
 from xbench.scorers.base import PairScorer, Scorer, ScorerInfo, VideoInput, whereabouts
@@ -78,8 +80,12 @@ def _run(scorer: Model, plan: RunPlan) -> list[Measurement]:
         trust = judge_order(counts["none"][0], scored, known, turned=None if known == BOTH else _TURNED)
         seen, described = Seen(scored, missing, trust=trust), _describe(scorer, info, plan)
     else:
-        wants = _wants(scorer, plan)
+        wants = wants_of(scorer, plan.sampling)
         _describe(scorer, info, plan)  # what no record can hold is told before hours of encoding
+        if scorer.settings.get("precision") == "bf16" and slow_bfloat16(str(scorer.settings.get("device"))):
+            say(
+                "This CPU has no instructions for bfloat16: --precision bf16 will take several times as long."
+            )
         seen, counts = _encode_and_rank(scorer, wants, plan=plan, place=place)
         described = _describe(scorer, info, plan, sampling=wants.sampling)  # scoring decides what computes
     records = make_records(plan, seen, described, counts, place.clock.seconds)
@@ -110,21 +116,18 @@ def _known(features: PrecomputedFeatures) -> frozenset[str]:
     return frozenset(side for side, file in files.items() if file.ids is not None)
 
 
-def _wants(scorer: Scorer, plan: RunPlan) -> VideoInput:
-    """What the scorer wants to see of a video, with the sampling that the user asked for."""
-    wants = scorer.video_input
-    return wants if plan.sampling is None else replace(wants, sampling=plan.sampling)
-
-
 def _encode_and_rank(
     scorer: Scorer, wants: VideoInput, *, plan: RunPlan, place: Workplace
 ) -> tuple[Seen, CountsByPost]:
     split = plan.split
-    with _store(scorer, plan) as store:
+    with _store(scorer, plan) as store, ExitStack() as workers:
         with place.clock("open videos"):
             gallery = _open(plan, lambda job: is_stored(store, job, wants))
+        if plan.ray is not None:
+            with place.clock("start workers"):
+                place.remote = workers.enter_context(remote(scorer, wants, plan, store))
         with place.clock("encode videos"):
-            encoded = _encode_videos(scorer, wants, store, gallery, plan)
+            encoded = _encode_videos(scorer, wants, store, gallery, plan=plan, place=place)
         faults = [*gallery.unreadable, *_faults(gallery, encoded)]
         refuse_faulty(faults, split, allowed=plan.allow_damaged)
         by_id = {job.video.id: each for job, each in zip(gallery.jobs, encoded, strict=True)}
@@ -146,7 +149,7 @@ def _store(scorer: Scorer, plan: RunPlan) -> Iterator[Store]:
         if plan.cache is not None and scorer.identity is not None:
             root, identity = plan.cache, {**scorer.identity, "computing": _computing(scorer, plan)}
         else:
-            root, identity = stack.enter_context(scratch()), {}
+            root, identity = stack.enter_context(scratch(plan.cache if plan.ray else None)), {}
         yield stack.enter_context(closing(Store(root, scorer.name, identity)))
 
 
@@ -160,9 +163,10 @@ def _open(plan: RunPlan, is_known: Callable[[VideoJob], bool]) -> Gallery:
 
 
 def _encode_videos(
-    scorer: Scorer, wants: VideoInput, store: Store, gallery: Gallery, plan: RunPlan
+    scorer: Scorer, wants: VideoInput, store: Store, gallery: Gallery, *, plan: RunPlan, place: Workplace
 ) -> list[Encoded]:
     with stage(f"{plan.split.benchmark}: encoding videos", len(gallery.jobs), "videos") as advance:
+        told = place.remote.encode_videos(gallery.jobs, wants, advance) if place.remote else 0
         return encode_videos(
             scorer,
             store,
@@ -171,8 +175,14 @@ def _encode_videos(
             use_damaged=plan.allow_damaged,
             kept=plan.frames,
             workers=plan.workers,
-            on_done=advance,
+            on_done=_after(told, advance),
         )
+
+
+def _after(told: int, advance: Callable[[int], None]) -> Callable[[int], None]:
+    """What tells of each item as it is found or encoded here, but for so many that were told of."""
+    calls = count()
+    return lambda done: advance(done if next(calls) >= told else 0)
 
 
 def _faults(gallery: Gallery, encoded: list[Encoded]) -> list[Fault]:
@@ -190,7 +200,8 @@ def _score(
     texts, rows = distinct([caption.text for caption in split.captions], split.caption_to_video)
     name = f"{split.benchmark}: encoding captions"
     with place.clock("encode texts"), stage(name, len(texts), "texts") as advance:
-        text_features = encode_texts(scorer, store, texts, advance)
+        told = place.remote.encode_texts(texts, advance) if place.remote else 0
+        text_features = encode_texts(scorer, store, texts, _after(told, advance))
     bank = None if plan.bank is None else _encode_bank(scorer, store, plan.bank.captions, split, place)
     queries = Queries(rows, split.caption_to_video)
     return rank_both_ways(
@@ -203,7 +214,8 @@ def _encode_bank(
 ) -> FeatureTable:
     name = f"{split.benchmark}: encoding the bank"
     with place.clock("encode bank"), stage(name, len(captions), "texts") as advance:
-        return encode_texts(scorer, store, captions, advance)
+        told = place.remote.encode_texts(captions, advance) if place.remote else 0
+        return encode_texts(scorer, store, captions, _after(told, advance))
 
 
 def _describe(scorer: PairScorer, info: ScorerInfo, plan: RunPlan, **more: Any) -> Scoring:

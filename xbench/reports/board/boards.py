@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from xbench.metrics.bootstrap import Interval
 from xbench.metrics.measures import in_order, parse_measure
+from xbench.reports.board.distinct import Once, distinct
 from xbench.reports.board.places import marked, placed
 from xbench.reports.board.rows import KINDS, Board, BoardRow, Value, kind_of
 from xbench.reports.published.claims import Claim, PublishedRow, published_rows
@@ -43,8 +44,8 @@ class Filter:
 
 
 ALL = Filter()
-_Key = tuple[str, str, Direction, int, str]
-"""Benchmark, protocol, direction, place of the kind in KINDS, v2t rule of several captions."""
+_Key = tuple[str, str, Direction, int, str, bool]
+"""Benchmark, protocol, direction, place of the kind in KINDS, v2t rule of several captions, zero-shot."""
 
 
 def boards(
@@ -52,29 +53,29 @@ def boards(
 ) -> list[Board]:
     """Return the boards of what was measured and, if asked, of what was published."""
     grouped: dict[_Key, list[BoardRow]] = {}
-    for measurement in records:
-        record = measurement.record
+    for once in distinct(records):
+        record = once.measurement.record
         for side in choice.directions:
             if side in record.metrics and choice.admits_record(record):
                 rule: str = ""
                 kind = KINDS.index(kind_of(record.post_processing))
                 if side == "v2t" and record.queries["t2v"] > record.queries["v2t"]:
                     rule = record.protocol.v2t
-                key = (record.benchmark, protocol_of(record), side, kind, rule)
-                grouped.setdefault(key, []).append(_measured(measurement, side))
+                key = (record.benchmark, protocol_of(record), side, kind, rule, record.scorer.is_zero_shot)
+                grouped.setdefault(key, []).append(_measured(once, side))
     for published in published_rows() if include_published else []:
         claim = published.claim
         for side in choice.directions:
             if any(value.direction == side for value in published.values) and choice.admits_claim(claim):
                 kind = KINDS.index(kind_of(claim.post_processing, claim.evaluation))
                 rule = claim.v2t_rule if side == "v2t" else ""
-                key = (claim.benchmark, claim.protocol, side, kind, rule)
+                key = (claim.benchmark, claim.protocol, side, kind, rule, claim.setting == "zero-shot")
                 grouped.setdefault(key, []).append(_claimed(published, side))
     return [_board(key, rows) for key, rows in sorted(grouped.items())]
 
 
-def _measured(measurement: Measurement, side: Direction) -> BoardRow:
-    record = measurement.record
+def _measured(once: Once, side: Direction) -> BoardRow:
+    measurement, record = once.measurement, once.measurement.record
     marked_anyway = scoring_reasons(Ties.AVERAGE, record.post_processing)
     reasons = [reason for reason in record.not_comparable_because if reason not in marked_anyway]
     return BoardRow(
@@ -91,16 +92,22 @@ def _measured(measurement: Measurement, side: Direction) -> BoardRow:
         date=record.created[:10],
         source=measurement.file,
         source_url="",
-        remarks=(*_origin(record), *(f"not comparable: {reason}" for reason in reasons)),
+        remarks=(*_origin(once), *(f"not comparable: {reason}" for reason in reasons)),
         comparable=not reasons,
         measurement=measurement,
         label=label_of(record),
     )
 
 
-def _origin(record: Record) -> list[str]:
-    source = record.scorer.setting("source")
-    return [f"scores from {source}"] if source else []
+def _origin(once: Once) -> list[str]:
+    """Where the scores are from, what could not be checked of them, and which records say the same."""
+    measurement = once.measurement
+    source = measurement.record.scorer.setting("source")
+    said = [f"scores from {source}"] if source else []
+    if measurement.per_query is None:
+        said.append("a claim: without its per-query counts nothing proves it")
+    said += measurement.remarks
+    return [*said, f"also in {', '.join(each.file for each in once.others)}"] if once.others else said
 
 
 def _claimed(published: PublishedRow, side: Direction) -> BoardRow:
@@ -132,9 +139,8 @@ def _claimed(published: PublishedRow, side: Direction) -> BoardRow:
 
 
 def _board(key: _Key, rows: Sequence[BoardRow]) -> Board:
-    benchmark, protocol, side, kind, rule = key
+    benchmark, protocol, side, kind, rule, zero_shot = key
     metrics = tuple(in_order({name for row in rows for name in row.values}))
     first = parse_measure(metrics[0])
-    return Board(
-        benchmark, protocol, side, KINDS[kind], rule, metrics, tuple(marked(placed(rows, first), first, side))
-    )
+    ranked = tuple(marked(placed(rows, first), first, side))
+    return Board(benchmark, protocol, side, KINDS[kind], rule, zero_shot, metrics, ranked)

@@ -22,8 +22,8 @@ def render_leaderboard(
     if style == "model-index":
         if include_published:
             raise UsageError("a model card holds the model's own results: leave out --include-published")
-        chosen = [measurement.record for measurement in records if choice.admits_record(measurement.record)]
-        if any(record.miniature for record in chosen):
+        chosen = [measurement for measurement in records if choice.admits_record(measurement.record)]
+        if any(measurement.record.miniature for measurement in chosen):
             raise UsageError("a model card cannot tell a miniature from its benchmark: leave its results out")
         found = model_index(chosen, choice.directions) if chosen else ""
     else:

@@ -1,12 +1,15 @@
 """Results as the `model-index` of a Hugging Face model card."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
 
+from xbench.errors import UsageError
 from xbench.metrics.measures import parse_measure
 from xbench.registry.datasets import protocols
+from xbench.reports.board.distinct import distinct
+from xbench.reports.record.files import Measurement
 from xbench.reports.record.naming import is_own, model_name, protocol_of
 from xbench.reports.record.schema import DIRECTIONS, Metric, Record
 from xbench.terms import Direction
@@ -17,17 +20,28 @@ _TASKS = {
 }
 
 
-def model_index(records: Sequence[Record], directions: Sequence[Direction] = DIRECTIONS) -> str:
-    """Return the YAML to paste into the card's metadata: one model per scorer, its results below it.
+def model_index(results: Sequence[Measurement], directions: Sequence[Direction] = DIRECTIONS) -> str:
+    """Return the YAML to paste into the card's metadata: a model per scorer and label, its results below it.
 
-    A result that is not comparable says so in the name of its dataset.
+    A result that is not comparable says so in the name of its dataset. Raises UsageError for two results of
+    one model on one data set: a card has one value for it.
     """
-    models: dict[str, list[dict[str, Any]]] = {}
-    for record in records:
-        published_rows = models.setdefault(model_name(record), [])
-        published_rows += [_entry(record, side) for side in directions if side in record.metrics]
-    index = [{"name": name, "results": published_rows} for name, published_rows in models.items()]
+    models: dict[str, dict[str, Measurement]] = {}
+    for measurement in (once.measurement for once in distinct(results)):
+        name, protocol = model_name(measurement.record), protocol_of(measurement.record)
+        other = models.setdefault(name, {}).setdefault(protocol, measurement)
+        if other is not measurement:
+            raise UsageError(
+                f"{other.file} and {measurement.file} are both of {name} on {protocol}, and a card has one"
+                " value for a model and a data set: give one of them, or tell them apart with `xbench label`"
+            )
+    index = [{"name": name, "results": _entries(by, directions)} for name, by in models.items()]
     return yaml.safe_dump({"model-index": index}, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _entries(by_protocol: Mapping[str, Measurement], directions: Sequence[Direction]) -> list[dict[str, Any]]:
+    records = [measurement.record for measurement in by_protocol.values()]
+    return [_entry(record, side) for record in records for side in directions if side in record.metrics]
 
 
 def _entry(record: Record, side: Direction) -> dict[str, Any]:

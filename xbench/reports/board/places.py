@@ -5,10 +5,9 @@ from dataclasses import replace
 
 from xbench.errors import DataError, UsageError
 from xbench.metrics.measures import Measure
-from xbench.metrics.significance import ALPHA
+from xbench.metrics.significance import ALPHA, holm
 from xbench.reports.board.rows import BoardRow
 from xbench.reports.compare.paired import compare
-from xbench.reports.compare.pairing import why_not_the_same
 from xbench.terms import Direction
 
 
@@ -35,29 +34,29 @@ def placed(rows: Sequence[BoardRow], measure: Measure) -> list[BoardRow]:
 
 
 def marked(rows: Sequence[BoardRow], measure: Measure, side: Direction) -> list[BoardRow]:
-    """Mark the best rows, and the measured ones that are not significantly worse than the best."""
-    best = [row for row in rows if row.place in ("1", "1=")]
-    if not best:
-        return list(rows)
-    against = next((row for row in best if row.measured), best[0])
-    return [
-        replace(row, mark="best" if row in best else "even" if _even(row, against, measure, side) else "")
-        for row in rows
-    ]
+    """Mark the best rows, and the measured ones that are not significantly worse than a measured best one.
 
-
-def _even(row: BoardRow, best: BoardRow, measure: Measure, side: Direction) -> bool:
-    """Whether a measured row is not significantly worse than the best: by a paired test on the saved counts,
-    or, against a claim, by whether the claim lies in the row's interval.
+    A record without counts is marked neither: nothing proves it. Where the best row is a claim, no row is
+    even with it.
     """
-    if row.measurement is None or not row.place:
-        return False
-    if best.measurement is not None and not why_not_the_same(best.measurement.record, row.measurement.record):
+    first = [row for row in rows if row.place in ("1", "1=")]
+    best = [row for row in first if row.measured or row.measurement is None]
+    against = next((row for row in first if row.measured), None)
+    others = [row for row in rows if row.measured and row.place and row not in first]
+    even = [] if against is None else _even(others, against, measure, side)
+    return [replace(row, mark="best" if row in best else "even" if row in even else "") for row in rows]
+
+
+def _even(rows: Sequence[BoardRow], best: BoardRow, measure: Measure, side: Direction) -> list[BoardRow]:
+    """The rows over the same queries that a paired test does not tell from the best, after Holm over all."""
+    tested: list[tuple[BoardRow, float]] = []
+    for row in rows:
+        assert best.measurement is not None
+        assert row.measurement is not None
         try:
             (versus,) = compare([best.measurement, row.measurement], [measure]).versus
         except (DataError, UsageError):
-            pass  # the counts of one are not at hand or not of these queries: the interval decides
-        else:
-            return all(each.p >= ALPHA for each in versus.contrasts if each.direction == side)
-    interval = row.values[str(measure)].interval
-    return interval is not None and best.values[str(measure)].value in interval
+            continue  # other queries, or scores that are not finite: no test
+        tested += [(row, each.p) for each in versus.contrasts if each.direction == side]
+    adjusted = holm([p for _, p in tested]) if tested else []
+    return [row for (row, _), p in zip(tested, adjusted, strict=True) if p >= ALPHA]

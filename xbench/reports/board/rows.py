@@ -70,8 +70,8 @@ class BoardRow:
 
     @property
     def measured(self) -> bool:
-        """Whether xbench measured it here; else it is somebody's claim."""
-        return self.measurement is not None
+        """Whether its per-query counts prove it; else it is somebody's claim."""
+        return self.measurement is not None and self.measurement.per_query is not None
 
     @property
     def honest(self) -> bool:
@@ -83,8 +83,9 @@ class BoardRow:
 class Board:
     """Rows of one protocol and direction that were made in one way; other kinds have boards of their own.
 
-    rule: the v2t rule where videos have several captions, `unknown` where a source does not name it, else
-    empty.
+    zero_shot: rows of models that have seen nothing of the benchmark; what is not known to be so stands with
+    the fine-tuned ones. rule: the v2t rule where videos have several captions, `unknown` where a source does
+    not name it, else empty.
     """
 
     benchmark: str
@@ -92,6 +93,7 @@ class Board:
     direction: Direction
     kind: Kind
     rule: str
+    zero_shot: bool
     metrics: tuple[str, ...]
     rows: tuple[BoardRow, ...]
 
@@ -100,4 +102,5 @@ class Board:
         """Its heading."""
         what = {"t2v": "text to video", "v2t": "video to text"}[self.direction]
         rule = "" if self.rule in ("", "group-max") else f", v2t rule {self.rule}"
-        return f"{self.protocol}, {what} ({self.direction}){rule}{_MADE[self.kind]}"
+        zero_shot = ", zero-shot" if self.zero_shot else ""
+        return f"{self.protocol}, {what} ({self.direction}){rule}{zero_shot}{_MADE[self.kind]}"

@@ -11,13 +11,14 @@ from tabulate import tabulate
 
 from xbench.metrics.measures import parse_measure
 from xbench.reports.board.rows import Board, BoardRow
-from xbench.reports.printing import WIDTH
+from xbench.reports.printing import WIDTH, fill
 from xbench.shown import for_cell, for_latex, for_markdown, for_terminal
 
 Format = Literal["text", "md", "latex"]
 MARKS = {"best": "*", "even": "~", "": ""}
 LEGEND = (
-    "* best, ~ measured and not significantly worse than the best. Rows that print alike share a place (=)."
+    "* best, ~ not significantly worse than the best measured (a paired test of the per-query counts, Holm"
+    " over the board; nothing is even with a claim). Rows that print alike share a place (=)."
     " In parentheses the 95% interval, with `about` where it rests on too few queries. Rows without a place"
     " are not comparable."
 )
@@ -94,6 +95,7 @@ def _board(board: Board, style: Format) -> str:
     sources = [look.escape(f"[{number}] {note}") for note, number in notes.items()]
     title = look.heading.format(look.escape(board.title))
     if style == "text":
+        title = fill(title)
         sources = [textwrap.fill(line, WIDTH, subsequent_indent="    ") for line in sources]
     return ("\n" if style == "text" else "\n\n").join([title, table, *sources])
 

@@ -178,8 +178,8 @@ def reasons_against(record: Record, claim: Claim, backbone: str | None = None) -
             f"post-processing: {claim.post_processing} for the claim{detail}, {record.post_processing} for"
             " the result"
         )
-    if record.scorer.name.endswith("zeroshot") != (claim.setting == "zero-shot"):
-        own_setting = "zero-shot" if record.scorer.name.endswith("zeroshot") else "fine-tuned"
+    if record.scorer.is_zero_shot != (claim.setting == "zero-shot"):
+        own_setting = "zero-shot" if record.scorer.is_zero_shot else "fine-tuned"
         reasons.append(f"the claim is {claim.setting}, the result {own_setting}")
     variant = record.scorer.setting("variant")
     if claim.model == "X-CLIP" and variant not in (None, "seqTransf"):

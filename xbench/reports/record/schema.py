@@ -133,6 +133,11 @@ class ScorerRecord(_Part):
     zero_shot: bool | None = None
     """Whether its weights have seen none of the benchmark; None where nothing tells."""
 
+    @property
+    def is_zero_shot(self) -> bool:
+        """Whether it is known to be; older records tell by the name alone."""
+        return self.name.endswith("zeroshot") if self.zero_shot is None else self.zero_shot
+
     def setting(self, name: str) -> str | None:
         """Return a setting that is text, such as `backbone`; None without it."""
         value = self.settings.get(name)
