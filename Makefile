@@ -7,13 +7,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: campaign campaign-small demo test lint ray-smoke full bench bench-small bench-check bench-gpu clean
+.PHONY: campaign campaign-small demo test opencv lint ray-smoke full bench bench-small bench-check bench-gpu clean
 
 demo: $(VENV)/installed
 	$(BIN)/xbench run --model xclip --dataset didemo --miniature --output .demo
 
 test: $(VENV)/installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+# The tests that hold frames and pixels against OpenCV, with the last version of the published family and with
+# the one that is installed. Only OpenCV differs, so the older one lies in a folder of its own.
+opencv: $(VENV)/installed-test
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $(VENV)/opencv4 opencv-python-headless==4.12.0.88
+	PYTHONPATH=$(VENV)/opencv4 $(BIN)/python -m pytest tests/video -k "opencv or pixels or real_videos"
+	$(BIN)/python -m pytest tests/video -k "opencv or pixels or real_videos"
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .

@@ -26,7 +26,7 @@ from xbench.engine.units import Queries
 from xbench.pipeline.features import VideoJob, encode_texts, encode_videos
 from xbench.scorers.weights import State
 from xbench.scorers.xclip.scorer import XClip
-from xbench.video.identity import content_key
+from xbench.video.identity import Identities
 
 BLOCK = 40
 
@@ -68,7 +68,10 @@ def ours(world: World) -> None:
     wants = world.model.video_input
     with tempfile.TemporaryDirectory() as name:
         store = Store(Path(name), "bench", {})
-        jobs = [VideoJob(Video(path.stem), path, content_key(path)) for path in world.paths]
+        contents = Identities(None)
+        jobs = [
+            VideoJob(Video(path.stem), path, *contents.of(path), pixels="published") for path in world.paths
+        ]
         encoded = encode_videos(
             world.model,
             store,

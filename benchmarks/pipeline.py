@@ -15,7 +15,7 @@ from xbench.engine.store import Store
 from xbench.pipeline.features import VideoJob, encode_videos
 from xbench.scorers.base import Features
 from xbench.scorers.xclip.scorer import XClip
-from xbench.video.identity import content_key
+from xbench.video.identity import Identities
 
 
 class Timed:
@@ -38,11 +38,12 @@ def figures(*, small: bool) -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         paths = [write_clip(folder / f"{n}.mp4", length, seed=n) for n in range(distinct)]
-        files = [(path, content_key(path)) for path in paths]
+        contents = Identities(None)
+        files = [(path, *contents.of(path)) for path in paths]
         jobs = [
-            VideoJob(Video(str(number)), path, f"{number} {key}")
+            VideoJob(Video(str(number)), path, f"{number} {key}", state, pixels="published")
             for number in range(clips)
-            for path, key in [files[number % distinct]]
+            for path, key, state in [files[number % distinct]]
         ]
         timed = Timed(scorer(vit_b32_state(vision_layers=3 if small else 12), folder))
         encode(timed, folder / "warm", jobs[:1])

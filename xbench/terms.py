@@ -25,6 +25,10 @@ ClaimedRule = Literal["", "group-max", "any-caption", "unknown"]
 FrameRule = Literal["published", "uniform"]
 """Which frames of a video are taken: one a second, cut evenly; the middle of equal parts."""
 
+PixelRule = Literal["published", "tagged"]
+"""How decoded frames become RGB: as OpenCV 4 does, with which all published numbers were made, whatever a
+file says of its colours; or as OpenCV 5 does, by what it says."""
+
 Precision = Literal["fp32", "tf32", "fp16", "bf16"]
 
 MatrixRows = Literal["captions", "videos"]

@@ -153,15 +153,14 @@ def test_resolve_counts_all_ambiguous_ids_and_names_the_first_ten(tmp_path: Path
     assert "'v10'" not in str(error.value)
 
 
-def test_ids_with_one_file_are_told_by_a_note_in_a_published_protocol(tmp_path: Path) -> None:
+def test_ids_with_one_file_are_told_in_a_published_protocol(tmp_path: Path) -> None:
     folder = touch(tmp_path, "a.mp4", "b.mp4")
     (tmp_path / "c.mp4").symlink_to(tmp_path / "b.mp4")
-    assert resolve(split_of("didemo", "a.mov", "b.mp4"), folder).notes() == ()
+    assert resolve(split_of("didemo", "a.mov", "b.mp4"), folder).shared == ()
     folder = VideoFolder.index(tmp_path)
     resolved = resolve(split_of("didemo", "a.mov", "b.mov", "a.avi", "c.mp4", "d.mp4"), folder)
     assert resolved.shared == (("a.avi", "a.mov"), ("c.mp4", "b.mov"))
     assert resolved.paths["a.avi"] == resolved.paths["a.mov"]
-    assert resolved.notes() == ("2 of the 4 videos found share a file with another, e.g. a.avi with a.mov",)
 
 
 def test_ids_with_one_file_are_an_error_in_a_users_own_annotations(tmp_path: Path) -> None:
@@ -170,3 +169,10 @@ def test_ids_with_one_file_are_an_error_in_a_users_own_annotations(tmp_path: Pat
     with pytest.raises(DataError, match=r"videos 'a' and 'a\.mp4' have one file, .*a\.mp4: give each video"):
         resolve(split, folder)
     assert not resolve(replace(split_of("msrvtt", "a", "b"), protocol="custom"), folder).shared
+
+
+def test_a_file_without_extension_that_hides_a_video_is_an_error(tmp_path: Path) -> None:
+    folder = touch(tmp_path, "video7", "video7.mp4", "video8")
+    with pytest.raises(DataError, match=r"'video7' has 2 files: .*video7 and .*video7\.mp4"):
+        folder.find("video7", "msrvtt")
+    assert found(folder, "video8", "msrvtt") == "video8"

@@ -84,6 +84,7 @@ WRONG: dict[str, Any] = {
     "memory": 0,
     "limit": -1,
     "sampling": "banana",
+    "pixels": "pretty",
     "save_similarity": "/dev/null/s.npy",
     "cache_dir": "/dev/null",
     "ties": "avrage",

@@ -15,6 +15,7 @@ from xbench.scorers.clip.bpe import ClipTokenizer
 from xbench.scorers.clip.sizes import ClipSizes
 from xbench.scorers.xclip.initial import initial_state, random_clip
 from xbench.scorers.xclip.scorer import XClip
+from xbench.video.identity import file_state
 
 TEXTS = ["the cat", "a dog runs over the field and back again", "the cat", "someone", "a ball"]
 COUNT = 4
@@ -47,7 +48,7 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> list[VideoJob]:
     for number in range(COUNT):
         write_video(folder / f"{number}.mp4", number, seconds=1 + number % 2)
     paths = [folder / f"{number}.mp4" for number in range(COUNT)]
-    return [VideoJob(Video(path.stem), path, path.stem) for path in paths]
+    return [VideoJob(Video(path.stem), path, path.stem, file_state(path), "published") for path in paths]
 
 
 def videos(scorer: XClip, store: Store, jobs: list[VideoJob], threads: int = 1) -> dict[str, Features]:
@@ -89,7 +90,7 @@ def test_videos_are_the_same_cold_resumed_limited_reordered_and_sharded(
 def test_copies_of_a_video_have_the_same_features_wherever_they_stand(
     scorer: XClip, jobs: list[VideoJob], tmp_path: Path
 ) -> None:
-    copy = VideoJob(Video("copy"), jobs[0].path, "copy")
+    copy = VideoJob(Video("copy"), jobs[0].path, "copy", jobs[0].state, "published")
     found = videos(scorer, Store(tmp_path, "m", {}), [*jobs, copy])
     for part, tensor in found["0"].items():
         assert torch.equal(tensor, found["copy"][part])

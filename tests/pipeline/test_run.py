@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.pipeline.conftest import STEMS, World, write_video
 from xbench.cli import main
 from xbench.engine.store import stored
 from xbench.metrics.ranking import t2v_counts, v2t_counts
+from xbench.video.decode import Clip, read_clip
 
 ANNOTATIONS = Path("annotations") / "MSRVTT"
 
@@ -262,16 +264,17 @@ def test_an_output_folder_that_cannot_be_written_is_told_before_the_work(world: 
 
 
 def test_a_whole_published_gallery_is_comparable_and_shows_the_difference(
-    world: World, shared: Path, tmp_path: Path
+    world: World, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The real annotations of MSR-VTT 1k-A over 1000 links to small clips."""
+    """The real annotations of MSR-VTT 1k-A over 1000 copies of small clips, which are let pass here."""
+    monkeypatch.setattr("xbench.pipeline.gallery._COPIES", 1.0)
     ids = [
         row["video_id"] for row in csv.DictReader((shared / ANNOTATIONS / "MSRVTT_JSFUSION_test.csv").open())
     ]
     (tmp_path / "links").mkdir()
     clips = sorted((world.videos / "somewhere").iterdir())
     for index, video in enumerate(ids):
-        (tmp_path / "links" / f"{video}.mp4").symlink_to(clips[index % len(clips)])
+        shutil.copy(clips[index % len(clips)], tmp_path / "links" / f"{video}.mp4")
     arguments = [
         *("run", "--dataset", "msrvtt", "--annotations", str(shared / ANNOTATIONS)),
         *(
@@ -294,14 +297,102 @@ def test_a_whole_published_gallery_is_comparable_and_shows_the_difference(
     assert "Not comparable: the claim is for ViT-B/32" in result.stdout
 
 
-def test_videos_that_share_a_file_are_told_in_the_record(world: World) -> None:
+def test_videos_that_share_a_file_are_not_comparable(world: World) -> None:
     somewhere = world.videos / "somewhere"
     (somewhere / STEMS[1]).unlink()
     (somewhere / STEMS[1]).symlink_to(somewhere / STEMS[0])
     result = invoke(world.arguments())
     assert result.exit_code == 0, result.stderr
-    said = f"1 of the 6 videos found share a file with another, e.g. {STEMS[1]} with {STEMS[0]}"
-    assert any(note.startswith(said) for note in record(world)["protocol"]["notes"])
+    said = f"1 of 6 videos have the file of another video, e.g. {STEMS[1]} as {STEMS[0]}"
+    assert said in record(world)["not_comparable_because"]
+
+
+@pytest.mark.parametrize(("allowed", "field"), [(0.01, "reasons"), (0.5, "notes")])
+def test_videos_with_the_very_bytes_of_another_are_counted(
+    world: World, allowed: float, field: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xbench.pipeline.gallery._COPIES", allowed)
+    somewhere = world.videos / "somewhere"
+    shutil.copy(somewhere / STEMS[0], somewhere / STEMS[1])
+    assert invoke(world.arguments()).exit_code == 0
+    saved = record(world)
+    said = f"1 of 6 videos have the very bytes of another's file, e.g. {STEMS[1]} as {STEMS[0]}"
+    where = {"reasons": saved["not_comparable_because"], "notes": saved["protocol"]["notes"]}
+    assert {name: said in told for name, told in where.items()} == {
+        "reasons": field == "reasons",
+        "notes": field == "notes",
+    }
+
+
+def afresh(world: World, *more: str) -> dict[str, Any]:
+    """Run into an empty folder of results and return the record."""
+    shutil.rmtree(world.output, ignore_errors=True)
+    result = invoke(world.arguments(*more))
+    assert result.exit_code == 0, result.stderr
+    return record(world)
+
+
+def entries(world: World) -> int:
+    return sum(path.is_file() for path in (world.cache / "features").rglob("*"))
+
+
+def test_the_pixel_rule_is_recorded_and_keeps_its_own_features(world: World) -> None:
+    published = afresh(world)
+    stored = entries(world)
+    assert published["settings"]["defaulted"]["pixels"] == "published"
+    assert published["videos"]["other_pixels"] == 0
+    tagged = afresh(world, "--pixels", "tagged")
+    assert tagged["settings"]["passed"]["pixels"] == "tagged"
+    assert tagged["not_comparable_because"] == published["not_comparable_because"]
+    assert entries(world) > stored
+
+
+def between(filling: bytes, clip: bytes) -> bytes:
+    """An MP4 file between boxes that mean nothing; its chunk offsets count from the start of the file."""
+    moved = bytearray(clip)
+    at = clip.find(b"stco") + 8
+    for entry in range(int.from_bytes(clip[at : at + 4], "big")):
+        place = at + 4 + 4 * entry
+        offset = int.from_bytes(clip[place : place + 4], "big") + len(filling)
+        moved[place : place + 4] = offset.to_bytes(4, "big")
+    return filling + bytes(moved) + filling
+
+
+def test_features_do_not_outlive_a_file_of_the_same_size_and_ends(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A download that was preallocated, and filled in later under the same name and with the same ends."""
+    first, second = world.videos / "somewhere" / STEMS[0], world.videos.parent / "other.mp4"
+    write_video(second, seed=99)
+    filling = b"\0\0\0\x08free" * 150_000  # more than the first and the last MiB
+    files = [between(filling, path.read_bytes()) for path in (first, second)]
+    size = max(map(len, files))
+    first.write_bytes(files[0].ljust(size, b"\0"))
+    afresh(world)
+    decoded: list[Path] = []
+
+    def watched(path: Path, *more: Any) -> Clip:
+        decoded.append(path)
+        return read_clip(path, *more)
+
+    monkeypatch.setattr("xbench.pipeline.features.read_clip", watched)
+    afresh(world)
+    assert decoded == []
+    first.write_bytes(files[1].ljust(size, b"\0"))
+    afresh(world)
+    assert decoded == [first]
+
+
+def test_a_cached_run_reads_no_video(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xbench.video.identity._TICK_NS", 0)  # the files are new
+    afresh(world)
+
+    def refuse(path: Path) -> str:
+        raise AssertionError(f"{path} is read again")
+
+    monkeypatch.setattr("xbench.video.identity.content_key", refuse)
+    monkeypatch.setattr("xbench.pipeline.gallery.probe", refuse)
+    afresh(world)
 
 
 def test_several_runs_may_check_one_output_folder_at_once(tmp_path: Path) -> None:

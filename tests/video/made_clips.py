@@ -1,14 +1,18 @@
 """Small clips for the tests, made on the spot. Every frame carries its number as ten black or white bars."""
 
+import random
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
+from av.filter import Graph
 from numpy.typing import NDArray
 
 _BITS = 10
+_INTERLACED = 1 << 18 | 1 << 29  # coding and motion estimation by field
 
 
 def picture(number: int, width: int, height: int) -> NDArray[np.uint8]:
@@ -45,8 +49,14 @@ def make(
     rotation: int | None = None,
     options: dict[str, str] | None = None,
     mux: dict[str, str] | None = None,
+    tags: tuple[int, int, int] | None = None,
+    full_range: bool = False,
+    field: str | None = None,
 ) -> Path:
     """Encode a clip; size: width, height.
+
+    tags: colour matrix, primaries and transfer curve by the numbers of ITU-T H.273. field: the first of an
+    interlaced frame, `tff` or `bff`.
 
     times: when each frame is shown, in milliseconds, for a variable rate; rounded to `base` where given.
     first_time: the number of the first frame's time; below 0, an edit list hides the frames before 0.
@@ -61,13 +71,50 @@ def make(
         context.time_base = tick
         if rotation is not None:
             stream.set_display_rotation(rotation)
+        _tag(context, tags, full_range)
+        context.flags |= _INTERLACED if field else 0
         for number in range(frames):
-            frame = av.VideoFrame.from_ndarray(picture(number, *size), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(picture(number, *size), format="rgb24").reformat(format=pixels)
+            frame = _fields(frame, field) if field else frame
+            _tag(frame, tags, full_range)
             frame.pts = number + first_time if times is None else int(Fraction(times[number], 1000) / tick)
             frame.time_base = tick
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+def _tag(of: Any, tags: tuple[int, int, int] | None, full_range: bool) -> None:
+    if tags:
+        of.colorspace, of.color_primaries, of.color_trc = tags
+    if full_range:
+        of.color_range = 2
+
+
+def _fields(frame: av.VideoFrame, first: str) -> av.VideoFrame:
+    graph = Graph()
+    source = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 25)
+    )
+    graph.link_nodes(source, graph.add("setfield", first), graph.add("buffersink")).configure()
+    frame.pts = 0
+    graph.vpush(frame)
+    return graph.vpull()
+
+
+def irregular(seed: int, frames: int) -> list[int]:
+    """Draw the times, in milliseconds, of a variable rate: jitter, dropped frames, or a change of rate."""
+    rng = random.Random(seed)
+    steps = {
+        0: lambda number: rng.choice([20, 33, 40, 50]),
+        1: lambda number: 40 * (1 + (rng.random() < 0.2) * rng.choice([1, 2, 5])),
+        2: lambda number: 33 if number < frames // 2 else 200,
+        3: lambda number: 4000 if number == frames // 2 else 40,
+    }[seed % 4]
+    times = [0]
+    for number in range(frames - 1):
+        times.append(times[-1] + steps(number))
+    return times
 
 
 def make_resized(path: Path, *sizes: tuple[int, int], frames: int = 60) -> Path:

@@ -2,12 +2,17 @@
 
 import math
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 Picture = NDArray[np.uint8]
+FAMILY: Literal["published", "tagged"] = (
+    "published" if tuple(map(int, cv2.__version__.split(".")[:2])) < (4, 13) else "tagged"
+)
+"""The pixel rule that the installed OpenCV stands for."""
 
 
 def extract(path: Path, window: tuple[int, int] | None = None) -> list[Picture]:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from made_clips import make, number_of
 
-from xbench.video.compress import Outcome, compress
+from xbench.video.compress import Copied, compress
 from xbench.video.decode import probe, read_clip
 from xbench.video.reencode import Recipe
 from xbench.video.sampling import Sampling
@@ -22,7 +22,7 @@ from xbench.video.sampling import Sampling
 EVERY = Sampling(10_000, "uniform")
 
 
-def copy(source: Path, target: Path, recipe: Recipe | None = None) -> Outcome:
+def copy(source: Path, target: Path, recipe: Recipe | None = None) -> Copied:
     return compress([(source, target)], recipe or Recipe(), 1, lambda count: None)[0]
 
 
@@ -225,3 +225,15 @@ def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     done = subprocess.run(command(videos, small), capture_output=True, text=True, check=True)
     assert f"{6 - len(finished)} made, {len(finished)} kept, 0 failed" in done.stdout
     assert len(list(small.glob("*.mp4"))) == 6
+
+
+def test_a_video_that_lost_its_first_key_frame_gets_no_copy(tmp_path: Path) -> None:
+    whole = make(tmp_path / "whole.mp4", frames=100, gop=25)
+    headless = tmp_path / "headless.mp4"
+    with av.open(str(whole)) as source, av.open(str(headless), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in list(source.demux(video=0))[1:-1]:
+            packet.stream = stream
+            target.mux(packet)
+    (outcome,) = compress([(headless, tmp_path / "copy.mp4")], Recipe(side=64), 1, lambda done: None)
+    assert (outcome.state, outcome.cause) == ("failed", "its first key frame is gone")

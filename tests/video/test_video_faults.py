@@ -1,5 +1,6 @@
 """Files that are no video, that lost frames, that have awkward names: an error or all frames, never less."""
 
+import gzip
 import os
 import socket
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from xbench.errors import DataError
 from xbench.video.choice import MAY_DIFFER, NO_FRAME, UNDER_ONE_FPS, choose
 from xbench.video.decode import DamagedVideo, UnreadableVideo, probe, read_clip
 from xbench.video.sampling import Sampling
+from xbench.video.transform import resize_and_crop
 
 ALL = Sampling(max_frames=10_000)
 
@@ -41,8 +43,18 @@ NO_VIDEO: dict[str, tuple[Callable[[Path], object], str]] = {
     "zero bytes": (lambda path: path.write_bytes(b""), "zero bytes"),
     "text": (lambda path: path.write_text("no video at all\n" * 50), "Invalid data"),
     "no such file": (lambda path: None, "No such file"),
-    "a folder": (lambda path: path.mkdir(), "not a regular file"),
-    "a pipe that nobody writes": (os.mkfifo, "not a regular file"),
+    "a folder": (lambda path: path.mkdir(), "it is a folder"),
+    "a pipe that nobody writes": (os.mkfifo, "it is a pipe"),
+    "a link to nowhere": (lambda path: path.symlink_to("gone.mp4"), "a link to gone.mp4, which is not there"),
+    "a link to itself": (lambda path: path.symlink_to(path), "a link that leads to itself"),
+    "HTML": (lambda path: path.write_text("\n<!DOCTYPE html><html>no</html>"), "an HTML page"),
+    "JSON": (lambda path: path.write_text('{"error": "quota exceeded"}'), "it is JSON"),
+    "gzip": (lambda path: path.write_bytes(gzip.compress(b"video" * 99)), "gzip data: unpack it"),
+    "a Git LFS pointer": (
+        lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n"),
+        "Git LFS pointer",
+    ),
+    "zeros": (lambda path: path.write_bytes(bytes(100_000)), "begins with zeros"),
     "sound only": (make_sound, "no video stream"),
     "a play list": (make_play_list, "play list"),
     "an address list": (
@@ -282,10 +294,38 @@ def test_a_transport_stream_that_ends_within_a_packet_is_cut_short(
     assert len(data) % size == 0
 
     def fault() -> str | None:
-        return choose(path, None, Sampling(4)).fault
+        loss = choose(path, None, Sampling(4)).scan.loss
+        return loss and loss.cause
 
     assert fault() is None
     path.write_bytes(data + bytes(20))
     assert fault() is None  # what follows is no packet
     path.write_bytes(data[: len(data) * 2 // 3 // size * size + 50])
     assert "ends within a transport packet" in str(fault())
+
+
+def test_an_encrypted_file_is_told(tmp_path: Path) -> None:
+    keys = {"encryption_scheme": "cenc-aes-ctr", "encryption_key": "0" * 32, "encryption_kid": "1" * 32}
+    path = make(tmp_path / "clip.mp4", frames=30, mux=keys)
+    with pytest.raises(UnreadableVideo, match="it is encrypted"):
+        read_clip(path, None, ALL, 64)
+
+
+@pytest.mark.parametrize("after", ["gone", "other"])
+def test_a_file_that_vanishes_or_changes_while_it_is_read_is_named(
+    after: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make(tmp_path / "clip.mp4", frames=60)
+
+    def interfere(*more: object) -> object:
+        result = resize_and_crop(*more)  # type: ignore[arg-type]
+        if after == "gone":
+            path.unlink(missing_ok=True)
+        else:
+            path.write_bytes(b"other")
+        return result
+
+    monkeypatch.setattr("xbench.video.decode.resize_and_crop", interfere)
+    with pytest.raises(UnreadableVideo, match="changed or vanished") as caught:
+        read_clip(path, None, ALL, 64)
+    assert str(path) in str(caught.value)

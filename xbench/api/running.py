@@ -9,7 +9,7 @@ from xbench.metrics.measures import Measure
 from xbench.pipeline.plan import plan_runs
 from xbench.pipeline.run import run_all
 from xbench.scorers.base import Scorer
-from xbench.terms import DEFAULT_METRICS, FrameRule, Post, Precision, V2TRule
+from xbench.terms import DEFAULT_METRICS, FrameRule, PixelRule, Post, Precision, V2TRule
 
 TiesName = Literal["average", "optimistic", "pessimistic", "reference"]
 """How equal scores are ranked; see `xbench.terms.Ties`."""
@@ -48,6 +48,7 @@ def run(
     v2t: V2TRule | None = None,
     label: str | None = None,
     sampling: FrameRule | None = None,
+    pixels: PixelRule = "published",
     cache: bool = True,
     cache_dir: str | Path | None = None,
     save_similarity: str | Path | None = None,
@@ -65,6 +66,8 @@ def run(
     metrics: `R@1,MdR`, or a list of names or measures.
 
     precision: None for fp32, or what checkpoints.yaml says of the model.
+
+    pixels: `published` gives colours as OpenCV 4 does, whatever a file's tags say; `tagged` as OpenCV 5.
 
     threads: in which a CPU computes, whatever torch was set to; they change last bits, so one everywhere.
 

@@ -97,6 +97,11 @@ if TYPE_CHECKING:
     help="published: one frame a second, cut uniformly; uniform: the middle of equal parts.  "
     "[default: as the model asks]",
 )
+@option(
+    "pixels",
+    help="published: colours as OpenCV 4 gives them, with which all published numbers were made; tagged: as "
+    "the tags of each file say, which OpenCV 5 follows.",
+)
 @ties_option
 @label_option
 @click.option(

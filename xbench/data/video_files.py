@@ -50,16 +50,6 @@ class Resolved:
     missing: tuple[str, ...]
     shared: tuple[tuple[str, str], ...] = ()
 
-    def notes(self) -> tuple[str, ...]:
-        """Return what a record should say about the files."""
-        if not self.shared:
-            return ()
-        late, early = self.shared[0]
-        return (
-            f"{len(self.shared)} of the {len(self.paths)} videos found share a file with another, e.g. "
-            f"{late} with {early}",
-        )
-
 
 @dataclass(frozen=True)
 class VideoFolder:
@@ -78,10 +68,8 @@ class VideoFolder:
         stems: dict[str, list[Path]] = {}
         for path in _files(root):
             names.setdefault(path.name, []).append(path)
-            stem, extension = os.path.splitext(path.name)
-            # splitext keeps a name such as ".mp4" whole, and knows a final dot as the extension ".".
-            if extension == "." or extension.lower() in EXTENSIONS:
-                stems.setdefault(stem, []).append(path)
+            if _is_video_name(path.name):
+                stems.setdefault(os.path.splitext(path.name)[0], []).append(path)
         return cls(root, _frozen(names), _frozen(stems))
 
     def find(self, video: str, benchmark: str) -> Path | None:
@@ -90,9 +78,13 @@ class VideoFolder:
         The first of these levels that has a file decides: a file of exactly this name; the id with any video
         extension; where ids are file names, the same name with another extension; the same letters written
         otherwise, as macOS takes an accent apart (NFD). Under which other names a benchmark's files may
-        stand, its room says. Two files at the level that decides are a DataError that names both.
+        stand, its room says. Two files at the level that decides are a DataError that names both; so is a
+        file without an extension that would hide one with a video's.
         """
-        for level in self._levels(video, benchmark):
+        exact, *others = self._levels(video, benchmark)
+        if exact and not any(_is_video_name(path.name) for path in exact):
+            exact = [*exact, *others[0]]
+        for level in (exact, *others):
             candidates = _distinct(level)
             if len(candidates) > 1:
                 raise DataError(
@@ -213,6 +205,12 @@ def _distinct(paths: Iterable[Path]) -> list[Path]:
     for path in unique:
         files.setdefault(path.resolve(), path)
     return list(files.values())
+
+
+def _is_video_name(name: str) -> bool:
+    """Splitext keeps a name such as ".mp4" whole, and knows a final dot as the extension "."."""
+    extension = os.path.splitext(name)[1]
+    return extension == "." or extension.lower() in EXTENSIONS
 
 
 def _frozen(index: dict[str, list[Path]]) -> dict[str, tuple[Path, ...]]:

@@ -20,18 +20,32 @@ from xbench.engine.table import FeatureTable
 from xbench.errors import ModelError
 from xbench.scorers.base import Features, Scorer, VideoInput
 from xbench.storage import write_atomically
+from xbench.terms import PixelRule
 from xbench.video.decode import FRAME_RULES, Clip, DamagedVideo, UnreadableVideo, read_clip
+from xbench.video.identity import FileState, file_state
 from xbench.video.sampling import Sampling
 from xbench.video.transform import normalise
 
 
 @dataclass(frozen=True)
 class VideoJob:
-    """One video to encode: what it is, where its file lies, and the key of that file's content."""
+    """One video to encode: what it is, where its file lies, and the key of that file's content.
+
+    state: of the file when its content was read. pixels: the rule by which its frames become RGB.
+    """
 
     video: Video
     path: Path
     content: str
+    state: FileState
+    pixels: PixelRule
+
+    def is_unchanged(self) -> bool:
+        """Whether the file is still the one whose content was read."""
+        try:
+            return file_state(self.path) == self.state
+        except OSError:
+            return False
 
 
 def encode_texts(
@@ -105,20 +119,26 @@ def _frames(
 def _decode(job: VideoJob, wants: VideoInput, use_damaged: bool) -> Prepared[NDArray[np.uint8]]:
     sampling = Sampling(wants.max_frames, wants.sampling)
     size = None if wants.frame_transform else wants.size
+    damage: dict[str, Any] = {}
     try:
-        clip = read_clip(job.path, job.video.window, sampling, size)
-    except UnreadableVideo as error:
-        return Prepared(None, {"damage": {"wanted": None, "got": 0, "cause": error.cause}})
+        clip = read_clip(job.path, job.video.window, sampling, size, job.pixels)
     except DamagedVideo as error:
-        damage = {"wanted": error.wanted, "got": error.got, "cause": error.cause}
-        if not use_damaged or error.clip is None:
-            return Prepared(None, {"damage": damage})
-        return Prepared(error.clip.frames, _facts(error.clip) | {"damage": damage})
-    return Prepared(clip.frames, _facts(clip))
+        clip = error.clip
+        damage = {"damage": {"wanted": error.wanted, "got": error.got, "cause": error.cause}}
+    except UnreadableVideo as error:
+        return _nothing(error.cause)
+    if not job.is_unchanged():
+        return _nothing("it changed or vanished while xbench was running")
+    return Prepared(None if damage and not use_damaged else clip.frames, _facts(clip) | damage)
+
+
+def _nothing(cause: str) -> Prepared[NDArray[np.uint8]]:
+    return Prepared(None, {"damage": {"wanted": None, "got": 0, "cause": cause}})
 
 
 def _facts(clip: Clip) -> dict[str, Any]:
-    return {"source": list(clip.source), "looks": asdict(clip.info), "notes": list(clip.notes)}
+    seen = {"source": list(clip.source), "looks": asdict(clip.info), "notes": list(clip.notes)}
+    return seen | {"pixels_differ": clip.pixels_differ}
 
 
 def _encode_one(scorer: Scorer, wants: VideoInput, frames: NDArray[np.uint8]) -> Features:
@@ -157,4 +177,4 @@ def video_key(job: VideoJob, wants: VideoInput) -> str:
     """Everything beside the scorer's identity that can change a video's features."""
     sees = {name: getattr(wants, name) for name in ("size", "mean", "std", "max_frames", "sampling")}
     decoder = {name: importlib.metadata.version(name) for name in ("av", "pillow")} | {"rules": FRAME_RULES}
-    return key_of(video=job.content, window=job.video.window, sees=sees, decoder=decoder)
+    return key_of(video=job.content, window=job.video.window, sees=sees, decoder=decoder, pixels=job.pixels)

@@ -27,7 +27,7 @@ from xbench.scorers import base, catalog
 from xbench.scorers.base import Scorer, ScorerInfo
 from xbench.scorers.catalog import ModelRequest, ResolvedModel, require_scorer
 from xbench.storage import cache_dir, file_sha256
-from xbench.terms import FrameRule, Post, Setting, Ties
+from xbench.terms import FrameRule, PixelRule, Post, Setting, Ties
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +68,8 @@ class RunPlan(Plan):
     allow_damaged: bool
     sampling: FrameRule | None
     """Which frames are taken; None: as the scorer asks."""
+    pixels: PixelRule
+    """Whose colours the frames have: OpenCV 4's or those that each file's tags say."""
     threads: int
     """Threads of a CPU in which the model computes: part of what a feature is, for they change last bits."""
     ray: str | None
@@ -329,6 +331,21 @@ def _miniature_weights() -> Path:
     return checkpoint_path().parent
 
 
+_TAKEN_OVER = (
+    "allow_missing",
+    "allow_damaged",
+    "sampling",
+    "pixels",
+    "threads",
+    "ray",
+    "mixed_devices",
+    "workers",
+    "memory",
+    "save_similarity",
+)
+"""Options that a plan has as they were given."""
+
+
 def _run_plan(asked: _Asked) -> RunPlan:
     values, name = asked.values, asked.protocol.benchmark
     cache, needs_videos = values["cache_dir"] or cache_dir(), info_of(asked.model).needs_videos
@@ -346,17 +363,6 @@ def _run_plan(asked: _Asked) -> RunPlan:
     if needs_videos:
         found = resolve(split, VideoFolder.index(videos))
         refuse_missing(found.missing, split, videos, allowed=values["allow_missing"])
-    kept = (
-        "allow_missing",
-        "allow_damaged",
-        "sampling",
-        "threads",
-        "ray",
-        "mixed_devices",
-        "workers",
-        "memory",
-        "save_similarity",
-    )
     return RunPlan(
         model=asked.model,
         found=found,
@@ -364,7 +370,7 @@ def _run_plan(asked: _Asked) -> RunPlan:
         devices=values["devices"] or (),
         cache=cache if values["cache"] else None,
         miniature=values["miniature"],
-        **{option: values[option] for option in kept},
+        **{option: values[option] for option in _TAKEN_OVER},
         passed=asked.passed,
         defaulted=asked.defaulted,
         **scored,

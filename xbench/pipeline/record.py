@@ -63,6 +63,8 @@ class Seen:
     """Video id -> what was seen while it was decoded (`source`, `looks`, `notes`)."""
     notes: Sequence[str] = ()
     """Sentences about the files as a whole."""
+    reasons: Sequence[str] = ()
+    """Why numbers on these files are not comparable."""
     trust: Trust = NO_DOUBT
     """What the ranks say of the order of the scores."""
 
@@ -133,7 +135,7 @@ def _reasons(plan: Plan, seen: Seen, post: Post) -> list[str]:
         reasons.append(f"{len(seen.missing)} of {len(plan.split.videos)} videos are missing")
     if seen.faults:
         reasons.append(f"{len(seen.faults)} of {len(plan.split.videos)} videos are damaged or unreadable")
-    return [*reasons, *seen.trust.reasons, *scoring_reasons(plan.ties, post)]
+    return [*reasons, *seen.reasons, *seen.trust.reasons, *scoring_reasons(plan.ties, post)]
 
 
 def _rule_notes(rule: V2TRule, known: Protocol | None) -> list[str]:
@@ -169,12 +171,23 @@ def _protocol(plan: Plan, seen: Seen, post: Post) -> ProtocolRecord:
         notes=[
             *plan.recognition.notes,
             *seen.notes,
+            *_pixel_note(seen),
             *seen.trust.notes,
             *_rule_notes(plan.split.v2t, known),
             *_post_notes(plan, seen, post),
         ],
         differences=[DifferencesRecord(**asdict(each)) for each in plan.recognition.differences],
     )
+
+
+def _pixel_note(seen: Seen) -> list[str]:
+    differ = [video for video, facts in seen.facts.items() if facts.get("pixels_differ")]
+    if not differ:
+        return []
+    return [
+        f"{len(differ)} of {len(seen.facts)} videos give other pixels under the other rule of --pixels, e.g. "
+        f"{', '.join(differ[:3])}"
+    ]
 
 
 def _videos(plan: Plan, seen: Seen) -> Videos:
@@ -192,6 +205,7 @@ def _videos(plan: Plan, seen: Seen) -> Videos:
             for note in facts.get("notes", ())
         ],
         looks=_looks(list(seen.facts.values())),
+        other_pixels=sum(bool(facts.get("pixels_differ")) for facts in seen.facts.values()),
     )
 
 

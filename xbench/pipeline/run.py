@@ -33,6 +33,8 @@ from xbench.scorers.features import PrecomputedFeatures
 from xbench.scorers.weights import WeightFile
 from xbench.storage import scratch
 
+_CONTENTS = "contents.json"
+"""In the cache folder: which content each file had when it was last read."""
 _TURNED = "are both files of one model, and in the protocol's order? Ids would tell."
 
 
@@ -99,7 +101,12 @@ def look(plans: Sequence[RunPlan]) -> Iterator[tuple[RunPlan, Model, str]]:
     All videos are opened before the first model is loaded, for which weights or a vocabulary may be missing.
     Raises as `run` does.
     """
-    opened = [None if plan.found is None else len(_open(plan, lambda job: False).jobs) for plan in plans]
+    opened = [
+        None
+        if plan.found is None
+        else len(_open(plan, lambda job: False, remember=isinstance(plan.model, ResolvedModel)).jobs)
+        for plan in plans
+    ]
     models = Models()
     for plan, files in zip(plans, opened, strict=True):
         scorer = models.of(plan)
@@ -122,7 +129,9 @@ def _encode_and_rank(
     split = plan.split
     with _store(scorer, plan) as store, ExitStack() as workers:
         with place.clock("open videos"):
-            gallery = _open(plan, lambda job: is_stored(store, job, wants))
+            gallery = _open(
+                plan, lambda job: is_stored(store, job, wants), remember=scorer.identity is not None
+            )
         if plan.ray is not None:
             with place.clock("start workers"):
                 place.remote = workers.enter_context(remote(scorer, wants, plan, store))
@@ -139,7 +148,7 @@ def _encode_and_rank(
         counts = _score(scorer, store, scored, videos, plan=plan, place=place)
     facts = {video: each.info for video, each in by_id.items()}
     trust = judge_model(counts["none"][0], scored, whereabouts(scorer, "similarity"))
-    return Seen(scored, gallery.missing, faults, facts, gallery.notes, trust), counts
+    return Seen(scored, gallery.missing, faults, facts, gallery.notes, gallery.reasons, trust), counts
 
 
 @contextmanager
@@ -153,11 +162,18 @@ def _store(scorer: Scorer, plan: RunPlan) -> Iterator[Store]:
         yield stack.enter_context(closing(Store(root, scorer.name, identity)))
 
 
-def _open(plan: RunPlan, is_known: Callable[[VideoJob], bool]) -> Gallery:
+def _open(plan: RunPlan, is_known: Callable[[VideoJob], bool], *, remember: bool) -> Gallery:
     split = plan.split
     assert plan.found is not None  # the model needs videos
     with stage(f"{split.benchmark}: opening videos", len(split.videos), "videos") as advance:
-        gallery = open_gallery(split, plan.found, is_known, advance)
+        gallery = open_gallery(
+            split,
+            plan.found,
+            is_known,
+            advance,
+            pixels=plan.pixels,
+            memory=plan.cache / _CONTENTS if plan.cache is not None and remember else None,
+        )
     refuse_faulty(gallery.unreadable, split, allowed=plan.allow_damaged)
     return gallery
 

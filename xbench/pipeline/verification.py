@@ -12,6 +12,7 @@ from xbench.data.loading import choose_protocol, load_split
 from xbench.data.recognition import Recognition, recognise
 from xbench.data.split import Split, Video
 from xbench.data.video_files import VideoFolder, resolve
+from xbench.pipeline.absent import why_missing
 from xbench.progress import stage
 from xbench.registry.datasets import CUSTOM, protocol
 from xbench.video.choice import choose
@@ -65,7 +66,8 @@ def verify(
     if videos is None:
         return Verification(split, recognition, unexpected, None, ())
     resolved = resolve(split, VideoFolder.index(videos))
-    missing = tuple(Finding(video, "missing") for video in resolved.missing)
+    told = why_missing(split, resolved.missing, videos)
+    missing = tuple(Finding(video, "missing", told.get(video, "")) for video in resolved.missing)
     wanted = [video for video in split.videos if video.id in resolved.paths]
     with stage(f"{benchmark}: {'decoding' if deep else 'opening'} videos", len(wanted), "videos") as advance:
         findings = _look_at_all(split, wanted, resolved.paths, deep, advance)

@@ -20,6 +20,9 @@ from xbench.video.seeking import Seeker
 
 NO_FRAME = "the published code finds no frame in this file"
 MAY_DIFFER = "the published choice of frames may differ in this file"
+PIXELS_MAY_DIFFER = "the published pixels may differ in this file"
+OLDER_DIFFER = "OpenCV 4.5.5 to 4.7 find other frames in this file than 4.8 to 4.12, which are taken"
+LOST_ELSEWHERE = "the file lost frames, but none that is wanted"
 UNDER_ONE_FPS = "the published code divides by zero on this file: it has under one frame a second"
 
 _ROUGH_CONTAINERS = ("mpeg", "mpegts")
@@ -32,7 +35,8 @@ class Choice:
 
     targets: the frames that the published rule asks for, in order; empty for `uniform`. frames: how many the
     packets hold. promised: how many the file should hold. wanted: how many of those the rule finds, before
-    the cut to max_frames. fault: evidence that the file lost some. notes: how the published code fares on it.
+    the cut to max_frames. scan: the packets, and the evidence that the file lost some. notes: how the
+    published code fares on it.
     """
 
     info: VideoInfo
@@ -42,14 +46,14 @@ class Choice:
     frames: int
     promised: int
     wanted: int
-    fault: str | None
+    scan: Scan
     notes: tuple[str, ...]
 
     def found(self, frames: int) -> list[int]:
         """Return the frames that the rule finds when `frames` decode, before the cut to max_frames."""
         if self.sampling.rule == "published":
             return list(takewhile(lambda target: target < frames, self.targets))
-        total = self.promised if self.fault else frames
+        total = self.promised if self.scan.loss else frames
         picks = uniform_positions(total, self.info.fps, self.window, self.sampling.max_frames)
         return [pick for pick in picks if pick < frames]
 
@@ -66,33 +70,50 @@ def choose(path: Path, window: Window | None, sampling: Sampling) -> Choice:
     """
     with opened(path) as (container, stream):
         info = describe(container, stream)
-        packets = scan(path, container, stream)
+        packets = scan(path, container, stream, info)
         held = packets.frames
         promised = _promised(info, packets)
         if sampling.rule == "uniform":
             wanted = len(uniform_positions(promised, info.fps, window, sampling.max_frames))
-            return Choice(info, sampling, window, (), held, promised, wanted, packets.fault, ())
+            return Choice(info, sampling, window, (), held, promised, wanted, packets, ())
         count = held if info.frames is None else info.frames
         rough = info.container in _ROUGH_CONTAINERS
         seeker = Seeker(container, stream, packets, info.fps, count)
         targets = _targets(seeker, published_positions(count, info.fps, window), held, plain=rough)
         reorders = (info.container, info.codec) == ("avi", "mpeg4") and stream.codec_context.has_b_frames
         notes = _notes(info, exact=seeker.exact and not rough and not reorders)
-    wanted = published_count(promised if info.frames is None else info.frames, info.fps, window)
-    return Choice(info, sampling, window, targets, held, promised, wanted, packets.fault, notes)
+        notes += (OLDER_DIFFER,) if _older_differ(packets, info, seeker) else ()
+    wanted = published_count(promised if packets.loss else count, info.fps, window)
+    return Choice(info, sampling, window, targets, held, promised, wanted, packets, notes)
 
 
 def _promised(info: VideoInfo, packets: Scan) -> int:
-    """Return how many frames the file should hold: more than it does when it is known to have lost some."""
-    if packets.fault is None:
-        return packets.frames
-    return max(packets.frames, packets.frames + math.ceil(info.fps) if info.frames is None else info.frames)
+    """Return how many frames the file should hold: more than it does if it is known to have lost some.
+
+    Where the header does not tell, as in an MP4 of fragments, a file that lost its end lost a second at
+    least.
+    """
+    held, loss = packets.frames, packets.loss
+    if loss is None:
+        return held
+    told = info.frames or 0
+    silent = info.frames is None or (packets.fragments and told <= held)
+    return held + math.ceil(info.fps) if silent and loss.first >= held else max(held, told)
 
 
 def _targets(seeker: Seeker, positions: Iterator[int], frames: int, *, plain: bool) -> tuple[int, ...]:
     """Return the frame of each position until the first that the file does not hold."""
     indices = positions if plain or seeker.counts() else map(seeker.index, positions)
     return tuple(takewhile(lambda index: index < frames, indices))
+
+
+def _older_differ(packets: Scan, info: VideoInfo, seeker: Seeker) -> bool:
+    """Seen with sound much longer than the picture, and at variable rate in an MP4 with a segment index."""
+    seconds = seeker.seconds()
+    longer = (
+        info.frames is not None and seconds is not None and info.frames - seconds * info.fps > 2 * info.fps
+    )
+    return packets.loss is None and (longer or (packets.indexed and not seeker.counts()))
 
 
 def _notes(info: VideoInfo, *, exact: bool) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ _VERSION = 1
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Copied:
     """What became of one video: a copy was made, a finished one kept, or `cause` says why there is none."""
 
     source: Path
@@ -35,7 +35,7 @@ class Outcome:
 
 def compress(
     jobs: Sequence[tuple[Path, Path]], recipe: Recipe, workers: int, on_done: Callable[[int], None]
-) -> list[Outcome]:
+) -> list[Copied]:
     """Make a copy, an mp4, of each (source, target), several at a time; return the outcomes in order.
 
     A target that is a finished copy of the same source by the same recipe is kept. A target appears whole or
@@ -46,11 +46,11 @@ def compress(
 
     stopped = Event()
 
-    def work(job: tuple[Path, Path]) -> Outcome:
+    def work(job: tuple[Path, Path]) -> Copied:
         try:
             return _copy(*job, recipe, lambda: not stopped.is_set())
         except (DataError, OSError, av.error.FFmpegError) as error:
-            return Outcome(*job, "failed", getattr(error, "cause", None) or str(error))
+            return Copied(*job, "failed", getattr(error, "cause", None) or str(error))
         finally:
             on_done(1)
 
@@ -62,15 +62,15 @@ def compress(
         pool.shutdown(cancel_futures=True)
 
 
-def _copy(source: Path, target: Path, recipe: Recipe, goes_on: Callable[[], bool]) -> Outcome:
+def _copy(source: Path, target: Path, recipe: Recipe, goes_on: Callable[[], bool]) -> Copied:
     with opened(source):
         label = _describe(source, recipe)
     if _label(target) == label:
-        return Outcome(source, target, "kept")
+        return Copied(source, target, "kept")
     target.parent.mkdir(parents=True, exist_ok=True)
     with appearing(target) as partial:
         reencode(source, partial, recipe, label, goes_on)
-    return Outcome(source, target, "made")
+    return Copied(source, target, "made")
 
 
 def _label(target: Path) -> str | None:

@@ -1,6 +1,5 @@
 """Opening video files and describing what their headers say; the two ways a file can fail."""
 
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from xbench.errors import DataError
+from xbench.video.strangers import unfinished, unlike_a_file, unlike_a_video
 
 _MICROSECONDS = 1_000_000
 _PLAY_LISTS = ("concat", "hls", "dash")
@@ -107,16 +107,15 @@ def probe(path: Path) -> VideoInfo:
 
 
 def _open(path: Path) -> InputContainer:
+    if what := unlike_a_file(path) or unfinished(path):
+        raise UnreadableVideo(path, what)
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise UnreadableVideo(path, "it is not a regular file")
-        if status.st_size == 0:
-            raise UnreadableVideo(path, "it has zero bytes")
         # An absolute path is never taken for an address, and a play list may not reach the network.
         options = {"protocol_whitelist": "file"}
         container: InputContainer = av.open(str(path.absolute()), metadata_errors="replace", options=options)
         return container
+    except av.error.InvalidDataError as error:
+        raise UnreadableVideo(path, unlike_a_video(path) or error.strerror or str(error)) from error
     except (OSError, av.error.FFmpegError) as error:
         raise UnreadableVideo(path, error.strerror or str(error)) from error
 

@@ -5,22 +5,40 @@ Each video is decoded once, from its start to the last wanted frame. Where the p
 or may find another one, the clip's `notes` say so.
 """
 
-from dataclasses import dataclass, replace
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
+import av
 import numpy as np
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 from PIL import Image
 
 from xbench.errors import DataError
-from xbench.video.choice import MAY_DIFFER, Choice, choose
-from xbench.video.container import UnreadableVideo, VideoInfo, probe
-from xbench.video.frames import Pixels, decode
+from xbench.terms import PixelRule
+from xbench.video.choice import LOST_ELSEWHERE, MAY_DIFFER, PIXELS_MAY_DIFFER, Choice, choose
+from xbench.video.container import UnreadableVideo, VideoInfo, opened, probe
+from xbench.video.identity import FileState, file_state
+from xbench.video.packets import Loss, Scan, filled
+from xbench.video.pixels import Converter, Pixels
 from xbench.video.sampling import Sampling, Window
 from xbench.video.transform import resize_and_crop
 
-FRAME_RULES = 1
+FRAME_RULES = 2
 """Goes up when the same file gives other frames, so that features of the old ones are not used again."""
+
+_NEAR = 8
+"""Frames around a pause in which a lost packet shows: no codec refers further in practice."""
+_SILENT_PACKETS = ("vp8",)
+"""Codecs whose packets need not give a frame."""
+_WITHOUT_TIMES = ("avi",)
+"""Containers that do not store when a frame is shown: FFmpeg guesses it."""
 
 __all__ = ["FRAME_RULES", "Clip", "DamagedVideo", "UnreadableVideo", "VideoInfo", "probe", "read_clip"]
 
@@ -31,19 +49,20 @@ class Clip:
 
     frames: uint8 [n, 3, size, size], resized and cropped; or RGB [n, H, W, 3] when no size was asked for.
     source: the index of each frame, in decoding order. notes: where the published code would find no frame or
-    may find another one.
+    may find another one. pixels_differ: whether the other pixel rule would give other pixels.
     """
 
     frames: NDArray[np.uint8]
     source: tuple[int, ...]
     info: VideoInfo
     notes: tuple[str, ...] = ()
+    pixels_differ: bool = False
 
 
 class DamagedVideo(DataError):  # noqa: N818
-    """A file that fails after some of the wanted frames: `got` of `wanted`, because of `cause`.
+    """A file that lost frames: `got` of the `wanted` ones lie before the loss, whose `cause` is known.
 
-    Both count before the cut to max_frames. `clip` holds what could be had.
+    Both count before the cut to max_frames. `clip` holds what could be had, behind the loss too.
     """
 
     def __init__(self, path: Path, wanted: int, got: int, cause: str, clip: Clip) -> None:
@@ -54,37 +73,76 @@ class DamagedVideo(DataError):  # noqa: N818
         self.path, self.wanted, self.got, self.cause, self.clip = path, wanted, got, cause, clip
 
 
-def read_clip(path: Path, window: Window | None, sampling: Sampling, size: int | None) -> Clip:
+def read_clip(
+    path: Path,
+    window: Window | None,
+    sampling: Sampling,
+    size: int | None,
+    pixels: PixelRule = "published",
+) -> Clip:
     """Decode the frames of `path` that `sampling` picks between the seconds of `window` (None: all of it).
 
-    With `size`, frames are resized and cropped as CLIP does; without, they come as stored, upright. Safe to
-    call from several threads.
+    pixels: whose colours, OpenCV 4's or those that the file's tags say. With `size`, frames are resized and
+    cropped as CLIP does; without, they come as stored, upright. Safe to call from several threads.
 
-    Raises UnreadableVideo when no frame can be had (not a video, no frame in the window), DamagedVideo when
-    the file fails after some of the wanted frames.
+    Raises UnreadableVideo when no frame can be had (not a video, no frame in the window, gone or changed
+    while it was read), DamagedVideo when the file lost frames and a wanted one is among them or behind them.
     """
 
-    def transform(pixels: Pixels) -> Pixels:
-        return pixels if size is None else resize_and_crop(Image.fromarray(pixels), size)
+    def transform(picture: Pixels) -> Pixels:
+        return picture if size is None else resize_and_crop(Image.fromarray(picture), size)
 
+    before = _state(path)
     choice = choose(path, window, sampling)
-    decoded = decode(path, set(choice.taken(choice.frames)), transform)
-    if decoded.fault:
-        choice = replace(choice, fault=decoded.fault)
-    frames = min(decoded.count, choice.frames) if decoded.ended else choice.frames
-    source = choice.taken(frames)
-    if not source:
-        raise UnreadableVideo(path, choice.fault or _no_frame(choice, frames))
+    take = partial(decode, path, rule=pixels, transform=transform)
+    decoded = take(set(choice.taken(choice.frames)))
+    loss = decoded.loss(choice.scan, choice.info)
+    choice = replace(choice, scan=replace(choice.scan, loss=loss))
+    source = _source(path, choice, decoded)
     missing = set(source) - set(decoded.pictures)
     if missing:
         # Fewer frames came out than the packets promised (two fields each make one), so others are taken.
-        decoded.pictures |= decode(path, missing, transform).pictures
-    notes = choice.notes or ((MAY_DIFFER,) if decoded.skipped and sampling.rule == "published" else ())
-    clip = Clip(np.stack([decoded.pictures[index] for index in source]), tuple(source), choice.info, notes)
-    got = len(choice.found(frames))
-    if choice.fault and got < choice.wanted:
-        raise DamagedVideo(path, choice.wanted, got, choice.fault, clip)
-    return clip
+        decoded.pictures |= take(missing).pictures
+    if _state(path) != before:
+        raise UnreadableVideo(path, "it changed or vanished while it was read")
+    pictures = np.stack([decoded.pictures[index] for index in source])
+    clip = Clip(pictures, tuple(source), choice.info, _notes(choice, decoded), decoded.differs)
+    return clip if loss is None else _judged(path, choice, loss, clip)
+
+
+def _source(path: Path, choice: Choice, decoded: "Decoded") -> list[int]:
+    """Return which decoded frames are taken. Raises UnreadableVideo when there is none."""
+    loss = choice.scan.loss
+    frames = min(decoded.count, choice.frames) if decoded.ended else choice.frames
+    source = choice.taken(frames)
+    if loss and not decoded.fault:
+        source = decoded.at_times(choice.scan, choice.taken(choice.frames)) or source
+    if not source:
+        raise UnreadableVideo(path, loss.cause if loss else _no_frame(choice, frames))
+    return source
+
+
+def _notes(choice: Choice, decoded: "Decoded") -> tuple[str, ...]:
+    skipped = decoded.skipped and choice.sampling.rule == "published"
+    notes = choice.notes or ((MAY_DIFFER,) if skipped else ())
+    return notes if decoded.exact else (*notes, PIXELS_MAY_DIFFER)
+
+
+def _judged(path: Path, choice: Choice, loss: Loss, clip: Clip) -> Clip:
+    """Return the clip of a file that lost frames, or raise DamagedVideo if a wanted one is affected."""
+    got = len(choice.found(min(loss.first, choice.frames)))
+    wanted = max(choice.wanted, len(choice.found(choice.frames)))
+    if got < wanted:
+        raise DamagedVideo(path, wanted, got, loss.cause, clip)
+    return replace(clip, notes=(*clip.notes, LOST_ELSEWHERE))
+
+
+def _state(path: Path) -> FileState | None:
+    """What changes when a file does, None when it is not there."""
+    try:
+        return file_state(path)
+    except OSError:
+        return None
 
 
 def _no_frame(choice: Choice, frames: int) -> str:
@@ -92,3 +150,121 @@ def _no_frame(choice: Choice, frames: int) -> str:
         return "it holds no frame that decodes"
     start, end = choice.window
     return f"no frame lies between second {start:g} and {end:g} of its {frames / choice.info.fps:.1f} seconds"
+
+
+@dataclass
+class Decoded:
+    """What one pass over a video gave.
+
+    pictures: index of a frame in decoding order -> what became of its RGB pixels. count: how many frames came
+    out before the pass ended; `ended` is False when it stopped at the last wanted frame. fault: why decoding
+    failed after `count` frames, None when it did not. skipped: packets before the first frame that failed.
+    times: the time stamp of each frame that came out. opened_by_key: whether the first was a key frame.
+    differs and exact: what the Converter says of the pictures.
+    """
+
+    pictures: dict[int, Pixels] = field(default_factory=dict)
+    count: int = 0
+    ended: bool = True
+    fault: str | None = None
+    skipped: int = 0
+    times: list[int | None] = field(default_factory=list)
+    opened_by_key: bool = True
+    differs: bool = False
+    exact: bool = True
+
+    def loss(self, scan: Scan, info: VideoInfo) -> Loss | None:
+        """Return why frames are known to be lost: the decoder failed, or bore out what packets hint at."""
+        if scan.headless and self._headless(scan):
+            return Loss("its first key frame is gone", 0)
+        if self.fault:
+            return Loss(self.fault, self.count)
+        return self._gap(scan, info) or scan.loss
+
+    def at_times(self, scan: Scan, frames: list[int]) -> list[int]:
+        """Return which decoded frames stand at the time of the packets `frames`, or come next behind it.
+
+        After a loss that is what OpenCV's seeks find, where counting goes astray. Empty without time stamps.
+        """
+        times = scan.times()
+        if not times or None in self.times:
+            return []
+        came = sorted(time for time in self.times if time is not None)
+        found = (bisect_left(came, times[frame]) for frame in frames)
+        return [index for index in found if index < len(came)]
+
+    def _headless(self, scan: Scan) -> bool:
+        """Whether what precedes the first key frame gave no frame, or frames that refer to nothing."""
+        times = scan.times()
+        late = bool(times and self.times and self.times[0] is not None and self.times[0] > times[0])
+        return late or not self.opened_by_key or self.skipped > 0
+
+    def _gap(self, scan: Scan, info: VideoInfo) -> Loss | None:
+        """A pause in time beside which packets give no frame, or frames come out in the wrong order."""
+        times = scan.times()
+        silent_by_nature = info.codec in _SILENT_PACKETS or info.container in _WITHOUT_TIMES
+        if not scan.pauses or not times or silent_by_nature or None in self.times:
+            return None
+        came = [time for time in self.times if time is not None]
+        seen, reached = set(came), max(came, default=times[0])
+        silent = [at for at, time in enumerate(times) if time < reached and time not in seen]
+        place = {time: at for at, time in enumerate(times)}
+        back = [place.get(time, 0) for last, time in pairwise(came) if time < last]
+        for pause in scan.pauses:
+            if silent and abs(silent[0] - pause) <= _NEAR:
+                return Loss(f"{len(silent)} packets around a gap give no frame", min(pause, silent[0]))
+            if any(abs(at - pause) <= _NEAR for at in back):
+                return Loss("frames come out of order around a gap", pause)
+        return None
+
+
+def decode(
+    path: Path, wanted: Collection[int], rule: PixelRule, transform: Callable[[Pixels], Pixels]
+) -> Decoded:
+    """Decode `path` from the start until the last of `wanted`; transform gets uint8 RGB [H, W, 3], upright.
+
+    What fails before the first key frame is passed over, as any player does; what fails later ends the pass.
+    Raises UnreadableVideo when the file cannot be opened.
+    """
+    result = Decoded()
+    last = max(wanted, default=-1)
+    with opened(path) as (container, stream):
+        to_rgb = Converter(stream, rule)
+        for frame in frames_of(container, stream, result):
+            if result.count in wanted:
+                result.pictures[result.count] = transform(to_rgb(frame))
+            result.count += 1
+            if result.count > last:
+                result.ended = False
+                break
+        result.differs, result.exact = to_rgb.differs, to_rgb.exact
+    return result
+
+
+def frames_of(container: InputContainer, stream: VideoStream, result: Decoded) -> Iterator[VideoFrame]:
+    """Yield frames until one is faulty, and tell `result` what was wrong; the caller counts them there."""
+    packets = filled(container, stream)
+    ended = False
+    while not ended:
+        try:
+            packet = next(packets, None)
+            ended = packet is None
+            frames = stream.codec_context.decode(packet)
+        except av.error.FFmpegError as error:
+            result.fault = error.strerror or str(error)
+            if result.count:
+                return
+            result.skipped += 1
+            continue
+        for frame in frames:
+            if frame.is_corrupt:
+                result.fault = f"frame {result.count} is corrupt"
+                if result.count:
+                    return
+                result.skipped += 1
+            elif result.count or frame.key_frame or not result.skipped:
+                result.fault = None
+                if not result.times:
+                    result.opened_by_key = bool(frame.key_frame)
+                result.times.append(frame.pts)
+                yield frame

@@ -1,7 +1,10 @@
-"""A video's packets, read without decoding: when each frame is shown, and whether the file is cut short."""
+"""A video's packets, read without decoding: when each frame is shown, and whether the file lost some."""
 
+import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
+from operator import attrgetter
 from pathlib import Path
 
 import av
@@ -9,51 +12,98 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-_ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
-_EBML_SEGMENT = bytes.fromhex("18538067")
-_TRANSPORT_SYNC = 0x47
+from xbench.video.container import UnreadableVideo, VideoInfo, opened
+from xbench.video.evidence import (
+    ends_within_a_transport_packet,
+    has_zero_run,
+    promised_size,
+    read_boxes,
+)
+
+_LONG = 1.5
+"""A pause is longer than usual from so many times the median step between frames on."""
+_SECOND = 1.0
+"""Headers round, and count frames that an encoder dropped; by a second they are not wrong."""
+_WITHOUT_SIZE = ("matroska,webm", "flv")
+"""Containers that may state a duration and not their size."""
+_JOINED_ANYWHERE = ("mpeg", "mpegts")
+"""Streams that a receiver joins in their middle, so that they need not begin with a key frame."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PacketTime:
     """A packet. pts: when it is shown, in the stream's time base. shown: False where an edit list hides it.
 
-    place: its offset in the file in bytes.
+    place and end: where its data lies in the file, in bytes, None where the container does not tell.
     """
 
     pts: int | None
     place: int | None
+    end: int | None
     key: bool
     shown: bool
 
 
 @dataclass(frozen=True)
+class Loss:
+    """That a file lost frames: why it is known, and the first frame, in order of time, after the loss."""
+
+    cause: str
+    first: int
+
+
+@dataclass(frozen=True)
 class Scan:
-    """All packets of the video stream, and the evidence, if any, that the file lost some (`fault`)."""
+    """All packets of the video stream, and the evidence, if any, that the file lost some (`loss`).
+
+    pauses: the frames, in order of time, before which an unusual pause lies; alone they prove nothing.
+    headless: the file does not begin with a key frame; alone that proves nothing either. fragments and
+    indexed: it is an MP4 of fragments, and has a segment index.
+    """
 
     packets: tuple[PacketTime, ...]
-    fault: str | None
+    loss: Loss | None
+    pauses: tuple[int, ...] = ()
+    headless: bool = False
+    fragments: bool = False
+    indexed: bool = False
 
     @property
     def frames(self) -> int:
         """How many frames the packets should decode to."""
         return sum(packet.shown for packet in self.packets)
 
+    def times(self) -> list[int] | None:
+        """Return the times of the shown packets in order, None when one has none or two have the same."""
+        times = [packet.pts for packet in self.packets if packet.shown and packet.pts is not None]
+        return sorted(times) if len(set(times)) == len(times) == self.frames else None
 
-def scan(path: Path, container: InputContainer, stream: VideoStream) -> Scan:
+
+def scan(path: Path, container: InputContainer, stream: VideoStream, info: VideoInfo) -> Scan:
     """Read every packet of `stream` from the start of the file; nothing is decoded."""
-    times: list[PacketTime] = []
+    packets: list[PacketTime] = []
     fault, corrupt = None, False
     try:
         for packet in filled(container, stream):
+            if packet.has_sidedata("encryption_info"):
+                raise UnreadableVideo(path, "it is encrypted: its key is needed to see the pictures")
             corrupt = packet.is_corrupt
-            times.append(PacketTime(packet.pts, packet.pos, packet.is_keyframe, not packet.is_discard))
+            end = None if packet.pos is None else packet.pos + packet.size
+            shown = not packet.is_discard
+            packets.append(PacketTime(packet.pts, packet.pos, end, packet.is_keyframe, shown))
     except av.error.FFmpegError as error:
         fault = error.strerror or str(error)
     if corrupt:
-        times.pop()
+        packets.pop()
         fault = "it ends in the middle of a frame"
-    return Scan(tuple(times), fault or _cut_short(path, container, stream, len(times)))
+    keys = [packet.key for packet in packets]
+    headless = any(keys) and not keys[0] and info.container not in _JOINED_ANYWHERE
+    found = Scan(tuple(packets), None, _pauses(packets), headless)
+    if fault is None and container.format.name.startswith("mov"):
+        return _with_boxes(path, found, len(stream.index_entries))
+    fault = fault or _cut_short(path, info)
+    loss = Loss(fault, found.frames) if fault else _hole(path, found) or _empty_tail(path, found, info)
+    return Scan(found.packets, loss, found.pauses, headless)
 
 
 def filled(container: InputContainer, stream: VideoStream) -> Iterator["Packet[VideoStream]"]:
@@ -65,49 +115,94 @@ def filled(container: InputContainer, stream: VideoStream) -> Iterator["Packet[V
         return
 
 
-def _cut_short(path: Path, container: InputContainer, stream: VideoStream, packets: int) -> str | None:
-    promised = _promised_size(path)
-    if promised is not None and promised > path.stat().st_size:
-        return f"it is cut short: {path.stat().st_size} of {promised} bytes"
-    if container.format.name == "mpegts" and _ends_within_a_transport_packet(path):
+def _pauses(packets: list[PacketTime]) -> tuple[int, ...]:
+    times = sorted(packet.pts for packet in packets if packet.shown and packet.pts is not None)
+    steps = [later - earlier for earlier, later in pairwise(times)]
+    usual = statistics.median(steps) if steps else 0
+    return tuple(index + 1 for index, step in enumerate(steps) if usual > 0 and step > _LONG * usual)
+
+
+def _with_boxes(path: Path, found: Scan, listed: int) -> Scan:
+    """What the boxes of an MP4 tell; that fragments are not whole counts only beside a pause or an end."""
+    boxes, size = read_boxes(path), path.stat().st_size
+    loss = None
+    if listed > len(found.packets):
+        loss = Loss(f"it is cut short: {len(found.packets)} of {listed} frames", found.frames)
+    elif boxes.broken:
+        loss = Loss(boxes.broken, found.pauses[0] if found.pauses else found.frames)
+    elif boxes.promised is not None:
+        loss = Loss(f"it is cut short: {size} of {boxes.promised} bytes", found.frames)
+    return Scan(found.packets, loss, found.pauses, found.headless, boxes.fragments, boxes.indexed)
+
+
+def _cut_short(path: Path, info: VideoInfo) -> str | None:
+    promised, size = promised_size(path), path.stat().st_size
+    if promised is not None and promised > size:
+        return f"it is cut short: {size} of {promised} bytes"
+    if info.container == "mpegts" and ends_within_a_transport_packet(path):
         return "it is cut short: it ends within a transport packet"
-    listed = len(stream.index_entries) if container.format.name.startswith("mov") else 0
-    return f"it is cut short: {packets} of {listed} frames" if listed > packets else None
+    return None
 
 
-def _promised_size(path: Path) -> int | None:
-    """Return the file size that an AVI, Matroska or ASF header states, None where it states none."""
-    with path.open("rb") as file:
-        head = file.read(4096)
-    if head.startswith(b"RIFF"):
-        return int.from_bytes(head[4:8], "little") + 8
-    if head.startswith(b"\x1a\x45\xdf\xa3"):
-        return _matroska_size(head)
-    at = head.find(_ASF_FILE_PROPERTIES)
-    return int.from_bytes(head[at + 40 : at + 48], "little") if at >= 0 else None
+@dataclass(frozen=True)
+class _Layout:
+    """Where all packets of a file lie, of sound too, and when the last one ends, by its own clock."""
+
+    spans: tuple[tuple[int, int], ...]
+    seconds: float
+
+    def between(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """Yield the parts of [start, end) in which no packet lies."""
+        for low, high in self.spans:
+            if high > start and low < end:
+                if low > start:
+                    yield start, low
+                start = max(start, high)
+        if start < end:
+            yield start, end
 
 
-def _ends_within_a_transport_packet(path: Path) -> bool:
-    """Whether bytes that begin as a packet of the stream, but are no whole one, end the file.
+def _layout(path: Path) -> _Layout:
+    spans, seconds = [], 0.0
+    with opened(path) as (container, _):
+        try:
+            for packet in container.demux():
+                time = packet.pts if packet.pts is not None else packet.dts
+                if packet.size and time is not None and packet.time_base:
+                    seconds = max(seconds, float((time + (packet.duration or 0)) * packet.time_base))
+                if packet.size and packet.pos is not None:
+                    spans.append((packet.pos, packet.pos + packet.size))
+        except (av.error.FFmpegError, IndexError):
+            pass
+    return _Layout(tuple(sorted(spans)), seconds)
 
-    Packets have 188 bytes from the sync byte on; in .m2ts four more precede them (ISO/IEC 13818-1, 2.4.3.2).
-    """
-    with path.open("rb") as file:
-        head = file.read(1024)
-        sizes = ((188, 0), (192, 4))
-        found = next((each for each in sizes if set(head[each[1] :: each[0]]) == {_TRANSPORT_SYNC}), None)
-        if found is None:
-            return False
-        size, sync = found
-        file.seek(path.stat().st_size // size * size)
-        return file.read(size)[sync : sync + 1] == bytes([_TRANSPORT_SYNC])
+
+def _hole(path: Path, found: Scan) -> Loss | None:
+    """Zeros in the file, in no packet, where there is a pause in time: bytes that never arrived."""
+    order = [packet for packet in found.packets if packet.shown and packet.pts is not None]
+    order.sort(key=attrgetter("pts"))
+    for index in found.pauses:
+        start, end = order[index - 1].end, order[index].place
+        if start is not None and end is not None and has_zero_run(path, start, end):
+            holes = _layout(path).between(start, end)
+            if any(has_zero_run(path, *hole) for hole in holes):
+                return Loss(f"zeros stand where frames were, behind byte {start}", index)
+    return None
 
 
-def _matroska_size(head: bytes) -> int | None:
-    at = head.find(_EBML_SEGMENT)
-    if at < 0 or at + 5 > len(head) or head[at + 4] == 0:
+def _empty_tail(path: Path, found: Scan, info: VideoInfo) -> Loss | None:
+    """The header tells of seconds that no stream reaches, and zeros or nothing stand in their place."""
+    rate = info.fps or 1
+    told = max(info.duration or 0, (info.frames or 0) / rate)
+    if told - found.frames / rate < _SECOND:
         return None
-    length = 9 - head[at + 4].bit_length()
-    value = int.from_bytes(head[at + 4 : at + 4 + length], "big") & ((1 << (7 * length)) - 1)
-    unknown = (1 << (7 * length)) - 1
-    return None if value == unknown else at + 4 + length + value
+    layout, size = _layout(path), path.stat().st_size
+    if told - layout.seconds < _SECOND:
+        return None
+    start = max((end for _, end in layout.spans), default=0)
+    if has_zero_run(path, start, size):
+        return Loss(f"zeros stand where frames were, behind byte {start}", found.frames)
+    if info.container in _WITHOUT_SIZE and promised_size(path) is None:
+        came = f"{layout.seconds:.1f} of {told:.1f} seconds"
+        return Loss(f"it is cut short: {came}", found.frames)
+    return None

@@ -55,6 +55,12 @@ class Seeker:
         keys = [index for index, (_, _, key) in enumerate(self._order) if key]
         return all(numbers[index] - numbers[0] == index for index in keys)
 
+    def seconds(self) -> float | None:
+        """Return when the last frame is shown, from zero or from the first one; None without time stamps."""
+        if not self._order:
+            return None
+        return (self._order[-1][0] - min(self._order[0][0], 0)) * tick(self._stream)
+
     def index(self, position: int) -> int:
         """Return the index, in decoding order, of the frame that OpenCV returns for frame `position`."""
         position = min(position, self._frames)

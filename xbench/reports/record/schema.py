@@ -120,6 +120,13 @@ class Videos(_Part):
     notes: list[VideoNote] = []
     looks: dict[str, dict[str, int]] = {}
     """Histograms of the files, e.g. {"size": {"320x240": 1004}, "fps": {...}, "codec": {...}}."""
+    other_pixels: int | None = None
+    """How many give other pixels under the other pixel rule (setting `pixels`); older records do not tell."""
+
+    @model_serializer(mode="wrap")
+    def _without_untold_pixels(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = handler(self).items()
+        return {key: value for key, value in fields if key != "other_pixels" or value is not None}
 
 
 class ScorerRecord(_Part):
