@@ -15,6 +15,7 @@ WORDS = {
     "METRIC=DROP",
     "CONDITION",
     "GIB",
+    "[HOST:PORT]",
     "val|test|PROTOCOL",
 }
 """What stands for a value that is no path."""

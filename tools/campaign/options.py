@@ -268,7 +268,7 @@ def _at_place(world: World, option: Option, name: str, codes: frozenset[int]) ->
 
 def bounds(world: World, count: int, dice: random.Random) -> Iterator[Fault]:
     """Options with values at and beyond their bounds, but for those that take a path."""
-    known = [option for option in options() if not option.takes_path]
+    known = [option for option in options() if not option.takes_path and "--ray" not in option.parameter.opts]
     for number in range(count):
         option = known[number % len(known)]
         value = dice.choice(_WORDS)
