@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xbench.metrics.bootstrap import intervals
+from xbench.metrics.counts import Ranked
+from xbench.metrics.intervals import intervals
 from xbench.metrics.measures import Measure, parse_measures
-from xbench.metrics.ties import Ranked
 
 Floats = NDArray[np.float64]
 

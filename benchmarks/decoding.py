@@ -10,10 +10,9 @@ from benchmarks.clips import write_clip
 from benchmarks.extractor import extract
 from benchmarks.figure import Figure, versus
 from xbench.scorers.base import VideoInput
-from xbench.video.decode import read_clip
+from xbench.video.choice import Sampling
+from xbench.video.decode import normalise, read_clip
 from xbench.video.identity import content_key
-from xbench.video.sampling import Sampling
-from xbench.video.transform import normalise
 
 WANTS = VideoInput()
 

@@ -19,9 +19,9 @@ from benchmarks.models import scorer, vit_b32_state
 from benchmarks.ranking import published_ranks
 from benchmarks.reference import Encoded, published_scores
 from xbench.data.split import Video
+from xbench.engine.encoding import FeatureTable
 from xbench.engine.similarity import rank
 from xbench.engine.store import Store
-from xbench.engine.table import FeatureTable
 from xbench.engine.units import Queries
 from xbench.pipeline.features import VideoJob, encode_texts, encode_videos
 from xbench.scorers.weights import State

@@ -20,9 +20,8 @@ from xbench.metrics.measures import DEFAULT_MEASURES
 from xbench.reports.check.gates import Key, parse_limits
 from xbench.reports.check.regression import check_against_run
 from xbench.reports.record.files import Measurement
-from xbench.reports.record.per_query import PerQuery
+from xbench.reports.record.per_query import PerQuery, scored
 from xbench.reports.record.schema import Fingerprint, ProtocolRecord, Record, ScorerRecord, Videos
-from xbench.reports.record.scoring import scored
 
 Ints = NDArray[np.int64]
 LIMITS: dict[str, dict[Key, float]] = {

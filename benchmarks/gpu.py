@@ -24,7 +24,7 @@ from benchmarks.gpu_encoding import BACKBONES, encoding
 from benchmarks.gpu_scoring import SIZES, beside_published, rivals, scoring
 from benchmarks.gpu_table import render, write_docs
 from benchmarks.gpu_timing import product_rates
-from xbench.pipeline.environment import git_revision
+from xbench.pipeline.record import git_revision
 from xbench.terms import Precision
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "tf32", "bf16")

@@ -11,7 +11,7 @@ import torch
 from benchmarks.gpu_timing import Rates, forget_peak, peak_gb, seconds
 from xbench.scorers.clip.bpe import ClipTokenizer
 from xbench.scorers.clip.sizes import ClipSizes
-from xbench.scorers.xclip.initial import initial_state, random_clip
+from xbench.scorers.xclip.load import initial_state, random_clip
 from xbench.scorers.xclip.scorer import XClip
 from xbench.terms import Precision
 

@@ -10,7 +10,7 @@ import torch
 from benchmarks.gpu_timing import Rates, forget_peak, peak_gb, seconds, wait
 from benchmarks.pairs import WIDTH, flop_of_a_pair, random_state
 from benchmarks.reference import Encoded, block_logits
-from xbench.scorers.clip.temporal import unit
+from xbench.scorers.clip.towers import unit
 from xbench.scorers.weights import State
 from xbench.scorers.xclip.aosm import Aosm
 from xbench.scorers.xclip.dispatch import Similarity, Tiles, similarity_on

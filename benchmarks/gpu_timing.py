@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import torch
 
-from xbench.scorers.precision import arithmetic
+from xbench.scorers.device import arithmetic
 from xbench.terms import Precision
 
 Rates = dict[str, float]

@@ -6,7 +6,7 @@ from pathlib import Path
 from xbench.scorers.clip.bpe import ClipTokenizer
 from xbench.scorers.clip.sizes import ClipSizes
 from xbench.scorers.weights import State
-from xbench.scorers.xclip.initial import initial_state, random_clip
+from xbench.scorers.xclip.load import initial_state, random_clip
 from xbench.scorers.xclip.scorer import XClip
 from xbench.terms import Precision
 

@@ -4,7 +4,7 @@ import torch
 
 from xbench.scorers.clip.sizes import ClipSizes
 from xbench.scorers.weights import State
-from xbench.scorers.xclip.initial import initial_state, random_clip
+from xbench.scorers.xclip.load import initial_state, random_clip
 
 WIDTH = 512
 _CLIP = ClipSizes(WIDTH, 32, 32, 64, 1, 77, 514, WIDTH, 4)

@@ -17,10 +17,9 @@ from benchmarks.figure import Figure, versus
 from benchmarks.pairs import WIDTH, flop_of_a_pair, random_state
 from benchmarks.reference import Encoded, published_scores
 from benchmarks.rounds import Seconds, medians
-from xbench.scorers.clip.temporal import unit
-from xbench.scorers.xclip.aosm import Aosm
+from xbench.scorers.clip.towers import unit
+from xbench.scorers.xclip.aosm import Aosm, similarity
 from xbench.scorers.xclip.dispatch import Tiles
-from xbench.scorers.xclip.tiles import similarity
 
 GEMM = (2048, 512, 2048)
 FLOOR, WHOLE, HALF = "floor", "full videos", "half padding"

@@ -19,9 +19,9 @@ import torch
 
 from benchmarks.memory import watched
 from benchmarks.models import scorer, vit_b32_state
+from xbench.engine.encoding import FeatureTable
 from xbench.engine.similarity import rank
 from xbench.engine.store import Kind, Lodged, Store, key_of
-from xbench.engine.table import FeatureTable
 from xbench.engine.units import Queries
 from xbench.scorers.base import Features, PairScorer
 from xbench.scorers.features import PrecomputedFeatures

@@ -13,12 +13,12 @@ from benchmarks.clips import write_clip
 from benchmarks.figure import Figure
 from benchmarks.models import vit_b32_state, write_vocabulary
 from xbench.data.split import Video
+from xbench.engine.encoding import FeatureTable
 from xbench.engine.similarity import rank
 from xbench.engine.store import Kind, Lodged, Store, key_of
-from xbench.engine.table import FeatureTable
 from xbench.engine.units import Queries
-from xbench.pipeline.computing import computing_threads
 from xbench.pipeline.features import VideoJob, encode_videos
+from xbench.pipeline.record import computing_threads
 from xbench.pipeline.remote import Remote
 from xbench.pipeline.worker import ModelOrder, ScoringOrder, write_order
 from xbench.scorers.base import Scorer

@@ -23,8 +23,8 @@ import cv2  # noqa: E402
 from made_clips import irregular, make, make_packed  # noqa: E402
 from published_extractor import FAMILY, extract  # noqa: E402
 
+from xbench.video.choice import Sampling  # noqa: E402
 from xbench.video.decode import DamagedVideo, UnreadableVideo, read_clip  # noqa: E402
-from xbench.video.sampling import Sampling  # noqa: E402
 
 ALL = Sampling(max_frames=10_000)
 QUIET = {"x265-params": "log-level=none"}

@@ -7,9 +7,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from xbench.interruption import stop_if_asked
+from xbench.interruption import plain, stop_if_asked
 from xbench.shown import for_terminal, visible
-from xbench.streams import plain
 
 
 @contextmanager

@@ -14,9 +14,8 @@ from benchmarks.ranking import published_ranks
 from benchmarks.streaming import Task, measure
 from benchmarks.table import render
 from xbench.metrics.ranking import t2v_counts
-from xbench.video.decode import read_clip
-from xbench.video.sampling import Sampling
-from xbench.video.transform import normalise
+from xbench.video.choice import Sampling
+from xbench.video.decode import normalise, read_clip
 
 
 def figure(name: str, ratio: float, *, steady: bool = True) -> Figure:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from xbench.engine.contract import choose_probes
+from xbench.engine.encoding import FeatureTable
+from xbench.engine.grid import choose_probes
 from xbench.engine.similarity import rank
-from xbench.engine.table import FeatureTable
 from xbench.engine.units import Queries
 from xbench.errors import ModelError
 

@@ -131,7 +131,7 @@ def test_progress_counts_every_item_once(tmp_path: Path) -> None:
 
 
 def test_a_table_slices_across_shards_like_one_tensor() -> None:
-    from xbench.engine.table import FeatureTable
+    from xbench.engine.encoding import FeatureTable
 
     whole = torch.arange(40.0).reshape(10, 4)
     table = FeatureTable([{"x": whole[:3]}, {"x": whole[3:4]}, {"x": whole[4:]}])

@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from xbench.engine.encoding import FeatureTable
 from xbench.engine.similarity import distinct, rank, save_matrix
-from xbench.engine.table import FeatureTable
 from xbench.engine.units import Queries
 from xbench.errors import ModelError
 from xbench.metrics.ranking import Counts, t2v_counts, v2t_counts

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 import xbench
 from xbench.cli import main
 from xbench.errors import UsageError
-from xbench.metrics.arrays import Ints
+from xbench.metrics.counts import Ints
 from xbench.metrics.measures import CutoffMeasure, Floats, base, parse_measure
 
 

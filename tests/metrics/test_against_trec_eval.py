@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import pytrec_eval
 
+from xbench.metrics.counts import rank_queries
+from xbench.metrics.intervals import summarise
 from xbench.metrics.measures.mean_rank import MeanRank
 from xbench.metrics.measures.ndcg import NDCG
 from xbench.metrics.measures.recall import Recall
 from xbench.metrics.measures.reciprocal_rank import ReciprocalRank
 from xbench.metrics.ranking import t2v_counts, v2t_counts
-from xbench.metrics.summary import summarise
-from xbench.metrics.ties import rank_queries
 from xbench.terms import Ties
 
 MEASURES = {

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xbench.metrics import bootstrap, medians
-from xbench.metrics.bootstrap import Interval, intervals, percentile_interval, resample
-from xbench.metrics.counts import Counts
+from xbench.metrics.counts import Counts, Ranked, rank_queries
+from xbench.metrics.intervals import Interval, MedianTable, intervals, percentile_interval, resample
 from xbench.metrics.measures import DEFAULT_MEASURES, Measure
 from xbench.metrics.measures.mean_rank import MeanRank
 from xbench.metrics.measures.median_rank import MedianRank
@@ -18,8 +18,6 @@ from xbench.metrics.measures.ndcg import NDCG
 from xbench.metrics.measures.recall import Recall
 from xbench.metrics.measures.recall_sum import RecallSum
 from xbench.metrics.measures.reciprocal_rank import ReciprocalRank
-from xbench.metrics.medians import MedianTable
-from xbench.metrics.ties import Ranked, rank_queries
 from xbench.terms import Ties
 
 MEASURES: list[Measure] = [*DEFAULT_MEASURES, ReciprocalRank(), NDCG(10), RecallSum()]

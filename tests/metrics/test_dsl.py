@@ -12,8 +12,8 @@ from scipy.special import softmax
 from xbench.errors import DataError, UsageError
 from xbench.metrics import ranking
 from xbench.metrics.dsl import DualSoftmax, dsl_counts
+from xbench.metrics.intervals import summarise
 from xbench.metrics.ranking import t2v_counts, v2t_counts
-from xbench.metrics.summary import summarise
 from xbench.terms import V2TRule
 
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xbench.metrics import masks
-from xbench.metrics.masks import compare_rows
+from xbench.metrics import counts as masks
+from xbench.metrics.counts import compare_rows
 
 VALUES = np.array([-1.0, 0.0, -0.0, 0.5, 2.0], np.float32)
 

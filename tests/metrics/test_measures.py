@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xbench.errors import DataError, UsageError
+from xbench.metrics.counts import rank_queries
+from xbench.metrics.intervals import summarise
 from xbench.metrics.measures import DEFAULT_MEASURES, Measure, parse_measure, parse_measures
 from xbench.metrics.measures.mean_rank import MeanRank
 from xbench.metrics.measures.median_rank import MedianRank
@@ -17,8 +19,6 @@ from xbench.metrics.measures.recall import Recall
 from xbench.metrics.measures.recall_sum import RecallSum
 from xbench.metrics.measures.reciprocal_rank import ReciprocalRank
 from xbench.metrics.ranking import Counts, t2v_counts
-from xbench.metrics.summary import summarise
-from xbench.metrics.ties import rank_queries
 from xbench.terms import Ties
 
 HONEST = [Ties.AVERAGE, Ties.OPTIMISTIC, Ties.PESSIMISTIC]

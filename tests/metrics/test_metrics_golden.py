@@ -10,9 +10,9 @@ import pytest
 from golden_metrics import MULTI, ONE_TO_ONE, PLAIN, SHIPPED, STABLE, UNSTABLE, Golden, big_case
 
 from xbench.errors import DataError
+from xbench.metrics.intervals import Summary, summarise
 from xbench.metrics.measures.recall import Recall
 from xbench.metrics.ranking import Counts
-from xbench.metrics.summary import Summary, summarise
 from xbench.terms import Ties
 
 

@@ -11,8 +11,15 @@ from hypothesis.extra import numpy as hnp
 
 from xbench.errors import DataError, ModelError
 from xbench.metrics import arrays, ranking
-from xbench.metrics.groups import CaptionGroups
-from xbench.metrics.ranking import Counts, Tally, count_block, t2v_counts, v2t_counts, v2t_strip_counts
+from xbench.metrics.ranking import (
+    CaptionGroups,
+    Counts,
+    Tally,
+    count_block,
+    t2v_counts,
+    v2t_counts,
+    v2t_strip_counts,
+)
 
 SCORES = st.sampled_from([-1.0, -0.0, 0.0, 0.5, 1.0, 2.0, np.nan, np.inf, -np.inf])
 

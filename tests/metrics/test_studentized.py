@@ -6,10 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.coverage import SHAPES, coverage, ranked
-from xbench.metrics import bootstrap
-from xbench.metrics.bootstrap import Interval, intervals
+from xbench.metrics import intervals as bootstrap
+from xbench.metrics.intervals import Interval, UnitSums, intervals, log_t_limits
 from xbench.metrics.measures import parse_measure
-from xbench.metrics.studentized import UnitSums, log_t_limits
 
 MNR, R1, MDR = (parse_measure(name) for name in ("MnR", "R@1", "MdR"))
 HEAVY = next(shape for shape in SHAPES if shape.name.startswith("heavy"))

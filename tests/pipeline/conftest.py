@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from xbench.scorers.clip.sizes import ClipSizes
-from xbench.scorers.xclip.initial import initial_state, random_clip
+from xbench.scorers.xclip.load import initial_state, random_clip
 
 WORDS, FRAMES = 8, 4
 MERGES = 40

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from xbench.pipeline import computing
+from xbench.pipeline import environment as computing
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def test_the_record_names_what_scored_and_not_what_was_meant_to(
 def test_a_gpu_without_memory_is_no_fault_of_xbench(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    from xbench.scorers.xclip import tiles
+    from xbench.scorers.xclip import aosm as tiles
 
     def scarce(*features: Any) -> Any:
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from tests.pipeline.conftest import World
 from xbench.cli import main
-from xbench.scorers.clip.layout import without_prefix
+from xbench.scorers.clip.sizes import without_prefix
 from xbench.scorers.xclip.sizes import matrix_shapes
 
 

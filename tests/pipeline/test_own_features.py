@@ -8,12 +8,12 @@ import torch
 from tests.pipeline.conftest import write_video, write_vocabulary
 from xbench.data.split import Video
 from xbench.engine.store import Store
-from xbench.pipeline.computing import computing_threads
 from xbench.pipeline.features import VideoJob, encode_texts, encode_videos
+from xbench.pipeline.record import computing_threads
 from xbench.scorers.base import Features
 from xbench.scorers.clip.bpe import ClipTokenizer
 from xbench.scorers.clip.sizes import ClipSizes
-from xbench.scorers.xclip.initial import initial_state, random_clip
+from xbench.scorers.xclip.load import initial_state, random_clip
 from xbench.scorers.xclip.scorer import XClip
 from xbench.video.identity import file_state
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from tests.pipeline.conftest import World
 from xbench.cli import main
-from xbench.pipeline.computing import cpu_kind
+from xbench.pipeline.record import cpu_kind
 
 PLUGIN = Path(__file__).resolve().parent.parent / "plugin"
 

@@ -8,9 +8,8 @@ import numpy as np
 from xbench.metrics.measures import parse_measures
 from xbench.metrics.ranking import t2v_counts, v2t_counts
 from xbench.registry.datasets import protocols
-from xbench.reports.record.per_query import PerQuery
+from xbench.reports.record.per_query import PerQuery, scored
 from xbench.reports.record.schema import Fingerprint, ProtocolRecord, Record, ScorerRecord, Videos
-from xbench.reports.record.scoring import scored
 from xbench.terms import Ties
 
 KNOWN = protocols()["msrvtt/1ka"]

@@ -24,7 +24,6 @@ from xbench.reports.check.regression import check_against_run
 from xbench.reports.compare.paired import compare
 from xbench.reports.published.claims import published_rows
 from xbench.reports.record.files import Measurement, read_all, save
-from xbench.reports.record.naming import protocol_of
 from xbench.reports.record.per_query import PerQuery
 from xbench.reports.record.schema import (
     Checkpoint,
@@ -33,6 +32,7 @@ from xbench.reports.record.schema import (
     Record,
     ScorerRecord,
     Videos,
+    protocol_of,
     scoring_reasons,
 )
 from xbench.reports.record.text import render

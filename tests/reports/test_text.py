@@ -2,7 +2,6 @@
 
 from record_examples import per_query, result
 
-from xbench.reports.printing import signed
 from xbench.reports.record.schema import (
     Metric,
     ProtocolRecord,
@@ -12,7 +11,7 @@ from xbench.reports.record.schema import (
     Videos,
     scoring_reasons,
 )
-from xbench.reports.record.text import render, render_many
+from xbench.reports.record.text import render, render_many, signed
 from xbench.terms import Ties
 
 

@@ -5,7 +5,7 @@ import torch
 from xclip_small import FRAMES, SIDE, state, tokenizer
 
 from xbench.errors import ModelError
-from xbench.scorers.batches import Batches
+from xbench.scorers.device import Batches
 from xbench.scorers.xclip import XClip
 
 

@@ -6,8 +6,7 @@ from plain_clip import image_feature, text_feature, unit, video_feature
 from xclip_small import FRAMES, SIDE, WORDS, state, tokenizer
 
 from xbench.errors import ModelError
-from xbench.scorers.clip.layout import without_prefix
-from xbench.scorers.clip.variants import VARIANTS
+from xbench.scorers.clip.sizes import VARIANTS, without_prefix
 from xbench.scorers.clip4clip import load_clip4clip
 from xbench.scorers.clip4clip.model import Clip4ClipModel
 from xbench.scorers.verify import verify

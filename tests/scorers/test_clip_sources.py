@@ -10,9 +10,9 @@ from xclip_small import CLIP
 
 from xbench.errors import ModelError
 from xbench.registry.checkpoints import checkpoints
-from xbench.scorers.clip.layout import clip_from_transformers, clip_to_transformers
+from xbench.scorers.clip.sizes import clip_from_transformers, clip_to_transformers
 from xbench.scorers.clip.sources import load_clip
-from xbench.scorers.xclip.initial import random_clip
+from xbench.scorers.xclip.load import random_clip
 from xbench.storage import file_sha256
 
 

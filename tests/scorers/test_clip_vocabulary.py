@@ -8,7 +8,7 @@ from xclip_small import vocabulary
 from tests.file_server import as_host, serve
 from xbench.errors import ModelError
 from xbench.scorers.clip import vocabulary as module
-from xbench.scorers.clip.vocabulary import FILE, clip_tokenizer
+from xbench.scorers.clip.bpe import FILE, clip_tokenizer
 
 
 @pytest.fixture(autouse=True)

@@ -9,10 +9,10 @@ from safetensors.torch import save_file
 from xclip_small import CLIP, FRAMES, SIDE, WORDS, tokenizer
 
 from xbench.errors import ModelError, UsageError
-from xbench.scorers.clip.layout import clip_to_transformers
+from xbench.scorers.clip.sizes import clip_to_transformers
 from xbench.scorers.clip4clip import clip_zeroshot
 from xbench.scorers.verify import verify
-from xbench.scorers.xclip.initial import random_clip
+from xbench.scorers.xclip.load import random_clip
 
 TEXTS = ["the cat", "a dog and the cat sat"]
 OPEN_CLIP = {

@@ -6,7 +6,7 @@ import pytest
 import torch
 from test_xclip_similarity import _features, _matrices
 
-from xbench.scorers.xclip import tiles
+from xbench.scorers.xclip import aosm as tiles
 from xbench.scorers.xclip.aosm import Aosm
 from xbench.scorers.xclip.dispatch import FusedOrTiles, Tiles, similarity_on
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from xclip_small import FRAMES, SIDE, state, tokenizer
 
-from xbench.scorers.upload import upload
+from xbench.scorers.device import upload
 from xbench.scorers.xclip import XClip
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")

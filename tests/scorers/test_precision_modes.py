@@ -6,9 +6,9 @@ import torch
 from xclip_small import SIDE, state, tokenizer
 
 from xbench.errors import UsageError
+from xbench.scorers.device import arithmetic, check_precision
 from xbench.scorers.features import PrecomputedFeatures
 from xbench.scorers.features.file import FeatureFile
-from xbench.scorers.precision import arithmetic, check_precision
 from xbench.scorers.xclip import XClip
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from xbench.errors import ModelError
-from xbench.scorers.state_dicts import find_state, require_finite
+from xbench.scorers.weights import find_state, require_finite
 
 WEIGHTS = {"clip.visual.proj": torch.arange(6.0).reshape(2, 3), "global_mat_weight": torch.eye(2)}
 AVERAGE = {name: tensor + 1 for name, tensor in WEIGHTS.items()}

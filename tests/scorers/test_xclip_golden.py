@@ -16,8 +16,8 @@ from xclip_golden import (
     whole_sizes,
 )
 
+from xbench.scorers.clip.sizes import VARIANTS
 from xbench.scorers.clip.towers import in_half
-from xbench.scorers.clip.variants import VARIANTS
 from xbench.scorers.xclip.model import XClipModel
 from xbench.scorers.xclip.sizes import infer_sizes
 

@@ -13,10 +13,9 @@ from xclip_small import CLIP, FRAMES, VOCABULARY, WORDS, state, tokenizer, vocab
 from xbench.errors import ModelError, UsageError
 from xbench.scorers.base import Scorer
 from xbench.scorers.catalog import ModelRequest, resolve
-from xbench.scorers.clip.layout import without_prefix
-from xbench.scorers.clip.variants import VARIANTS
+from xbench.scorers.clip.sizes import VARIANTS, without_prefix
 from xbench.scorers.xclip import load_xclip, xclip_zeroshot
-from xbench.scorers.xclip.initial import initial_state, random_clip
+from xbench.scorers.xclip.load import initial_state, random_clip
 from xbench.scorers.xclip.sizes import infer_sizes
 
 

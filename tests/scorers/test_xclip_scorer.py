@@ -5,11 +5,11 @@ import pytest
 import torch
 from xclip_small import FRAMES, SIDE, WORDS, state, tokenizer
 
+from xbench.engine.encoding import FeatureTable
 from xbench.engine.similarity import rank
-from xbench.engine.table import FeatureTable
 from xbench.engine.units import Queries
 from xbench.errors import ModelError
-from xbench.scorers.clip.variants import VARIANTS
+from xbench.scorers.clip.sizes import VARIANTS
 from xbench.scorers.xclip import XClip
 from xbench.scorers.xclip.model import XClipModel
 from xbench.scorers.xclip.sizes import infer_sizes

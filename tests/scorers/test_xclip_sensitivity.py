@@ -8,9 +8,8 @@ import torch
 from torch import nn
 from xclip_golden import LOGITS, Golden, complete, shipped, upcast, whole
 
-from xbench.scorers.clip.temporal import pool, unit
-from xbench.scorers.clip.towers import AttentionBlocks
-from xbench.scorers.clip.variants import VARIANTS
+from xbench.scorers.clip.sizes import VARIANTS
+from xbench.scorers.clip.towers import AttentionBlocks, pool, unit
 from xbench.scorers.weights import State
 from xbench.scorers.xclip.model import XClipModel
 from xbench.scorers.xclip.sizes import infer_sizes

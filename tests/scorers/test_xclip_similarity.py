@@ -7,10 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xbench.scorers.clip.temporal import unit
-from xbench.scorers.xclip.aosm import Aosm
+from xbench.scorers.clip.towers import unit
+from xbench.scorers.xclip.aosm import Aosm, similarity
 from xbench.scorers.xclip.sizes import matrix_shapes
-from xbench.scorers.xclip.tiles import similarity
 
 TEMPERATURE = 0.01
 

@@ -10,9 +10,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from xbench.scorers.clip.layout import without_prefix
-from xbench.scorers.clip.temporal import build_temporal, pool, unit
-from xbench.scorers.clip.variants import RetrievalSizes
+from xbench.scorers.clip.sizes import RetrievalSizes, without_prefix
+from xbench.scorers.clip.towers import build_temporal, pool, unit
 from xbench.scorers.weights import State
 from xbench.scorers.xclip.aosm import Aosm, Grains
 from xbench.scorers.xclip.model import XClipModel

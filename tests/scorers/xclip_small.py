@@ -6,10 +6,9 @@ from pathlib import Path
 import torch
 
 from xbench.scorers.clip.bpe import ClipTokenizer
-from xbench.scorers.clip.sizes import ClipSizes
-from xbench.scorers.clip.variants import POSITIONS, Variant
+from xbench.scorers.clip.sizes import POSITIONS, ClipSizes, Variant
 from xbench.scorers.weights import State
-from xbench.scorers.xclip.initial import initial_state, random_clip
+from xbench.scorers.xclip.load import initial_state, random_clip
 
 MERGES = ("t h", "th e</w>", "c a", "ca t</w>", "do g</w>", "d o", "a n", "an d</w>", "s a", "sa t</w>")
 VOCABULARY = 512 + len(MERGES) + 2

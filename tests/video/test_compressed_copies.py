@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from made_clips import make, number_of
 
+from xbench.video.choice import Sampling
 from xbench.video.compress import Copied, compress
 from xbench.video.decode import probe, read_clip
 from xbench.video.reencode import Recipe
-from xbench.video.sampling import Sampling
 
 EVERY = Sampling(10_000, "uniform")
 

@@ -13,10 +13,9 @@ import pytest
 from made_clips import irregular, make, make_headless, make_packed, make_resized, number_of
 from published_extractor import FAMILY, extract, read_in_turn, slices
 
-from xbench.video.choice import MAY_DIFFER, NO_FRAME, PIXELS_MAY_DIFFER
+from xbench.video.choice import MAY_DIFFER, NO_FRAME, PIXELS_MAY_DIFFER, Sampling
 from xbench.video.decode import read_clip
 from xbench.video.pixels import Converter
-from xbench.video.sampling import Sampling
 
 ALL = Sampling(max_frames=10_000)
 X265 = {"x265-params": "log-level=none"}

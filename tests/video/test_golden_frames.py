@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from xbench.video.decode import UnreadableVideo, read_clip
-from xbench.video.sampling import Sampling
-from xbench.video.transform import normalise
+from xbench.video.choice import Sampling
+from xbench.video.decode import UnreadableVideo, normalise, read_clip
 
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 ALL = Sampling(max_frames=10_000)

@@ -9,9 +9,8 @@ import av
 import pytest
 from made_clips import irregular, make, make_packed, number_of
 
-from xbench.video.choice import LOST_ELSEWHERE, OLDER_DIFFER
+from xbench.video.choice import LOST_ELSEWHERE, OLDER_DIFFER, Sampling
 from xbench.video.decode import DamagedVideo, read_clip
-from xbench.video.sampling import Sampling
 
 ALL = Sampling(max_frames=10_000)
 QUICK = {"deadline": "realtime", "cpu-used": "8"}

@@ -14,9 +14,8 @@ import pytest
 from made_clips import make
 
 from xbench.terms import PixelRule
-from xbench.video.choice import PIXELS_MAY_DIFFER
+from xbench.video.choice import PIXELS_MAY_DIFFER, Sampling
 from xbench.video.decode import Clip, read_clip
-from xbench.video.sampling import Sampling
 
 ALL = Sampling(max_frames=10_000)
 FOLDER = Path(__file__).resolve().parent.parent / "fixtures" / "video" / "pixels"

@@ -7,9 +7,8 @@ import pytest
 from made_clips import make, number_of
 from published_extractor import FAMILY, extract, read_in_turn
 
-from xbench.video.choice import MAY_DIFFER, NO_FRAME, PIXELS_MAY_DIFFER
+from xbench.video.choice import MAY_DIFFER, NO_FRAME, PIXELS_MAY_DIFFER, Sampling
 from xbench.video.decode import DamagedVideo, UnreadableVideo, read_clip
-from xbench.video.sampling import Sampling
 
 ALL = Sampling(max_frames=10_000)
 

@@ -17,10 +17,8 @@ from made_clips import make, number_of, picture
 from PIL import Image
 
 from xbench.errors import DataError
-from xbench.video.choice import MAY_DIFFER, NO_FRAME, UNDER_ONE_FPS, choose
-from xbench.video.decode import DamagedVideo, UnreadableVideo, probe, read_clip
-from xbench.video.sampling import Sampling
-from xbench.video.transform import resize_and_crop
+from xbench.video.choice import MAY_DIFFER, NO_FRAME, UNDER_ONE_FPS, Sampling, choose
+from xbench.video.decode import DamagedVideo, UnreadableVideo, probe, read_clip, resize_and_crop
 
 ALL = Sampling(max_frames=10_000)
 

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from miniature.pool import FRAMES, SIZE, WORDS
 from xbench.scorers.clip.sizes import ClipSizes
-from xbench.scorers.xclip.initial import initial_state, random_clip
+from xbench.scorers.xclip.load import initial_state, random_clip
 from xbench.scorers.xclip.model import XClipModel
 from xbench.scorers.xclip.sizes import infer_sizes
 

@@ -10,9 +10,8 @@ from xbench.reports.pages import Table, notebook
 from xbench.reports.published.difference import Difference
 from xbench.reports.published.difference import diff as _diff
 from xbench.reports.record.files import Measurement, read, save
-from xbench.reports.record.naming import model_name
 from xbench.reports.record.per_query import PerQuery
-from xbench.reports.record.schema import Metric, Record
+from xbench.reports.record.schema import Metric, Record, model_name
 from xbench.reports.record.text import render, verdict
 from xbench.terms import Direction
 

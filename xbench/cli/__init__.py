@@ -11,8 +11,7 @@ from typing import Any
 import click
 
 from xbench.errors import DataError, UsageError, XbenchError, did_you_mean, explain
-from xbench.interruption import Terminated, interruptible
-from xbench.streams import ReaderGone, safe_streams
+from xbench.interruption import ReaderGone, Terminated, interruptible, safe_streams
 from xbench.version import __version__
 
 # Before it ends, Python would look through everything that torch and transformers made.

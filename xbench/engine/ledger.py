@@ -4,8 +4,7 @@ from pathlib import Path
 
 import torch
 
-from xbench.engine.entries import read_entry, write_entry
-from xbench.engine.packs import Packs
+from xbench.engine.packs import Packs, read_entry, write_entry
 from xbench.engine.store import key_of
 from xbench.engine.units import Tensors
 

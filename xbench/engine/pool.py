@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from xbench.engine.contract import Tile
+from xbench.engine.grid import Tile
 from xbench.engine.ledger import Ledger
 from xbench.engine.units import Block, Scoring, Tensors
 

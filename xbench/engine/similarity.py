@@ -15,13 +15,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from xbench.engine.adding import Sum
-from xbench.engine.contract import Probed, Tile
-from xbench.engine.grid import Grid
+from xbench.engine.encoding import FeatureTable
+from xbench.engine.grid import Grid, Probed, Tile
 from xbench.engine.ledger import Ledger
 from xbench.engine.pool import Bench, InProcess, Pool
-from xbench.engine.table import FeatureTable
-from xbench.engine.units import Block, Ints, Queries, Scoring, Tensors
+from xbench.engine.units import Block, Ints, Queries, Scoring, Sum, Tensors
 from xbench.errors import DataError, explain
 from xbench.metrics.counts import Counts
 from xbench.scorers.base import PairScorer

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from xbench.engine.entries import Entry, read_entry, write_entry
-from xbench.engine.packs import Packs, count_entries
+from xbench.engine.packs import Entry, Packs, count_entries, read_entry, write_entry
 from xbench.errors import DataError, explain
 from xbench.progress import say
 from xbench.readers import MIB, parse_json, read_at_most

@@ -10,8 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from xbench.metrics.arrays import Ints
-from xbench.metrics.counts import Counts
+from xbench.metrics.counts import Counts, Ints
 
 STANDARD_ERRORS = 4
 """How far from chance a mean rank must lie to be told from it: guesses lie beyond once in 16,000 times."""

@@ -12,10 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbench.errors import UsageError
-from xbench.metrics.arrays import Array, Ints, to_numpy
-from xbench.metrics.counts import Counts
-from xbench.metrics.groups import CaptionGroups
-from xbench.metrics.ranking import check_sizes, chunks, count_block, v2t_strip_counts
+from xbench.metrics.counts import Array, Counts, Ints, to_numpy
+from xbench.metrics.ranking import CaptionGroups, check_sizes, chunks, count_block, v2t_strip_counts
 from xbench.terms import V2TRule
 
 Floats = NDArray[np.float64]

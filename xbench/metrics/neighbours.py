@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from xbench.metrics.arrays import Ints
+from xbench.metrics.counts import Ints
 from xbench.metrics.ranking import chunks
 
 

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbench.errors import DataError
-from xbench.metrics.arrays import Array, Ints, to_numpy
-from xbench.metrics.counts import Counts
+from xbench.metrics.counts import Array, Counts, Ints, to_numpy
 from xbench.metrics.ranking import check_sizes, chunks, count_block
 
 Floats = NDArray[np.float64]

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xbench.metrics.arrays import Ints
-from xbench.metrics.bootstrap import RESAMPLES
+from xbench.metrics.counts import Ints
+from xbench.metrics.intervals import RESAMPLES
 from xbench.metrics.measures import Measure
 
 Floats = NDArray[np.floating[Any]]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xbench.data.split import Split
 from xbench.errors import DataError
-from xbench.metrics.arrays import to_numpy
+from xbench.metrics.counts import to_numpy
 from xbench.metrics.qbnorm import QueryBank
 from xbench.metrics.ranking import chunks
 from xbench.pipeline.ids import rows_of, video_ids

@@ -14,17 +14,15 @@ import torch
 from numpy.typing import NDArray
 
 from xbench.data.split import Video
-from xbench.engine.encoding import Encoded, Prepared, encode
+from xbench.engine.encoding import Encoded, FeatureTable, Prepared, encode
 from xbench.engine.store import Store, key_of
-from xbench.engine.table import FeatureTable
 from xbench.errors import ModelError
 from xbench.scorers.base import Features, Scorer, VideoInput
 from xbench.storage import write_atomically
 from xbench.terms import PixelRule
-from xbench.video.decode import FRAME_RULES, Clip, DamagedVideo, UnreadableVideo, read_clip
+from xbench.video.choice import Sampling
+from xbench.video.decode import FRAME_RULES, Clip, DamagedVideo, UnreadableVideo, normalise, read_clip
 from xbench.video.identity import FileState, file_state
-from xbench.video.sampling import Sampling
-from xbench.video.transform import normalise
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from xbench.data.loading import load_split
 from xbench.data.recognition import recognise
 from xbench.data.video_files import VideoFolder
 from xbench.errors import XbenchError
-from xbench.pipeline.environment import git_revision
+from xbench.pipeline.record import git_revision
 from xbench.registry.datasets import Benchmark, benchmarks
 from xbench.registry.folders import default_folders
 from xbench.storage import cache_dir
@@ -109,7 +109,7 @@ def _cache() -> Mapping[str, str]:
 
 
 def _vocabulary() -> Mapping[str, str]:
-    from xbench.scorers.clip.vocabulary import at_hand
+    from xbench.scorers.clip.bpe import at_hand
 
     found = at_hand()
     return {"CLIP": str(found) if found else "not at hand: fetched when a model needs it, or give --bpe FILE"}

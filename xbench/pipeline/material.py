@@ -23,8 +23,8 @@ from xbench.reports.record.files import Measurement
 from xbench.reports.record.per_query import keys_of_captions, keys_of_videos
 from xbench.reports.record.schema import Record
 from xbench.storage import cache_dir, user_path
+from xbench.video.choice import Sampling
 from xbench.video.decode import DamagedVideo, UnreadableVideo, read_clip
-from xbench.video.sampling import Sampling
 
 T = TypeVar("T")
 _PICTURE = (192, 144)

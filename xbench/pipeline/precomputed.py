@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from xbench.data.split import Split
+from xbench.engine.encoding import FeatureTable
 from xbench.engine.similarity import distinct
-from xbench.engine.table import FeatureTable
 from xbench.engine.units import Queries
 from xbench.errors import DataError
 from xbench.pipeline.ids import Ints, caption_ids, rows_of, video_ids, without_extensions

@@ -10,17 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
+from xbench.engine.encoding import FeatureTable
 from xbench.engine.pool import Bench, InProcess, Pool
 from xbench.engine.similarity import rank, save_matrix, score_strips
 from xbench.engine.store import key_of
-from xbench.engine.table import FeatureTable
 from xbench.engine.units import Queries
 from xbench.metrics.counts import Counts
 from xbench.metrics.dsl import dsl_counts
 from xbench.metrics.qbnorm import QueryBank, qbnorm_t2v_counts
-from xbench.pipeline.computing import computing
 from xbench.pipeline.plan import RunPlan
-from xbench.pipeline.record import Clock, CountsByPost
+from xbench.pipeline.record import Clock, CountsByPost, computing
 from xbench.pipeline.remote import Remote
 from xbench.pipeline.worker import ScoringOrder
 from xbench.progress import stage

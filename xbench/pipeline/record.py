@@ -1,24 +1,29 @@
-"""What a run saw and measured, as a result record."""
+"""What of the environment can change a number: versions and the revision of xbench itself."""
 
+import platform
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
+
+import torch
 
 from xbench.data.split import Split
 from xbench.metrics.counts import Counts
 from xbench.metrics.dsl import is_one_to_one
 from xbench.pipeline.bank import remarks
-from xbench.pipeline.environment import git_revision, versions
 from xbench.pipeline.gallery import Fault
 from xbench.pipeline.plan import Plan
 from xbench.pipeline.trust import NO_DOUBT, Trust
 from xbench.registry.datasets import Protocol, protocols
 from xbench.reports.record.files import Measurement
-from xbench.reports.record.per_query import PerQuery
+from xbench.reports.record.per_query import PerQuery, scored
 from xbench.reports.record.schema import (
     Checkpoint,
     Damage,
@@ -32,8 +37,76 @@ from xbench.reports.record.schema import (
     Videos,
     scoring_reasons,
 )
-from xbench.reports.record.scoring import scored
 from xbench.terms import Post, V2TRule
+
+_LIBRARIES = ("torch", "transformers", "numpy", "av", "pillow", "ftfy", "regex", "safetensors")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of xbench, Python and the libraries that can change a number."""
+    own = {"xbench": _version("xbench"), "python": platform.python_version()}
+    return own | {name: _version(name) for name in _LIBRARIES}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def git_revision() -> str | None:
+    """The revision of the checkout that xbench runs from, None for an installed package."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    try:
+        described = subprocess.run(
+            ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return described.stdout.strip() or None
+
+
+_CPU_INFO = Path("/proc/cpuinfo")
+
+
+@contextmanager
+def computing_threads(threads: int) -> Iterator[None]:
+    """Within, torch computes in so many threads, whatever the machine has and the environment says."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def computing(threads: int, device: str) -> dict[str, str | int]:
+    """Return what changes last bits of features and scores; the GPU is among what a scorer says of itself."""
+    return {"threads": threads} | ({} if device.startswith("cuda") else {"cpu": cpu_kind()})
+
+
+def slow_bfloat16(device: str) -> bool:
+    """Whether a CPU computes and has no instructions for bfloat16, so that it is slower than float32."""
+    flags = _cpu_lines("flags")
+    return device == "cpu" and bool(flags) and not {"avx512_bf16", "amx_bf16"} & set(flags[0].split())
+
+
+def cpu_kind() -> str:
+    """Return the name of the CPU, and of the instructions that torch chooses its operations by."""
+    name = (*_cpu_lines("model name"), platform.processor() or platform.machine())[0]
+    return f"{name}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def _cpu_lines(what: str) -> list[str]:
+    lines = _CPU_INFO.read_text().splitlines() if _CPU_INFO.exists() else []
+    return [line.partition(":")[2].strip() for line in lines if line.startswith(what)]
 
 
 class Clock:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xbench.engine.contract import Tile
+from xbench.engine.grid import Tile
 from xbench.engine.pool import Bench, Pool
 from xbench.engine.store import Store
 from xbench.engine.units import Block, Tensors

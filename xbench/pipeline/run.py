@@ -7,19 +7,25 @@ from itertools import count
 from typing import Any
 
 from xbench.data.split import Split
-from xbench.engine.encoding import Encoded
+from xbench.engine.encoding import Encoded, FeatureTable
 from xbench.engine.similarity import distinct
 from xbench.engine.store import Store
-from xbench.engine.table import FeatureTable
 from xbench.engine.units import Queries
 from xbench.errors import DataError, ModelError
-from xbench.pipeline.computing import computing, computing_threads, slow_bfloat16
 from xbench.pipeline.features import VideoJob, encode_texts, encode_videos, is_stored
 from xbench.pipeline.gallery import Fault, Gallery, open_gallery, refuse_faulty
 from xbench.pipeline.plan import RunPlan, info_of
 from xbench.pipeline.precomputed import match_features, rank_features
 from xbench.pipeline.ranking import Workplace, rank_both_ways
-from xbench.pipeline.record import CountsByPost, Scoring, Seen, make_records
+from xbench.pipeline.record import (
+    CountsByPost,
+    Scoring,
+    Seen,
+    computing,
+    computing_threads,
+    make_records,
+    slow_bfloat16,
+)
 from xbench.pipeline.remote import remote
 from xbench.pipeline.trust import BOTH, judge_model, judge_order
 from xbench.pipeline.worker import wants as wants_of
@@ -27,8 +33,8 @@ from xbench.progress import say, stage
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.schema import Checkpoint, ScorerRecord
 from xbench.scorers.base import PairScorer, Scorer, ScorerInfo, VideoInput, whereabouts
-from xbench.scorers.batches import gpu_memory_errors
 from xbench.scorers.catalog import Model, ResolvedModel
+from xbench.scorers.device import gpu_memory_errors
 from xbench.scorers.features import PrecomputedFeatures
 from xbench.scorers.weights import WeightFile
 from xbench.storage import scratch

@@ -162,7 +162,7 @@ def _saved(folder: Path) -> list[Measurement]:
 
 def _is_of(measured: Measurement, plan: RunPlan) -> bool:
     """Whether a record is what a plan would give: same data, settings, weights and xbench."""
-    from xbench.pipeline.environment import git_revision, versions
+    from xbench.pipeline.record import git_revision, versions
 
     record, file = measured.record, _checkpoint(plan)
     same = measured.per_query is not None and record.settings.passed == plan.passed

@@ -15,9 +15,8 @@ from xbench.data.video_files import VideoFolder, resolve
 from xbench.pipeline.absent import why_missing
 from xbench.progress import stage
 from xbench.registry.datasets import CUSTOM, protocol
-from xbench.video.choice import choose
+from xbench.video.choice import Sampling, choose
 from xbench.video.decode import DamagedVideo, UnreadableVideo, VideoInfo, probe, read_clip
-from xbench.video.sampling import Sampling
 
 Problem = Literal["missing", "unreadable", "zero-frame", "damaged", "wrong-duration"]
 _THREADS = 4

@@ -15,13 +15,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from xbench.engine.contract import Tile
-from xbench.engine.entries import raw
-from xbench.engine.grid import Grid
+from xbench.engine.encoding import FeatureTable
+from xbench.engine.grid import Grid, Tile
 from xbench.engine.ledger import Ledger
+from xbench.engine.packs import raw
 from xbench.engine.pool import Bench
 from xbench.engine.store import Lodged, Store
-from xbench.engine.table import FeatureTable
 from xbench.engine.units import Block, Queries, Scoring, Tensors
 from xbench.pipeline.features import VideoJob, encode_texts, encode_videos
 from xbench.scorers.base import Features, Scorer, VideoInput

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from tabulate import tabulate
 
 from xbench.errors import UsageError, did_you_mean
-from xbench.metrics.arrays import Ints
-from xbench.metrics.counts import Counts
+from xbench.metrics.counts import Counts, Ints
 from xbench.reports.compare.pairing import aligned, require_same_queries
 from xbench.reports.page.findings import Material, mean_ranks, wrong_captions, wrong_videos
 from xbench.reports.record.files import Measurement

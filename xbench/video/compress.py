@@ -15,8 +15,8 @@ import av
 
 from xbench.errors import DataError
 from xbench.storage import appearing, tidy
-from xbench.video.container import UnreadableVideo, opened
 from xbench.video.identity import content_key
+from xbench.video.packets import UnreadableVideo, opened
 from xbench.video.reencode import Recipe, reencode
 
 _VERSION = 1

@@ -1,12 +1,7 @@
-"""From a video file to the frames that a model sees, by the published rule to the frame and the pixel.
-
-The rule is that of the published extractor (`dataloaders/rawvideo_util.py`, which reads through OpenCV).
-Each video is decoded once, from its start to the last wanted frame. Where the published code finds no frame,
-or may find another one, the clip's `notes` say so.
-"""
+"""CLIP's preprocessing of a frame, to the last bit as the published code does it (Pillow, then float32)."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
@@ -14,6 +9,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import torch
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -22,13 +18,47 @@ from PIL import Image
 
 from xbench.errors import DataError
 from xbench.terms import PixelRule
-from xbench.video.choice import LOST_ELSEWHERE, MAY_DIFFER, PIXELS_MAY_DIFFER, Choice, choose
-from xbench.video.container import UnreadableVideo, VideoInfo, opened, probe
+from xbench.video.choice import (
+    LOST_ELSEWHERE,
+    MAY_DIFFER,
+    PIXELS_MAY_DIFFER,
+    Choice,
+    Sampling,
+    Window,
+    choose,
+)
 from xbench.video.identity import FileState, file_state
-from xbench.video.packets import Loss, Scan, filled
+from xbench.video.packets import Loss, Scan, UnreadableVideo, VideoInfo, filled, opened, probe
 from xbench.video.pixels import Converter, Pixels
-from xbench.video.sampling import Sampling, Window
-from xbench.video.transform import resize_and_crop
+
+
+def resize_and_crop(image: Image.Image, size: int) -> NDArray[np.uint8]:
+    """Resize the smaller side to `size` (Pillow bicubic) and crop the centre; uint8 RGB [3, size, size].
+
+    The longer side becomes int(size * long / short); a crop margin that ends in one half goes to the even
+    neighbour, as Python's `round` does (11.5 becomes 12).
+    """
+    width, height = image.size
+    short, long = min(width, height), int(size * max(width, height) / min(width, height))
+    if short != size:
+        image = image.resize((size, long) if width <= height else (long, size), Image.Resampling.BICUBIC)
+    left, top = (round((side - size) / 2) for side in image.size)
+    pixels = np.asarray(image.crop((left, top, left + size, top + size)).convert("RGB"))
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def normalise(frames: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
+    """Turn uint8 frames [..., 3, H, W] into float32 (x / 255 - mean) / std, per RGB channel.
+
+    The three operations are rounded to float32 one after the other, in this order: any other order differs
+    from the published tensors in the last bit.
+    """
+    shape = (3, 1, 1)
+    scaled = frames.to(torch.float32).div_(255)
+    means = torch.tensor(mean, dtype=torch.float32, device=frames.device).view(shape)
+    stds = torch.tensor(std, dtype=torch.float32, device=frames.device).view(shape)
+    return scaled.sub_(means).div_(stds)
+
 
 FRAME_RULES = 2
 """Goes up when the same file gives other frames, so that features of the old ones are not used again."""

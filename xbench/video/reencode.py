@@ -12,9 +12,8 @@ from av.video.frame import PictureType, VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
-from xbench.video.container import UnreadableVideo, describe, keep_times, opened
 from xbench.video.decode import Decoded, frames_of
-from xbench.video.packets import scan
+from xbench.video.packets import UnreadableVideo, describe, keep_times, opened, scan
 from xbench.video.pixels import QUARTER_TURNS
 
 _PIXELS = "yuv420p"

@@ -13,8 +13,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from xbench.video.container import keep_times, tick
-from xbench.video.packets import Scan, filled
+from xbench.video.packets import Scan, filled, keep_times, tick
 
 _FIRST_LOOK_BACK = 16
 _LAST_LOOK_BACK = (2**31 - 1) // 4

@@ -13,8 +13,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from xbench.metrics.arrays import Ints
-from xbench.metrics.ties import Ranked
+from xbench.metrics.counts import Ints, Ranked
 
 Floats = NDArray[np.floating[Any]]
 

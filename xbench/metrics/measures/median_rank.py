@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from xbench.metrics.counts import Ranked
 from xbench.metrics.measures.mean_rank import MeanRank
-from xbench.metrics.ties import Ranked
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from xbench.metrics.arrays import Ints
+from xbench.metrics.counts import Ints, Ranked
 from xbench.metrics.measures.base import CutoffMeasure, Floats
-from xbench.metrics.ties import Ranked
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from xbench.metrics.arrays import Ints
+from xbench.metrics.counts import Ints
 from xbench.metrics.measures.base import Floats, Measure
 
 

@@ -3,15 +3,14 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from xbench.metrics.bootstrap import Interval
+from xbench.metrics.intervals import Interval
 from xbench.metrics.measures import in_order, parse_measure
 from xbench.reports.board.distinct import Once, distinct
 from xbench.reports.board.places import marked, placed
 from xbench.reports.board.rows import KINDS, Board, BoardRow, Value, kind_of
 from xbench.reports.published.claims import Claim, PublishedRow, published_rows
 from xbench.reports.record.files import Measurement
-from xbench.reports.record.naming import is_called, label_of, protocol_of
-from xbench.reports.record.schema import DIRECTIONS, Record, scoring_reasons
+from xbench.reports.record.schema import DIRECTIONS, Record, is_called, label_of, protocol_of, scoring_reasons
 from xbench.terms import Direction, Ties
 
 

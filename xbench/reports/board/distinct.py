@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from xbench.reports.record.files import Measurement
-from xbench.reports.record.naming import protocol_of
+from xbench.reports.record.schema import protocol_of
 
 _NOT_OF_THE_RESULT = {"device", "similarity"}
 """Settings of a scorer that say where it ran and what a file was called."""

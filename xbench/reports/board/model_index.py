@@ -10,8 +10,7 @@ from xbench.metrics.measures import parse_measure
 from xbench.registry.datasets import protocols
 from xbench.reports.board.distinct import distinct
 from xbench.reports.record.files import Measurement
-from xbench.reports.record.naming import is_own, model_name, protocol_of
-from xbench.reports.record.schema import DIRECTIONS, Metric, Record
+from xbench.reports.record.schema import DIRECTIONS, Metric, Record, is_own, model_name, protocol_of
 from xbench.terms import Direction
 
 _TASKS = {

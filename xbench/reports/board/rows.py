@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from xbench.metrics.bootstrap import Interval
+from xbench.metrics.intervals import Interval
 from xbench.reports.record.files import Measurement
 from xbench.terms import Direction
 

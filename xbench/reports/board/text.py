@@ -11,7 +11,7 @@ from tabulate import tabulate
 
 from xbench.metrics.measures import parse_measure
 from xbench.reports.board.rows import Board, BoardRow
-from xbench.reports.printing import WIDTH, fill
+from xbench.reports.record.text import WIDTH, fill
 from xbench.shown import for_cell, for_latex, for_markdown, for_terminal
 
 Format = Literal["text", "md", "latex"]

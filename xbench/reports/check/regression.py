@@ -12,8 +12,7 @@ from xbench.reports.compare.pairing import require_same_queries, why_not_the_sam
 from xbench.reports.published.claims import PublishedRow, find_model, published_model_of, published_rows
 from xbench.reports.published.difference import reasons_against, rule_apart
 from xbench.reports.record.files import Measurement
-from xbench.reports.record.naming import protocol_of
-from xbench.reports.record.schema import DIRECTIONS, Record
+from xbench.reports.record.schema import DIRECTIONS, Record, protocol_of
 from xbench.terms import Ties
 
 _TWO_SIDED_95 = 1.96

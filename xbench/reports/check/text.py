@@ -6,7 +6,7 @@ from tabulate import tabulate
 
 from xbench.errors import XbenchError
 from xbench.reports.check.gates import Gate, Verdict
-from xbench.reports.printing import fill, format_p, signed
+from xbench.reports.record.text import fill, format_p, signed
 from xbench.shown import for_markdown, for_xml
 
 _HEADER = ["metric", "baseline", "result", "drop", "allowed", "p worse, Holm", "resolves", ""]

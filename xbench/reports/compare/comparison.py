@@ -9,7 +9,7 @@ from tabulate import tabulate
 from xbench.metrics.measures import Measure
 from xbench.metrics.significance import ALPHA
 from xbench.reports.pages import Table, notebook
-from xbench.reports.printing import fill, format_p, signed
+from xbench.reports.record.text import fill, format_p, signed
 from xbench.shown import for_latex, for_markdown
 from xbench.terms import Direction
 

@@ -5,17 +5,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from xbench.metrics.arrays import Ints
-from xbench.metrics.bootstrap import percentile_interval, resample
+from xbench.metrics.counts import Ints, Ranked, rank_queries
+from xbench.metrics.intervals import percentile_interval, resample
 from xbench.metrics.measures import Floats, Measure, parse_measure
 from xbench.metrics.significance import holm, paired_test, resolvable_difference, resolvable_share
-from xbench.metrics.ties import Ranked, rank_queries
 from xbench.reports.compare.comparison import Comparison, Contrast, Versus
 from xbench.reports.compare.pairing import aligned, require_same_queries
 from xbench.reports.record.files import Measurement
-from xbench.reports.record.naming import protocol_of
 from xbench.reports.record.per_query import clusters_of
-from xbench.reports.record.schema import DIRECTIONS
+from xbench.reports.record.schema import DIRECTIONS, protocol_of
 from xbench.terms import Direction, Ties
 
 

@@ -4,12 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbench.errors import UsageError
-from xbench.metrics.arrays import Ints
-from xbench.metrics.counts import Counts
+from xbench.metrics.counts import Counts, Ints
 from xbench.reports.record.files import Measurement
-from xbench.reports.record.naming import unscored
 from xbench.reports.record.per_query import PerQuery
-from xbench.reports.record.schema import Record
+from xbench.reports.record.schema import Record, unscored
 from xbench.terms import Direction
 
 _SHOWN = 5

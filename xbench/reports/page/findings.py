@@ -7,14 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbench.errors import DataError
-from xbench.metrics.arrays import Ints
-from xbench.metrics.bootstrap import intervals
-from xbench.metrics.counts import Counts
+from xbench.metrics.counts import Counts, Ints, rank_queries
 from xbench.metrics.dsl import DualSoftmax, dsl_counts
+from xbench.metrics.intervals import intervals
 from xbench.metrics.measures.recall import Recall
 from xbench.metrics.neighbours import top_columns
 from xbench.metrics.ranking import chunks, t2v_counts
-from xbench.metrics.ties import rank_queries
 from xbench.reports.page.charts import Line
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.per_query import clusters_of

@@ -19,7 +19,7 @@ from xbench.reports.page.findings import (
 from xbench.reports.page.matrix import heat_of, hubs_of
 from xbench.reports.pages import render
 from xbench.reports.record.files import Measurement
-from xbench.reports.record.naming import model_name, protocol_of
+from xbench.reports.record.schema import model_name, protocol_of
 from xbench.reports.record.text import NOT_COMPARABLE, tie_lines
 
 MAX_BYTES = 5_000_000

@@ -4,9 +4,8 @@ from tabulate import tabulate
 
 from xbench.metrics.measures import Measure, parse_measure
 from xbench.reports.pages import Table, notebook
-from xbench.reports.printing import fill, signed
 from xbench.reports.published.difference import AgainstClaim, AgainstValue, Difference
-from xbench.reports.record.text import verdict
+from xbench.reports.record.text import fill, signed, verdict
 
 _ABSENT = "not given"
 

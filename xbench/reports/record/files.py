@@ -19,10 +19,9 @@ from xbench.readers import (
     parse_json,
     read_at_most,
 )
-from xbench.reports.record.naming import model_name
 from xbench.reports.record.per_query import PerQuery
 from xbench.reports.record.proof import learned_later, not_checked, require_agreement
-from xbench.reports.record.schema import PerQueryFile, Record
+from xbench.reports.record.schema import PerQueryFile, Record, model_name
 from xbench.reports.record.upgrade import upgrade
 from xbench.storage import write_atomically
 

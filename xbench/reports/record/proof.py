@@ -10,16 +10,13 @@ from itertools import islice
 import numpy as np
 
 from xbench.errors import DataError
-from xbench.metrics.arrays import Ints
 from xbench.metrics.chance import against_chance
-from xbench.metrics.counts import Counts
+from xbench.metrics.counts import Counts, Ints, Ranked, rank_queries
+from xbench.metrics.intervals import UnitSums
 from xbench.metrics.measures import Measure, parse_measure
-from xbench.metrics.studentized import UnitSums
-from xbench.metrics.ties import Ranked, rank_queries
 from xbench.registry.datasets import CUSTOM, protocols
-from xbench.reports.record.naming import is_of_own_benchmark, unscored
 from xbench.reports.record.per_query import PerQuery, clusters_of
-from xbench.reports.record.schema import Metric, Record, scoring_reasons
+from xbench.reports.record.schema import Metric, Record, is_of_own_benchmark, scoring_reasons, unscored
 from xbench.terms import Direction, Ties
 
 _SHOWN = 3

@@ -1,4 +1,4 @@
-"""Results as text tables of at most 100 columns."""
+"""How reports print: lines that fit, numbers with a sign."""
 
 import textwrap
 from collections import Counter
@@ -8,11 +8,28 @@ from tabulate import tabulate
 
 from xbench.metrics.measures import parse_measure
 from xbench.registry.published import has_published_values
-from xbench.reports.printing import WIDTH, fill
-from xbench.reports.record.naming import model_name, protocol_of
-from xbench.reports.record.schema import DIRECTIONS, Record
+from xbench.reports.record.schema import DIRECTIONS, Record, model_name, protocol_of
 from xbench.shown import visible
 from xbench.terms import Direction
+
+WIDTH = 100
+"""Columns of a terminal that a table may take."""
+
+
+def fill(line: str) -> str:
+    """Return a line broken to fit a terminal, what follows indented."""
+    return textwrap.fill(visible(line, keep="\n\t"), WIDTH, subsequent_indent="  ")
+
+
+def signed(value: float, digits: int) -> str:
+    """Print a difference with its sign; what rounds to zero is +0."""
+    return f"{round(value, digits) + 0.0:+.{digits}f}"
+
+
+def format_p(value: float) -> str:
+    """Print a p-value with three decimals and no leading zero."""
+    return "<.001" if value < 0.001 else f"{value:.3f}".removeprefix("0")
+
 
 _COLUMNS = 6
 _DIFFERENCES = {

@@ -7,7 +7,7 @@ from pathlib import Path
 from xbench.errors import ModelError
 from xbench.registry.checkpoints import checkpoints
 from xbench.registry.download import fetched
-from xbench.scorers.clip.layout import clip_from_transformers
+from xbench.scorers.clip.sizes import clip_from_transformers
 from xbench.scorers.clip.style import OPENAI, Style, read_style
 from xbench.scorers.weights import State, WeightFile, Which, read_weights
 

@@ -5,12 +5,10 @@ from pathlib import Path
 
 from xbench.errors import ModelError, UsageError
 from xbench.scorers.base import ScorerInfo, knows_itself
-from xbench.scorers.clip.bpe import ClipTokenizer
-from xbench.scorers.clip.layout import with_prefix
-from xbench.scorers.clip.sizes import check_shapes, clip_shapes, infer_clip_sizes
+from xbench.scorers.clip.bpe import ClipTokenizer, clip_tokenizer
+from xbench.scorers.clip.sizes import check_shapes, clip_shapes, infer_clip_sizes, with_prefix
 from xbench.scorers.clip.sources import ClipWeights, load_clip
 from xbench.scorers.clip.style import OPENAI, Activation, Style
-from xbench.scorers.clip.vocabulary import clip_tokenizer
 from xbench.scorers.clip4clip.scorer import Clip4Clip
 from xbench.scorers.clip4clip.sizes import infer_sizes, mean_pooling
 from xbench.scorers.weights import Which, read_weights

@@ -9,12 +9,10 @@ import torch
 
 from xbench.scorers.base import Features, VideoInput
 from xbench.scorers.clip.bpe import ClipTokenizer
-from xbench.scorers.clip.inputs import checked_mask
-from xbench.scorers.clip.scorer import ClipScorer
+from xbench.scorers.clip.scorer import ClipScorer, checked_mask
+from xbench.scorers.clip.sizes import RetrievalSizes
 from xbench.scorers.clip.style import OPENAI, Style
-from xbench.scorers.clip.variants import RetrievalSizes
-from xbench.scorers.precision import TOWERS, arithmetic
-from xbench.scorers.upload import upload
+from xbench.scorers.device import TOWERS, arithmetic, upload
 from xbench.scorers.weights import State, WeightFile
 from xbench.terms import Precision
 

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 import torch
 
 from xbench.errors import ModelError
-from xbench.scorers.clip.sizes import ClipSizes, check_shapes, infer_clip_sizes
-from xbench.scorers.clip.variants import (
+from xbench.scorers.clip.sizes import (
+    ClipSizes,
     RetrievalSizes,
     check_lengths,
+    check_shapes,
+    infer_clip_sizes,
     infer_retrieval_sizes,
     retrieval_shapes,
 )

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from xbench.errors import DataError, UsageError
 from xbench.scorers.base import Features, ScorerInfo, knows_itself
+from xbench.scorers.device import arithmetic
 from xbench.scorers.features.file import FeatureFile, read_features
-from xbench.scorers.precision import arithmetic
 
 Similarity = Literal["cosine", "dot", "maxsim", "maxsim-dot"]
 """cosine, dot: of two vectors. maxsim: the sum over a text's vectors of the largest cosine with any of the

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from xbench.errors import ModelError
-from xbench.scorers.state_dicts import require_finite
-from xbench.scorers.weights import require_sound
+from xbench.scorers.weights import require_finite, require_sound
 from xbench.storage import file_sha256
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")

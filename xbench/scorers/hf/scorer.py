@@ -10,12 +10,9 @@ import torch
 
 from xbench.errors import ModelError
 from xbench.scorers.base import ENCODER_RULES, Features, VideoInput
-from xbench.scorers.batches import Batches
-from xbench.scorers.device import gpu_identity
+from xbench.scorers.device import TOWERS, Batches, arithmetic, check_precision, gpu_identity, upload
 from xbench.scorers.hf.inputs import FrameInput, TextInput
 from xbench.scorers.hf.load import Parts
-from xbench.scorers.precision import TOWERS, arithmetic, check_precision
-from xbench.scorers.upload import upload
 from xbench.terms import Precision
 
 _FRAMES_AT_ONCE = {"cpu": 32, "cuda": 128}

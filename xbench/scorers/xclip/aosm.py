@@ -1,32 +1,72 @@
-"""The similarity of X-CLIP: four grains of contrast, pooled by attention over their own similarities (AOSM).
+"""Attention of similarities over themselves, of all of them or of slots that stand for several equal ones."""
 
-Ma et al. 2022, section 3.3 and 3.4; `modules/modeling_xclip.py`. With a sentence s [D], words w [W, D], a
-video v [D], frames f [F, D], all of length one, `softmax` at temperature 0.01, matrices from the right:
-
-    coarse          (s G) . v
-    video-word      a = w v             sum_j a_j (softmax(a) A)_j
-    sentence-frame  b = f s             sum_k b_k (softmax(b) B)_k
-    fine            S = (w M) f^T
-      to frames     c_k = sum_j S_jk (softmax over words of S_:k, times P)_j     sum_k c_k (softmax(c) Q2)_k
-      to words      d_j = sum_k S_jk (softmax over frames of S_j:, times Q)_k    sum_j d_j (softmax(d) P2)_j
-    logit           exp(logit_scale) (coarse + video-word + sentence-frame + (to frames + to words) / 2) / 4
-
-G, M = global_mat, local_mat; A, B = word_logit, frame_logit; P, P2 = word_mat 1, 2; Q, Q2 = frame_mat 1, 2.
-
-How it is computed: what depends on a video alone is done once (`Aosm.videos`), G and M and the temperature
-included, since there are fewer frames than words. Arrays of similarities are [text, word, frame, video], so
-that every softmax and sum runs along a dimension whose neighbours in memory are other pairs: that is what
-vectorises. A run of equal frames at a video's end, as padding gives, is one slot of a larger weight.
-"""
-
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Any
 
 import torch
 from torch import nn
 
 from xbench.scorers.weights import State
-from xbench.scorers.xclip.pooling import Pooling, Scratch, fold
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """Memory for one tile at a time, reused: fresh megabytes for an operation can cost more than it does."""
+
+    fine: torch.Tensor
+    """Flat, with room for the similarities of all words and frames of a tile."""
+    weights: torch.Tensor
+    """Flat, with room for those that are pooled at once: of some texts, at least one."""
+    product: torch.Tensor
+    """As `weights`."""
+
+    @classmethod
+    def of(cls, tile: int, pooled: int, device: torch.device) -> "Scratch":
+        """Return memory for tiles of `tile` similarities, texts x words x frames x videos."""
+        return cls(*(torch.empty(size, device=device) for size in (tile, pooled, pooled)))
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """Attention of N similarities over themselves: the learned matrix, transposed, and the slots' weights."""
+
+    matrix: torch.Tensor
+    """[N, N]."""
+    bias: torch.Tensor | None = None
+    """[N, 1]: logarithm of how many equal entries a slot stands for; None where each stands for one."""
+
+    def __call__(self, values: torch.Tensor, scratch: Scratch | None = None) -> torch.Tensor:
+        """Pool [B, N, M], in units of the temperature, to [B, M]: weights are softmax times the matrix."""
+        weights = product = None
+        if scratch is not None:
+            weights = scratch.weights[: values.numel()].view_as(values)
+            product = scratch.product[: values.numel()].view_as(values)
+        biased = values if self.bias is None else torch.add(values, self.bias, out=product)
+        weights = torch.softmax(biased, dim=-2, out=weights)
+        mixed = torch.bmm(self.matrix.expand(len(values), -1, -1), weights, out=product)
+        return torch.mul(mixed, values, out=product).sum(dim=-2)
+
+
+def fold(matrix: torch.Tensor, slots: int) -> Pooling:
+    """Return the pooling over `slots` entries that equals the one over all N where the last ones are equal.
+
+    The last slot stands for the m = N - slots + 1 equal entries. It gets the softmax's weight m times, of
+    which each of their rows of the matrix gets an m-th; what their columns give is added up.
+    """
+    equal = len(matrix) - slots + 1
+    if equal == 1:
+        return Pooling(matrix.T)
+    columns = torch.cat([matrix[:, : slots - 1], matrix[:, slots - 1 :].sum(dim=1, keepdim=True)], dim=1)
+    folded = torch.cat([columns[: slots - 1], columns[slots - 1 :].mean(dim=0, keepdim=True)])
+    bias = matrix.new_zeros(slots, 1)
+    bias[-1] = math.log(equal)
+    return Pooling(folded.T, bias)
+
 
 _TEMPERATURE = 0.01
 _NAMES = (
@@ -187,3 +227,113 @@ class Aosm(nn.Module):
             over_frames_after(torch.cat(by_frame).view(texts, -1, videos.count)),
             Pooling(self.word_mat_weight2.T)(torch.cat(by_word).view(texts, length, videos.count)),
         )
+
+
+_TEXTS, _VIDEOS = 32, 64
+"""Texts whose sentences are compared at once, and videos of a tile."""
+_TILE = {"cpu": 1 << 21, "cuda": 1 << 24}
+"""Similarities of words and frames that one matrix product gives: few enough to stay in the shared cache,
+many enough that reading the features for it costs little."""
+_POOLED = {"cpu": 1 << 17, "cuda": 1 << 24}
+"""Similarities that are pooled at once: half a megabyte, which stays in a core's own cache; on a GPU all."""
+_FOLDED = (2, 4)
+"""Videos that are padding in all but a half (a fourth) of their frames are scored with that many slots."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Up to _VIDEOS videos of a block: where they stand, and what is compared, filled up to _VIDEOS."""
+
+    columns: torch.Tensor
+    videos: Videos
+    slots: int
+
+
+@torch.inference_mode()
+def similarity(
+    aosm: Aosm, sentence: torch.Tensor, words: torch.Tensor, video: torch.Tensor, frames: torch.Tensor
+) -> torch.Tensor:
+    """Return the logits float32 [T, V] of texts ([T, D], [T, W, D]) and videos ([V, D], [V, F, D]).
+
+    All L2-normalised and on the device of `aosm`. Scratch memory: 9 MiB for each thread, at 128 words x 128
+    frames 12 MiB.
+    """
+    scores = torch.empty(len(sentence), len(video), device=sentence.device)
+    free = _scratch(words.shape[1], frames.shape[1], sentence.device)
+
+    def prepare(group: tuple[int, torch.Tensor]) -> _Part:
+        slots, columns = group
+        chosen, seen = (_filled(tensor[columns], _VIDEOS) for tensor in (video, frames))
+        return _Part(columns, aosm.videos(chosen, seen, slots), slots)
+
+    def score(cell: tuple[int, _Part]) -> None:
+        rows, part = slice(cell[0], cell[0] + _TEXTS), cell[1]
+        scratch = free.get()
+        try:
+            scores[rows, part.columns] = _cell(aosm, sentence[rows], words[rows], part, scratch)
+        finally:
+            free.put(scratch)
+
+    with _workers(sentence.device) as run:
+        parts = run(prepare, list(_groups(frames)))
+        run(score, [(row, part) for part in parts for row in range(0, len(sentence), _TEXTS)])
+    return scores
+
+
+def _cell(
+    aosm: Aosm, sentence: torch.Tensor, words: torch.Tensor, part: _Part, scratch: Scratch
+) -> torch.Tensor:
+    """Score up to _TEXTS texts against a part."""
+    height = _height(words.shape[1], part.slots, words.device)
+    total = aosm.of_sentences(_filled(sentence, _TEXTS), part.videos)
+    for row in range(0, len(words), height):
+        tile = _filled(words[row : row + height], height)
+        total[row : row + height] += aosm.of_words(tile, part.videos, scratch)
+    return aosm.logits(total)[: len(words), : len(part.columns)]
+
+
+def _height(words: int, slots: int, device: torch.device) -> int:
+    """Texts of a tile: the power of two that keeps it within _TILE, at most _TEXTS."""
+    most = _TILE[device.type] // (words * slots * _VIDEOS)
+    return min(_TEXTS, 1 << max(0, most.bit_length() - 1))
+
+
+def _groups(frames: torch.Tensor) -> Iterator[tuple[int, torch.Tensor]]:
+    """Yield (slots, columns): the videos by how many slots their frames need, at most _VIDEOS at a time."""
+    length = frames.shape[1]
+    needed = torch.full((len(frames),), length, device=frames.device)
+    for slots in (math.ceil(length / part) for part in _FOLDED):
+        needed[(frames[:, slots - 1 :] == frames[:, slots - 1 : slots]).flatten(1).all(dim=1)] = slots
+    for slots in torch.unique(needed).tolist():
+        for columns in torch.split((needed == slots).nonzero().flatten(), _VIDEOS):
+            yield slots, columns
+
+
+def _filled(part: torch.Tensor, count: int) -> torch.Tensor:
+    missing = count - len(part)
+    return torch.cat([part, part[:1].expand(missing, *part.shape[1:])]) if missing else part
+
+
+def _scratch(words: int, frames: int, device: torch.device) -> SimpleQueue[Scratch]:
+    """Return scratch memory for the largest tile, once for each thread."""
+    one = words * frames * _VIDEOS
+    free: SimpleQueue[Scratch] = SimpleQueue()
+    for _ in range(torch.get_num_threads() if device.type == "cpu" else 1):
+        free.put(Scratch.of(max(one, _TILE[device.type]), max(one, _POOLED[device.type]), device))
+    return free
+
+
+@contextmanager
+def _workers(device: torch.device) -> Iterator[Callable[[Callable[[Any], Any], list[Any]], list[Any]]]:
+    """Yield a `map` for lists: by as many threads as torch has, each operation in one thread."""
+    threads = torch.get_num_threads()
+    if device.type != "cpu" or threads == 1:
+        yield lambda function, items: [function(item) for item in items]
+        return
+    torch.set_num_threads(1)
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="score")
+    try:
+        yield lambda function, items: list(pool.map(torch.inference_mode()(function), items))
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)

@@ -8,10 +8,8 @@ import torch
 
 from xbench.errors import XbenchError
 from xbench.progress import say
-from xbench.scorers.batches import Batches, lacks_memory
-from xbench.scorers.precision import arithmetic
-from xbench.scorers.upload import upload
-from xbench.scorers.xclip import tiles
+from xbench.scorers.device import Batches, arithmetic, lacks_memory, upload
+from xbench.scorers.xclip import aosm as tiles
 from xbench.scorers.xclip.aosm import Aosm
 from xbench.terms import Precision
 

@@ -5,10 +5,8 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from xbench.scorers.clip.layout import with_prefix, without_prefix
-from xbench.scorers.clip.temporal import build_temporal, pool, unit
-from xbench.scorers.clip.towers import ClipTowers
-from xbench.scorers.clip.variants import RetrievalSizes
+from xbench.scorers.clip.sizes import RetrievalSizes, with_prefix, without_prefix
+from xbench.scorers.clip.towers import ClipTowers, build_temporal, pool, unit
 from xbench.scorers.weights import State
 from xbench.scorers.xclip.aosm import Aosm
 

@@ -7,12 +7,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from xbench.scorers.base import Features
-from xbench.scorers.batches import Batches
 from xbench.scorers.clip.bpe import ClipTokenizer
-from xbench.scorers.clip.inputs import checked_mask
-from xbench.scorers.clip.scorer import ClipScorer, source_of
-from xbench.scorers.precision import TOWERS, arithmetic
-from xbench.scorers.upload import upload
+from xbench.scorers.clip.scorer import ClipScorer, checked_mask, source_of
+from xbench.scorers.device import TOWERS, Batches, arithmetic, upload
 from xbench.scorers.weights import State, WeightFile
 from xbench.scorers.xclip.aosm import Aosm
 from xbench.scorers.xclip.dispatch import similarity_on

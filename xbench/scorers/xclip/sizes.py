@@ -5,12 +5,15 @@ from collections.abc import Mapping
 import torch
 
 from xbench.errors import ModelError
-from xbench.scorers.clip.sizes import Shapes, check_shapes, infer_clip_sizes, shape_of
-from xbench.scorers.clip.variants import (
+from xbench.scorers.clip.sizes import (
     RetrievalSizes,
+    Shapes,
     check_lengths,
+    check_shapes,
+    infer_clip_sizes,
     infer_retrieval_sizes,
     retrieval_shapes,
+    shape_of,
 )
 
 

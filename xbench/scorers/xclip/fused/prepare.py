@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from xbench.scorers.precision import arithmetic
-from xbench.scorers.upload import upload
+from xbench.scorers.device import arithmetic, upload
 from xbench.scorers.xclip.aosm import Aosm
 from xbench.scorers.xclip.fused.parts import Parts, Products, parts_of
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import triton
 
-from xbench.scorers.batches import Batches
+from xbench.scorers.device import Batches
 from xbench.scorers.xclip.aosm import Aosm
 from xbench.scorers.xclip.fused.calls import add_grain, fine
 from xbench.scorers.xclip.fused.kept import Kept

@@ -11,7 +11,7 @@ import torch
 
 from xbench.progress import say
 from xbench.readers import MIB, parse_json, read_at_most
-from xbench.scorers.batches import lacks_memory
+from xbench.scorers.device import lacks_memory
 from xbench.storage import cache_dir, write_atomically
 
 
