@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbench.api.result import Result
-from xbench.api.running import TiesName
 from xbench.data.loading import choose_protocol
 from xbench.data.loading import load_split as _load_split
 from xbench.data.recognition import Recognition
@@ -18,7 +17,7 @@ from xbench.metrics.measures import Measure
 from xbench.pipeline.matrix import score_scores
 from xbench.pipeline.options import EVALUATE, read
 from xbench.pipeline.plan import data_folders, plan_scores
-from xbench.terms import DEFAULT_METRICS, Post, V2TRule
+from xbench.terms import DEFAULT_METRICS, Post, Ties, V2TRule
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +29,7 @@ def evaluate(
     split: Split | None = None,
     caption_to_video: Sequence[int] | NDArray[np.integer[Any]] | NDArray[np.bool_] | None = None,
     v2t: V2TRule = "group-max",
-    ties: TiesName = "average",
+    ties: Ties | str = Ties.AVERAGE,
     metrics: str | Sequence[str | Measure] = DEFAULT_METRICS,
     post: Post = "none",
     bank: str | Path | None = None,

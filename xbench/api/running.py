@@ -2,17 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from xbench.api.result import Result
 from xbench.metrics.measures import Measure
 from xbench.pipeline.plan import plan_runs
 from xbench.pipeline.run import run_all
 from xbench.scorers.base import Scorer
-from xbench.terms import DEFAULT_METRICS, FrameRule, PixelRule, Post, Precision, V2TRule
-
-TiesName = Literal["average", "optimistic", "pessimistic", "reference"]
-"""How equal scores are ranked; see `xbench.terms.Ties`."""
+from xbench.terms import DEFAULT_METRICS, FrameRule, PixelRule, Post, Precision, Ties, V2TRule
 
 
 def run(
@@ -40,7 +37,7 @@ def run(
     limit: int | None = None,
     allow_missing: bool = False,
     allow_damaged: bool = False,
-    ties: TiesName = "average",
+    ties: Ties | str = Ties.AVERAGE,
     metrics: str | Sequence[str | Measure] = DEFAULT_METRICS,
     post: Post = "none",
     bank: str | Path | None = None,
