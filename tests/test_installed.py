@@ -52,7 +52,7 @@ def test_the_wheel_brings_the_registries_and_the_published_numbers(site: Path) -
 def test_the_wheel_brings_the_templates_of_the_pages(site: Path) -> None:
     output = run(
         site,
-        "from xbench.reports.board.html import render_html\n"
+        "from xbench.reports.board.formats import render_html\n"
         "from xbench.reports.page.charts import bar_chart\n"
         "print(bar_chart('a', ['1'], [('b', [1.0])], 'c'), render_html([], '2026-01-02'))",
     )

@@ -18,8 +18,7 @@ from xbench.errors import DataError, UsageError
 from xbench.miniature import benchmarks, prepare, render, rendering
 from xbench.miniature.benchmarks import MANNERS, Clip, annotation_files, clips, file_names
 from xbench.miniature.drawing import frame
-from xbench.miniature.encoding import FPS, write_clip
-from xbench.miniature.rendering import MiniaturePaths, is_whole
+from xbench.miniature.rendering import FPS, MiniaturePaths, is_whole, write_clip
 from xbench.registry.datasets import benchmark as find_benchmark
 from xbench.storage import scratch
 

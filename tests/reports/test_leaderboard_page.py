@@ -7,7 +7,7 @@ from browser import Browser
 from test_leaderboard import NASTY, scored
 
 from xbench.reports.board.boards import boards
-from xbench.reports.board.html import render_html
+from xbench.reports.board.formats import render_html
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from xclip_small import state, tokenizer
 
 from xbench.cli import main
 from xbench.scorers.base import VideoInput
-from xbench.scorers.verify import Check, noise, verify
+from xbench.scorers.verify import Check, promises, verify
 from xbench.scorers.verify.trial import BrokenError, Trial
 from xbench.scorers.xclip import XClip
 
@@ -170,9 +170,9 @@ def test_a_video_that_sees_its_own_caption_is_found_among_noise() -> None:
     assert failed[0].promise in ("scores a full block as its pieces", "finds nothing in noise")
     trial = Trial(broken(encode_texts=textual, similarity=pooled_by_own_caption), 1e-3)
     with pytest.raises(BrokenError, match="t2v finds the right one among noise"):
-        noise.chance(trial)
+        promises.chance(trial)
     with pytest.raises(BrokenError, match="do not move with their items"):
-        noise.permuted(trial)
+        promises.permuted(trial)
 
 
 @pytest.mark.parametrize("most", [10, 100, 255])

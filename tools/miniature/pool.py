@@ -12,8 +12,8 @@ from xbench.miniature.benchmarks import MANNERS, Manner, clips, told
 from xbench.miniature.captions import caption
 from xbench.miniature.dice import Dice
 from xbench.miniature.drawing import frame
-from xbench.miniature.encoding import FPS
 from xbench.miniature.grammar import four, single
+from xbench.miniature.rendering import FPS
 from xbench.miniature.scene import Scene
 from xbench.scorers.base import VideoInput
 from xbench.video.choice import cut, published_positions

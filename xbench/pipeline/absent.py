@@ -8,7 +8,7 @@ from pathlib import Path
 from xbench.data.benchmarks import room
 from xbench.data.split import Split
 from xbench.data.video_files import EXTENSIONS
-from xbench.video.strangers import UNFINISHED, unlike_a_file
+from xbench.video.identity import UNFINISHED, unlike_a_file
 
 
 def why_missing(split: Split, missing: Iterable[str], folder: Path) -> dict[str, str]:

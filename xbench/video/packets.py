@@ -21,7 +21,7 @@ from xbench.video.evidence import (
     promised_size,
     read_boxes,
 )
-from xbench.video.strangers import unfinished, unlike_a_file, unlike_a_video
+from xbench.video.identity import unfinished, unlike_a_file, unlike_a_video
 
 _MICROSECONDS = 1_000_000
 _PLAY_LISTS = ("concat", "hls", "dash")

@@ -6,10 +6,21 @@ from dataclasses import dataclass
 from xbench.errors import XbenchError
 from xbench.scorers.base import Scorer
 from xbench.scorers.finding import what_failed
-from xbench.scorers.verify.declared import declaration
-from xbench.scorers.verify.encoding import batches, numbers, texts, twice, videos
-from xbench.scorers.verify.noise import chance, full_block, permuted
-from xbench.scorers.verify.scoring import order, pairs, pieces, saved
+from xbench.scorers.verify.promises import (
+    batches,
+    chance,
+    declaration,
+    full_block,
+    numbers,
+    order,
+    pairs,
+    permuted,
+    pieces,
+    saved,
+    texts,
+    twice,
+    videos,
+)
 from xbench.scorers.verify.trial import BrokenError, Trial
 
 TOLERANCE = 1e-3
