@@ -139,9 +139,9 @@ def test_a_few_dozen_pairs_are_scored_again_in_one_small_block() -> None:
     for items in (20, 2000):
         scorer = Cosine()
         run(scorer, items)
-        again = [shape for shape in scorer.calls if shape[0] <= 10 and shape[1] <= 10]
+        again = [shape for shape in scorer.calls if shape[0] <= 8 and shape[1] <= 10]
         assert len(again) == 1
-        assert 25 <= again[0][0] * again[0][1] <= 100
+        assert 25 <= again[0][0] * again[0][1] <= 80
 
 
 def test_several_captions_of_a_video_are_probed_too() -> None:
@@ -168,6 +168,6 @@ def test_the_same_pairs_are_chosen_every_time() -> None:
     for tile, probe in one.items():
         assert np.array_equal(probe.texts, other[tile].texts)
         assert np.array_equal(probe.videos, other[tile].videos)
-        assert len(set(probe.texts.tolist())) == len(set(probe.videos.tolist())) == 5
+        assert (len(set(probe.texts.tolist())), len(set(probe.videos.tolist()))) == (4, 5)
         assert set(probe.texts.tolist()) & set(probe.videos.tolist())
         assert set(probe.texts.tolist()) != set(probe.videos.tolist())
