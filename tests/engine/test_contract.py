@@ -1,5 +1,6 @@
 """A scorer keeps its contract while it runs: cheating similarities are caught, honest arithmetic is not."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -61,6 +62,7 @@ def top(most: int, dim: int = 1) -> Cheat:
     return cheat
 
 
+TIMES = itertools.count()
 CHEATS: dict[str, Cheat] = {
     "softmax over videos": lambda scores: scores.softmax(dim=1),
     "softmax over texts": lambda scores: scores.softmax(dim=0),
@@ -74,7 +76,7 @@ CHEATS: dict[str, Cheat] = {
     "top 1 of a video": top(1, 0),
     "rank": lambda scores: scores.argsort(dim=1).argsort(dim=1).float(),
     "by place": lambda scores: scores + torch.arange(scores.shape[1]),
-    "random": lambda scores: scores + torch.rand_like(scores),
+    "another every time": lambda scores: scores + next(TIMES),
 }
 
 
