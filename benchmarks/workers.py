@@ -4,6 +4,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from xbench.pipeline.remote import Remote
 from xbench.pipeline.worker import ModelOrder, ScoringOrder, write_order
 from xbench.scorers.base import Scorer
 from xbench.scorers.catalog import ModelRequest, resolve
+from xbench.video.identity import file_state
 
 PAIRS, CLIPS = 2048, 64
 SHAPES: dict[Kind, dict[str, tuple[int, ...]]] = {
@@ -60,7 +62,8 @@ class World:
         self.model = model
         paths = [write_clip(folder / f"{number}.mp4", 12, seed=number) for number in range(6)]
         self.jobs = [
-            VideoJob(Video(str(number)), paths[number % 6], f"clip {number}") for number in range(CLIPS)
+            VideoJob(Video(str(number)), path, f"clip {number}", file_state(path), "published")
+            for number, path in zip(range(CLIPS), cycle(paths))
         ]
 
     def measure(self, workers: int) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """The feature store: what goes in comes out, nothing damaged is trusted, runs do not hurt each other."""
 
+import json
 import subprocess
 import sys
 import textwrap
@@ -7,9 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner
 
+from xbench.cli import main
+from xbench.engine.ledger import Ledger
 from xbench.engine.packs import Packs
-from xbench.engine.store import Lodged, Store, clear, key_of, stored
+from xbench.engine.store import Lodged, Store, clear, key_of, scorings, stored
 from xbench.errors import DataError
 
 IDENTITY = {"checkpoint": "abc", "precision": "fp32"}
@@ -123,6 +127,24 @@ def test_features_of_an_earlier_version_are_left_aside_with_a_word(
     assert capsys.readouterr().err == ""
     assert [each.folder for each in stored(tmp_path) if not each.current] == [old]
     assert (old / "video" / "aa" / "aa00.safetensors").exists()
+    listed = CliRunner().invoke(main, ["cache", "list", "--cache-dir", str(tmp_path)])
+    assert f"{old.name}" in listed.output
+    assert "earlier version" in listed.output
+
+
+def test_what_an_unfinished_scoring_keeps_is_listed_and_cleared(tmp_path: Path) -> None:
+    Store(tmp_path, "m", IDENTITY).save("text", key_of(a=1), features(), {})
+    ledger = Ledger(scorings(tmp_path) / "some")
+    ledger.put("count", (0, 0), {"better": torch.ones(1)})
+    ledger.close()
+    options = ["--cache-dir", str(tmp_path)]
+    rows = json.loads(CliRunner().invoke(main, ["cache", "list", "--json", *options]).output)
+    assert [(row["texts"], row["videos"], row["current"]) for row in rows] == [(1, 0, True), (0, 0, True)]
+    assert rows[1]["name"] == "scoring"
+    assert rows[1]["bytes"] > 0
+    assert "scorings that have not ended" in CliRunner().invoke(main, ["cache", "list", *options]).output
+    assert CliRunner().invoke(main, ["cache", "clear", "scoring", *options]).exit_code == 0
+    assert len(list(stored(tmp_path))) == 1
 
 
 def test_features_of_a_run_outlive_a_clearing_and_what_it_lacks_is_encoded_again(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_videos_are_the_same_cold_resumed_limited_reordered_and_sharded(
     assert_same(cold, videos(scorer, resumed, jobs[1:2]))  # a limit, or what a killed run had done
     assert_same(cold, videos(scorer, resumed, jobs))
     assert_same(cold, videos(scorer, Store(tmp_path / "other", "m", {}), jobs[::-1]))
-    for workers in (2, 3):
+    for workers in (2, 3, 4):
         for worker in range(workers):
             shard = jobs[worker::workers]
             assert_same(cold, videos(scorer, Store(tmp_path / f"{workers}-{worker}", "m", {}), shard))

@@ -3,11 +3,15 @@
 import json
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from xbench.cli.options import json_option
 from xbench.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from xbench.engine.store import Stored
 
 _cache_dir = click.option(
     "--cache-dir",
@@ -26,7 +30,7 @@ def command() -> None:
 @_cache_dir
 @json_option
 def list_features(cache_dir: Path | None, as_json: bool) -> None:
-    """List the cached features, one line for each model and setting."""
+    """List the cached features, one line for each model and setting, and what unfinished scorings keep."""
     from tabulate import tabulate
 
     from xbench.engine.store import stored
@@ -41,12 +45,13 @@ def list_features(cache_dir: Path | None, as_json: bool) -> None:
                     {
                         "name": entry.folder.name,
                         "videos": entry.videos,
-                        "text_shards": entry.texts,
+                        "texts": entry.texts,
                         "bytes": entry.size,
                         "written": datetime.fromtimestamp(entry.used)
                         .astimezone()
                         .isoformat(timespec="seconds"),
                         "identity": dict(entry.identity),
+                        "current": entry.current,
                     }
                     for entry in entries
                 ],
@@ -62,7 +67,7 @@ def list_features(cache_dir: Path | None, as_json: bool) -> None:
                 entry.videos,
                 f"{entry.size / 1e6:.1f}",
                 datetime.fromtimestamp(entry.used).strftime("%Y-%m-%d %H:%M"),
-                _about(entry.identity),
+                _about(entry),
             )
             for entry in entries
         ]
@@ -93,9 +98,14 @@ def clear_features(names: tuple[str, ...], everything: bool, cache_dir: Path | N
     click.echo(f"Cleared {len(chosen)} of {len(entries)} entries, {freed:.1f} MB.")
 
 
-def _about(identity: object) -> str:
-    if not isinstance(identity, dict):
-        return ""
+def _about(entry: "Stored") -> str:
+    from xbench.engine.store import scorings
+
+    if not entry.current:
+        return "of an earlier version of xbench, read no more"
+    if entry.folder == scorings(entry.folder.parent):
+        return "finished parts of scorings that have not ended"
+    identity = entry.identity
     weights = str(identity.get("weights", ""))[:12]
     parts = [str(identity.get(name, "")) for name in ("scorer", "variant", "precision", "device")]
     return " ".join(part for part in [*parts, weights] if part)

@@ -21,7 +21,7 @@ from xbench.readers import MIB, parse_json, read_at_most
 from xbench.scorers.base import Features
 from xbench.storage import tidy, within, write_atomically
 
-__all__ = ["Entry", "Kind", "Lodged", "Store", "Stored", "clear", "key_of", "stored"]
+__all__ = ["Entry", "Kind", "Lodged", "Store", "Stored", "clear", "key_of", "scorings", "stored"]
 
 _LAYOUT = 2
 """Raised when entries change in a way that old ones must not be read. 1 was a file for each video, encoded
@@ -106,9 +106,14 @@ class Lodged:
         return entry.features
 
 
+def scorings(root: Path) -> Path:
+    """Return the folder below a cache folder in which scorings keep their finished units while they last."""
+    return root / "scoring"
+
+
 @dataclass(frozen=True)
 class Stored:
-    """The features of one scorer as `xbench cache list` shows them."""
+    """The features of one scorer, or what scorings left, as `xbench cache list` shows them."""
 
     folder: Path
     name: str
@@ -124,20 +129,26 @@ class Stored:
 
 
 def stored(root: Path) -> Iterator[Stored]:
-    """List what a cache folder holds, in order of name."""
+    """List what a cache folder holds: features in order of name, then what is kept of unfinished scorings."""
     for folder in sorted((root / "features").glob("*")):
         about = _about(folder)
-        files = list(_files(folder))
-        yield Stored(
-            folder=folder,
-            name=about.get("name", folder.name),
-            identity=about.get("identity", {}),
-            texts=count_entries(folder / "text"),
-            videos=count_entries(folder / "video"),
-            size=sum(file.st_size for file in files),
-            used=max((file.st_mtime for file in files), default=0.0),
-            current=about.get("layout") == _LAYOUT,
-        )
+        yield _stored(folder, about, current=about.get("layout") == _LAYOUT)
+    if any(scorings(root).glob("*")):
+        yield _stored(scorings(root), {}, current=True)
+
+
+def _stored(folder: Path, about: Mapping[str, Any], *, current: bool) -> Stored:
+    files, identity = list(_files(folder)), about.get("identity")
+    return Stored(
+        folder=folder,
+        name=about.get("name", folder.name),
+        identity=identity if isinstance(identity, dict) else {},
+        texts=count_entries(folder / "text"),
+        videos=count_entries(folder / "video"),
+        size=sum(file.st_size for file in files),
+        used=max((file.st_mtime for file in files), default=0.0),
+        current=current,
+    )
 
 
 def _files(folder: Path) -> Iterator[os.stat_result]:
@@ -149,7 +160,7 @@ def _files(folder: Path) -> Iterator[os.stat_result]:
 
 
 def clear(entry: Stored) -> list[str]:
-    """Remove the features of one scorer; return what could not be removed, and why.
+    """Remove what `stored` told of; return what could not be removed, and why.
 
     A run that uses them goes on, and encodes what it misses again.
     """

@@ -13,7 +13,7 @@ import numpy as np
 from xbench.engine.encoding import FeatureTable
 from xbench.engine.pool import Bench, InProcess, Pool
 from xbench.engine.similarity import rank, save_matrix, score_strips
-from xbench.engine.store import key_of
+from xbench.engine.store import key_of, scorings
 from xbench.engine.units import Queries
 from xbench.metrics.counts import Counts
 from xbench.metrics.dsl import dsl_counts
@@ -146,7 +146,7 @@ def _ledger(
     """
     if plan.cache is None or scorer.identity is None:
         return None if place.remote is None else place.remote.folder / "units"
-    parent = plan.cache / "scoring"
+    parent = scorings(plan.cache)
     for left in parent.glob("*"):
         if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
             shutil.rmtree(left, ignore_errors=True)

@@ -29,6 +29,8 @@ _QUIET = {
 """No reports of usage; no line that Ray's processes want to be printed here, on stdout at that."""
 _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """A name that says when Ray does so by itself: all processes of a local cluster talk over 127.0.0.1."""
+_FAIR = {"RAY_worker_niceness": "0"}
+"""Ray would run workers at niceness 15: on a machine that does anything else they would hardly get a core."""
 _POLL_SECONDS = 0.2
 """How long a Ctrl-C waits at most."""
 _TRIES = 4
@@ -177,7 +179,7 @@ def workers(
 
 
 def _import(address: str) -> Any:
-    os.environ |= _QUIET | (_LOOPBACK if address == "local" else {})
+    os.environ |= _QUIET | (_LOOPBACK | _FAIR if address == "local" else {})
     try:
         import ray
         import ray.exceptions
