@@ -137,6 +137,19 @@ def test_rounding_of_another_block_is_allowed_and_more_is_not() -> None:
         run(Cosine(moved(10.0), precision="bf16"), 300)
 
 
+def test_a_tile_of_a_single_pair_is_judged_by_the_range_of_the_others() -> None:
+    def moved(by: float) -> Cheat:
+        return lambda scores: scores + by * (len(scores) == 1)
+
+    items = BLOCK[0] + 1
+    square = Cosine(moved(0.01)), Cosine(moved(10.0))
+    for scorer in square:
+        scorer.block = BLOCK[0], BLOCK[0]
+    run(square[0], items)
+    with pytest.raises(ModelError, match=f"text {items - 1} and video {items - 1} "):
+        run(square[1], items)
+
+
 def test_a_few_dozen_pairs_are_scored_again_in_one_small_block() -> None:
     for items in (20, 2000):
         scorer = Cosine()

@@ -7,7 +7,7 @@ small block, among other items and in another order, and must get the scores tha
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -116,10 +116,11 @@ def require_contract(
     columns = np.unique(np.concatenate([each.probe.videos for each in probed]))[::-1]
     block = scorer.similarity(_gathered(texts, rows), _gathered(videos, columns)).detach()
     again, step = block.to("cpu", torch.float32), torch.finfo(block.dtype).eps
+    span = max((each.span for each in probed), default=0.0)  # a tile at the edge may hold a single pair
     for each in probed:
         at_rows = [int(np.flatnonzero(rows == text)[0]) for text in each.probe.texts]
         at_columns = [int(np.flatnonzero(columns == video)[0]) for video in each.probe.videos]
-        _compare(scorer, each, again[at_rows][:, at_columns], tuple(block.shape), step)
+        _compare(scorer, replace(each, span=span), again[at_rows][:, at_columns], tuple(block.shape), step)
 
 
 def _compare(
