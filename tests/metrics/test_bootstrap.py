@@ -8,7 +8,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xbench.metrics import bootstrap, medians
+from xbench.metrics import intervals as module
 from xbench.metrics.counts import Counts, Ranked, rank_queries
 from xbench.metrics.intervals import Interval, MedianTable, intervals, percentile_interval, resample
 from xbench.metrics.measures import DEFAULT_MEASURES, Measure
@@ -40,9 +40,9 @@ def test_every_resample_equals_the_measure_of_the_drawn_queries(
 ) -> None:
     ranked = rank_queries(counts_of(*map(list, zip(*pairs, strict=True))), ties, as_torch=as_torch)
     clusters = np.arange(len(pairs)) // 2 if clustered else None
-    units = bootstrap._units([ranked], clusters)
-    table = bootstrap._RunTable(ranked, MEASURES, units)
-    draws = next(bootstrap._draws(units.multiplicity, 5, np.random.default_rng(seed)))
+    units = module._units([ranked], clusters)
+    table = module._RunTable(ranked, MEASURES, units)
+    draws = next(module._draws(units.multiplicity, 5, np.random.default_rng(seed)))
     found = table.measure(draws)
     for row, draw in enumerate(draws.astype(np.int64)):
         queries = np.repeat(units.members, draw[units.of])
@@ -56,8 +56,8 @@ def test_every_resample_equals_the_measure_of_the_drawn_queries(
 )
 def test_a_resample_has_as_many_queries_as_the_set(multiplicity: list[int], rows: int, chunk: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bootstrap, "_CHUNK", chunk)
-        drawn = np.concatenate(list(bootstrap._draws(np.array(multiplicity), rows, np.random.default_rng(0))))
+        patch.setattr(module, "_CHUNK", chunk)
+        drawn = np.concatenate(list(module._draws(np.array(multiplicity), rows, np.random.default_rng(0))))
     assert drawn.shape == (rows, len(multiplicity))
     assert (drawn.sum(axis=1) == sum(multiplicity)).all()
     assert (drawn >= 0).all()
@@ -66,7 +66,7 @@ def test_a_resample_has_as_many_queries_as_the_set(multiplicity: list[int], rows
 @pytest.mark.parametrize("common", [0, 2, 4])
 def test_draws_are_multinomial_however_they_are_made(common: int) -> None:
     multiplicity = np.array([50, 30, 15, 5])
-    drawn = bootstrap._draw(multiplicity, common, 40_000, np.random.default_rng(1))
+    drawn = module._draw(multiplicity, common, 40_000, np.random.default_rng(1))
     chances = multiplicity / 100
     assert drawn.mean(axis=0) == pytest.approx(multiplicity, abs=0.1)
     expected = 100 * (np.diag(chances) - np.outer(chances, chances))
@@ -74,9 +74,9 @@ def test_draws_are_multinomial_however_they_are_made(common: int) -> None:
 
 
 def test_the_median_table_grows_until_every_median_is_inside(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(medians, "_STANDARD_ERRORS", 1e-9)
+    monkeypatch.setattr(module, "_STANDARD_ERRORS", 1e-9)
     ranked = rank_queries(counts_of(list(range(0, 60, 2))))
-    draws = next(bootstrap._draws(np.ones(30, dtype=np.int64), 200, np.random.default_rng(0)))
+    draws = next(module._draws(np.ones(30, dtype=np.int64), 200, np.random.default_rng(0)))
     found = MedianTable(ranked, np.arange(30), np.ones(30, dtype=np.int64)).medians(draws)
     expected = [np.median(np.repeat(ranked.first, draw.astype(int))) for draw in draws]
     assert found.tolist() == expected
@@ -149,7 +149,7 @@ def test_paired_resamples_draw_the_same_queries_for_both_runs() -> None:
     first, second = (rank_queries(counts_of(better)) for better in ([0, 9, 4, 2], [1, 10, 5, 3]))
     samples = resample([first, second], [MeanRank()])
     assert np.unique(samples[1] - samples[0]).tolist() == [1.0]
-    assert samples.shape == (2, 1, bootstrap.RESAMPLES)
+    assert samples.shape == (2, 1, module.RESAMPLES)
 
 
 def test_a_constant_has_an_interval_of_no_width() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from xbench.errors import DataError, ModelError
-from xbench.metrics import arrays, ranking
+from xbench.metrics import counts, ranking
 from xbench.metrics.ranking import (
     CaptionGroups,
     Counts,
@@ -100,7 +100,7 @@ def test_video_to_text_counts_equal_the_naive_ones(problem: tuple[np.ndarray, np
 def placed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run the code for tensors that stay tensors too, which otherwise needs a GPU."""
     if request.param != "on the CPU":
-        monkeypatch.setattr(arrays, "on_accelerator", lambda scores: True)
+        monkeypatch.setattr(counts, "on_accelerator", lambda scores: True)
 
 
 @pytest.mark.parametrize("rule", ["group-max", "any-caption"])

@@ -110,6 +110,6 @@ def test_a_failed_check_exits_with_1(ran: Path, tmp_path: Path) -> None:
     raw["metrics"]["t2v"]["R@1"]["value"] += 1
     better = tmp_path / "better.json"
     better.write_text(json.dumps(raw))
-    outcome = invoke("check", ran, "--baseline", better)
+    outcome = invoke("check", ran, "--baseline", better, "--max-drop", "R@1=0.5")
     assert outcome.exit_code == 1
     assert "t2v.R@1 worse by 1.00" in outcome.stderr

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from xbench.pipeline import environment as computing
+from xbench.pipeline import record as computing
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def test_an_answer_that_is_slow_or_never_comes_to_its_content_is_given_up(
     released: threading.Event,
     answered: tuple[bytes, bytes, float],
 ) -> None:
-    monkeypatch.setattr(download, "TIMEOUT", 0.15)
+    monkeypatch.setattr(download, "TIMEOUT", 0.5)
     start, again, pause = answered
     server.answers |= {"/slow": endless(start, again, released, pause), "/good": whole(CONTENT)}
     assert any(word in refused(server, tmp_path, "/slow") for word in ("too slow", "timed out", "headers"))
@@ -128,7 +128,7 @@ def test_an_answer_that_is_slow_or_never_comes_to_its_content_is_given_up(
 def test_a_speed_that_falls_after_a_good_start_is_noticed(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, released: threading.Event
 ) -> None:
-    monkeypatch.setattr(download, "TIMEOUT", 0.15)
+    monkeypatch.setattr(download, "TIMEOUT", 0.5)
     start = OK + b"Content-Length: %d\r\n\r\n" % len(CONTENT) + CONTENT[:-1000]
     server.answers["/a"] = endless(start, b"x", released, 0.01)
     assert "too slow" in refused(server, tmp_path, "/a")

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from plain_clip import image_feature, text_feature, unit, video_feature
+from ranked import rank_like
 from xclip_small import FRAMES, SIDE, WORDS, state, tokenizer
 
 from xbench.errors import ModelError
@@ -72,6 +73,15 @@ def test_scores_are_those_of_the_formula(scorer, variant, words, clips):
 
 def test_the_contract_is_kept(scorer):
     assert all(check.passed for check in verify(scorer))
+
+
+@pytest.mark.parametrize("items", [2, 7, 513])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_scores_are_the_same_in_the_block_of_a_run_and_in_a_small_one(
+    checkpoint, words, clips, precision, items
+):
+    scorer = load_clip4clip(checkpoint, tokenizer=words, words=WORDS, frames=FRAMES, precision=precision)
+    rank_like(scorer, scorer.encode_texts(TEXTS), scorer.encode_videos(*clips), items)
 
 
 def test_what_lies_under_the_padding_does_not_matter(scorer, clips):

@@ -7,7 +7,7 @@ from xclip_small import vocabulary
 
 from tests.file_server import as_host, serve
 from xbench.errors import ModelError
-from xbench.scorers.clip import vocabulary as module
+from xbench.scorers.clip import bpe as module
 from xbench.scorers.clip.bpe import FILE, clip_tokenizer
 
 

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from plain_clip import image_feature, text_feature, unit
+from ranked import rank_like
 from safetensors.torch import save_file
 from xclip_small import CLIP, FRAMES, SIDE, WORDS, tokenizer
 
@@ -177,3 +178,13 @@ def test_the_contract_is_kept(tmp_path, weights, words):
     assert all(
         check.passed for check in verify(load(tmp_path / "clip.safetensors", words, activation="gelu"))
     )
+
+
+@pytest.mark.parametrize("items", [2, 7, 513])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_scores_are_the_same_in_the_block_of_a_run_and_in_a_small_one(
+    tmp_path, weights, words, precision, items
+):
+    save_file(weights, tmp_path / "clip.safetensors")
+    scorer = load(tmp_path / "clip.safetensors", words, activation="gelu", precision=precision)
+    rank_like(scorer, scorer.encode_texts(TEXTS), scorer.encode_videos(*noise()), items)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from ranked import rank_like
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
@@ -152,6 +153,14 @@ def test_video_models_get_as_many_frames_as_they_were_trained_with(folders):
 def test_the_contract_is_kept(folder):
     checks = list(verify(scorer(folder)))
     assert [str(check) for check in checks if not check.passed] == []
+
+
+@pytest.mark.parametrize("items", [2, 7, 513])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_scores_are_the_same_in_the_block_of_a_run_and_in_a_small_one(folder, precision, items):
+    model = scorer(folder, precision=precision)
+    frames, mask, _ = clips(model)
+    rank_like(model, model.encode_texts(TEXTS), model.encode_videos(frames, mask), items)
 
 
 def test_texts_are_cut_at_the_models_length_or_earlier(folders):
