@@ -94,6 +94,7 @@ def run(
         at = options.index(option)
         del options[at : at + 2]
     environment = os.environ | {"XBENCH_CACHE": str(folder / "cache")}
+    environment.pop("RAY_AUTH_MODE", None)  # as it is for a user, who has a token and has not said so
     command = [sys.executable, "-m", "xbench", *options]
     return subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -189,7 +190,12 @@ def test_ctrl_c_ends_at_once_and_a_run_without_ray_goes_on(world: World, tmp_pat
 
 @pytest.fixture
 def two_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, int]]:
-    """A cluster of two nodes of one CPU each on this machine: its address, and the second node's raylet."""
+    """A cluster of two nodes of one CPU each on this machine: its address, and the second node's raylet.
+
+    It asks for a token, as one of `ray start` does where there is one.
+    """
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", 64 * "0")
     cluster_utils = pytest.importorskip("ray.cluster_utils")
     folder = tempfile.mkdtemp(prefix="xb", dir="/tmp")  # sockets must have short names
     monkeypatch.setenv("RAY_TMPDIR", folder)
@@ -228,3 +234,8 @@ def test_mixed_devices_allows_other_bits_says_so_and_is_recorded(world: World, t
     assert "ties between items that different devices scored may break" in errors
     assert json.loads(output)["settings"]["passed"]["mixed_devices"] is True
     assert compared(output) == plain(world, tmp_path / "plain")
+
+
+def test_an_address_at_which_nothing_answers_is_told(world: World, tmp_path: Path) -> None:
+    _, errors = ended(run(world, tmp_path, "--ray", "127.0.0.1:1"), 2)
+    assert "No Ray cluster answers at 127.0.0.1:1" in errors

@@ -10,6 +10,7 @@ import os
 import platform
 import shutil
 import signal
+import socket
 import tempfile
 import time
 from collections import Counter, deque
@@ -37,6 +38,7 @@ _TRIES = 4
 """So often a unit may kill its worker."""
 _START_SECONDS = 300.0
 """How long a worker may take to start and build its model."""
+_CONNECT_SECONDS = 10.0
 _OBJECT_BYTES = 256 << 20
 
 
@@ -179,13 +181,20 @@ def workers(
 
 
 def _import(address: str) -> Any:
-    os.environ |= _QUIET | (_LOOPBACK | _FAIR if address == "local" else {})
+    os.environ |= _QUIET | (_LOOPBACK | _FAIR if address == "local" else _token())
     try:
         import ray
         import ray.exceptions
     except ImportError as error:
         raise UsageError(f"--ray needs Ray ({error}): pip install 'xbench[ray]'.") from error
     return ray
+
+
+def _token() -> dict[str, str]:
+    """What makes Ray show a cluster the token of this user: `ray start` asks for it, joining lacks it."""
+    kept = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    known = bool(os.environ.get("RAY_AUTH_TOKEN")) or kept.is_file()
+    return {"RAY_AUTH_MODE": "token"} if known and "RAY_AUTH_MODE" not in os.environ else {}
 
 
 def _start(ray: Any, devices: Sequence[str], threads: int, temporary: str) -> None:
@@ -207,7 +216,13 @@ def _start(ray: Any, devices: Sequence[str], threads: int, temporary: str) -> No
 
 
 def _join(ray: Any, address: str) -> None:
-    with _told(f"There is no Ray cluster at {address}"):
+    host, _, port = address.rpartition(":")
+    if port.isdigit() and "/" not in host:  # Ray itself would try for many minutes
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
+        except (OSError, OverflowError) as error:
+            raise UsageError(f"No Ray cluster answers at {address}: {error}") from error
+    with _told(f"The Ray cluster at {address} cannot be joined: is it there, and has this user its token?"):
         ray.init(address=address, log_to_driver=False, logging_level="CRITICAL")
 
 
@@ -217,7 +232,7 @@ def _told(what: str) -> Iterator[None]:
         yield
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise UsageError(f"{what}: {first}") from error
+        raise UsageError(f"{what} ({first})") from error
 
 
 def _actors(ray: Any, target: str, path: Path, devices: Sequence[str], threads: int) -> Iterator[Any]:
