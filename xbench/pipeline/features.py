@@ -101,7 +101,8 @@ def _frames(
     """Decode a video, or take its frames from those kept."""
     if kept is None:
         return _decode(job, wants, use_damaged)
-    path = kept / f"{video_key(job, wants)}.npz"
+    form = "whole" if wants.frame_transform else "cut"
+    path = kept / f"{video_key(job, wants)}-{form}.npz"
     if path.is_file():
         with np.load(path, allow_pickle=False) as found:
             return Prepared(found["frames"], json.loads(str(found["info"])))

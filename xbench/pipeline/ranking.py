@@ -19,11 +19,11 @@ from xbench.metrics.counts import Counts
 from xbench.metrics.dsl import dsl_counts
 from xbench.metrics.qbnorm import QueryBank, qbnorm_t2v_counts
 from xbench.pipeline.plan import RunPlan
-from xbench.pipeline.record import Clock, CountsByPost, computing
+from xbench.pipeline.record import Clock, CountsByPost, code_digest, computing
 from xbench.pipeline.remote import Remote
 from xbench.pipeline.worker import ScoringOrder
 from xbench.progress import stage
-from xbench.scorers.base import PairScorer
+from xbench.scorers.base import PairScorer, source_file
 from xbench.storage import scratch
 from xbench.terms import V2TRule
 
@@ -157,6 +157,8 @@ def _ledger(
         block=scorer.block,
         features=[table.digest() for table in tables],
         queries=[queries.row.tolist(), queries.video.tolist(), plan.split.v2t],
+        code=code_digest(source_file(scorer)),
+        mixed=plan.mixed_devices,
     )
     place.ledgers.append(parent / name)
     return parent / name

@@ -1,5 +1,6 @@
 """What of the environment can change a number: versions and the revision of xbench itself."""
 
+import hashlib
 import platform
 import subprocess
 import time
@@ -8,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,7 @@ from xbench.reports.record.schema import (
     Videos,
     scoring_reasons,
 )
+from xbench.storage import file_sha256
 from xbench.terms import Post, V2TRule
 
 _LIBRARIES = ("torch", "transformers", "numpy", "av", "pillow", "ftfy", "regex", "safetensors")
@@ -53,6 +56,16 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
+
+
+@cache
+def code_digest(own: str | None = None) -> str:
+    """Return the sha256 of the code of xbench and, where it is another file, of a scorer's own, in hex."""
+    files = sorted(Path(__file__).resolve().parents[1].rglob("*.py"))
+    digest = hashlib.sha256()
+    for path in [*files, *([Path(own)] if own and Path(own).is_file() else [])]:
+        digest.update(f"{path.name} {file_sha256(path)}\n".encode())
+    return digest.hexdigest()
 
 
 def git_revision() -> str | None:

@@ -163,6 +163,8 @@ def _store(scorer: Scorer, plan: RunPlan) -> Iterator[Store]:
     with ExitStack() as stack:
         if plan.cache is not None and scorer.identity is not None:
             root, identity = plan.cache, {**scorer.identity, "computing": _computing(scorer, plan)}
+            if plan.mixed_devices:
+                identity["mixed"] = True
         else:
             root, identity = stack.enter_context(scratch(plan.cache if plan.ray else None)), {}
         yield stack.enter_context(closing(Store(root, scorer.name, identity)))

@@ -3,7 +3,7 @@
 import glob
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ from xbench.pipeline.plan import RunPlan, plan_runs, require_writable
 from xbench.pipeline.run import Models, run
 from xbench.progress import say
 from xbench.registry.datasets import Benchmark, benchmark
+from xbench.registry.scorers import SHIPPED
 from xbench.reports.record.files import Measurement, read, save
-from xbench.reports.record.schema import DIRECTIONS, Selection
+from xbench.reports.record.schema import DIRECTIONS, Fingerprint, Selection
 from xbench.scorers.catalog import ResolvedModel
 from xbench.storage import file_sha256, scratch
 from xbench.terms import DEFAULT_METRICS, Direction
@@ -161,13 +162,20 @@ def _saved(folder: Path) -> list[Measurement]:
 
 
 def _is_of(measured: Measurement, plan: RunPlan) -> bool:
-    """Whether a record is what a plan would give: same data, settings, weights and xbench."""
+    """Whether a record is what a plan would give: same data, settings, weights and xbench.
+
+    Code that is not xbench's may have changed since: its models are measured again.
+    """
     from xbench.pipeline.record import git_revision, versions
 
     record, file = measured.record, _checkpoint(plan)
+    if not isinstance(plan.model, ResolvedModel) or plan.model.request.name not in SHIPPED:
+        return False
+    if record.videos.missing != list(plan.found.missing if plan.found else ()) or record.videos.damaged:
+        return False
     same = measured.per_query is not None and record.settings.passed == plan.passed
     same = same and (record.versions, record.git) == (versions(), git_revision())
-    same = same and record.protocol.fingerprint.pairs == plan.split.fingerprint().pairs
+    same = same and record.protocol.fingerprint == Fingerprint(**asdict(plan.split.fingerprint()))
     known = record.checkpoint is not None and file is not None and file.is_file()
     return same and known and record.checkpoint.sha256 == file_sha256(file)  # type: ignore[union-attr,arg-type]
 

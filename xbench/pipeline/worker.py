@@ -6,6 +6,7 @@ The file holds names, paths, keys and indices only. Features go through the cach
 import hashlib
 import os
 import pickle
+import platform
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from xbench.engine.packs import raw
 from xbench.engine.pool import Bench
 from xbench.engine.store import Lodged, Store
 from xbench.engine.units import Block, Queries, Scoring, Tensors
+from xbench.errors import ModelError
 from xbench.pipeline.features import VideoJob, encode_texts, encode_videos
 from xbench.scorers.base import Features, Scorer, VideoInput
 from xbench.scorers.catalog import ModelRequest, resolve
@@ -69,6 +71,10 @@ def write_order(path: Path, order: ModelOrder | ScoringOrder) -> Path:
     return path
 
 
+_OF_THE_MACHINE = {"device", "gpu", "gpu_libraries", "versions"}
+"""Parts of an identity that a probe judges, and --mixed-devices may allow."""
+
+
 class Worker:
     """Holds a built model and does what it is asked."""
 
@@ -89,7 +95,18 @@ class Worker:
 
     def probe(self) -> str:
         """Return the hash of what this worker computes from inputs that are the same everywhere."""
+        self._require_same_model()
         return probe(self._scorer, self._wants)
+
+    def _require_same_model(self) -> None:
+        """Raise ModelError unless this machine has the model that the run's features are kept under."""
+        asked, own = self._order.store[2], dict(self._scorer.identity or {})
+        other = [name for name in own.keys() - _OF_THE_MACHINE if asked.get(name, own[name]) != own[name]]
+        if asked and other:
+            raise ModelError(
+                f"The worker on {platform.node()} has another model than this process: its "
+                f"{', '.join(sorted(other))} differ. Give every machine the same files and the same code."
+            )
 
     def videos(self, part: tuple[int, int], jobs: str) -> int:
         """Encode some of the videos of a file of jobs into the store; return how many."""

@@ -183,6 +183,14 @@ def share_of(scorer: PairScorer) -> float:
     return SHARES["bf16"] if "bf" in said or "8" in said else SHARES["fp16" if "16" in said else "fp32"]
 
 
+def source_file(scorer: Any) -> str | None:
+    """Return the file that holds a scorer's class, None where nothing tells."""
+    try:
+        return inspect.getsourcefile(type(getattr(scorer, "wrapped", scorer)))
+    except (OSError, TypeError):
+        return None
+
+
 def whereabouts(scorer: Any, member: str) -> str:
     """Return a member of a scorer as its author knows it: class and name, file and line.
 

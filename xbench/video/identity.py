@@ -55,8 +55,9 @@ class Identities:
         match self._known.get(name):
             case [str(key), *told] if told == list(state):
                 return key, state
+        began = time.time_ns()
         key = content_key(path)
-        settled = time.time_ns() - max(state.mtime_ns, state.ctime_ns) > _TICK_NS
+        settled = began - max(state.mtime_ns, state.ctime_ns) > _TICK_NS
         with self._lock:
             self.read += 1
             if settled and file_state(path) == state:
