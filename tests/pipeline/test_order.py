@@ -122,7 +122,8 @@ def test_what_ranks_worse_than_guesses_is_refused_and_may_be_a_distance(own: Pat
     turned = score(own, COSINE, "--distance")
     assert turned.exit_code == 3
     assert "Are these similarities? Then leave --distance out." in turned.stderr
-    assert features(own, TEXTS, -VIDEOS).exit_code == 3
+    away = features(own, TEXTS, -VIDEOS)
+    assert away.exit_code == 3, away.stderr
 
 
 def test_evaluate_refuses_and_takes_distances_too() -> None:
