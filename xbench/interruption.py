@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM that are not lost: libraries have places, imports among them, that swallow them."""
+"""Ctrl-C and SIGTERM that are not lost, and streams that may be full, closed or read by nobody."""
 
 import io
 import os

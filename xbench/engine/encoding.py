@@ -1,4 +1,4 @@
-"""Features of many items as one table, read block by block from where they lie."""
+"""Items to features through the store, each encoded by itself; features of many items as one table."""
 
 import hashlib
 import json

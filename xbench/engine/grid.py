@@ -1,4 +1,4 @@
-"""Whether a scorer keeps its contract while it runs: a score depends on its own text and video only.
+"""The matrix as tiles that a scorer fills, and whether it keeps its contract while it does.
 
 A softmax over the gallery, a dual softmax or a top-k inside `similarity` gives numbers that look like any
 others and change with the shape of a block. So a few dozen pairs, always the same ones, are scored again in a

@@ -1,4 +1,4 @@
-"""An entry of a pack: the tensors of one item or unit, the JSON that travels with them, and their hash.
+"""Packs: files of many entries that only grow, and what an entry is.
 
 sha256 of key and content (32 bytes), length of the head (8 bytes), the head as JSON (name, dtype and shape of
 each tensor), the tensors' bytes in that order, and `info` as JSON to the end.

@@ -1,4 +1,4 @@
-"""The few operations that counting needs, for NumPy arrays and torch tensors on any device alike.
+"""How many items score higher than the right one or tie with it, on any device, and the ranks that follow.
 
 torch is imported only when a tensor is at hand.
 """

@@ -1,4 +1,4 @@
-"""Which captions belong to which video, arranged so that a matrix can be reduced from captions to videos."""
+"""From a matrix of scores, whole or in blocks, to the counts of every query in both directions."""
 
 from collections.abc import Iterator
 from dataclasses import replace

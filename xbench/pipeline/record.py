@@ -1,4 +1,4 @@
-"""What of the environment can change a number: versions and the revision of xbench itself."""
+"""What a run saw and measured, and what of the environment can change it, as a record."""
 
 import hashlib
 import platform

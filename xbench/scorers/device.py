@@ -1,4 +1,4 @@
-"""Where a model computes."""
+"""Where and in which precision a model computes, and in batches that a GPU's memory holds."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Which of the tensors in a loaded file are a model's, whatever training code wrapped them in.
+"""Weight files: opened once, hashed, checked, and which of their tensors are a model's.
 
 Files are {"state_dict": ..., "epoch": ...} or the like, with names behind `module.`, `_orig_mod.`, `model.`;
 they hold an exponential average beside the weights, or adapters that stand for weights. What is only wrapping

@@ -1,4 +1,4 @@
-"""CLIP's preprocessing of a frame, to the last bit as the published code does it (Pillow, then float32)."""
+"""From a video file to what a model sees: frames, pixels as asked for, CLIP's preprocessing."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Which video a file holds, told by its content and not by its name or place; read once and remembered."""
+"""What a file is, told by its content and not by its name: which video, read once and remembered, or none."""
 
 import errno
 import json

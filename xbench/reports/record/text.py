@@ -1,4 +1,4 @@
-"""How reports print: lines that fit, numbers with a sign."""
+"""A record as the tables of the command line."""
 
 import textwrap
 from collections import Counter

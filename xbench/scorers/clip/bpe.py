@@ -1,4 +1,4 @@
-"""The byte-pair encoding of CLIP: text -> token ids, equal to the published tokenizer's.
+"""CLIP's vocabulary, wherever it is found, and its byte-pair encoding, equal to the published tokenizer's.
 
 transformers' own CLIP tokenizer cleans text differently (16 of 60 awkward strings get other ids), so this one
 follows the published steps: ftfy, HTML unescaped twice, white space collapsed, lower case, the word pattern,

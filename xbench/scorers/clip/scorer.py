@@ -1,4 +1,4 @@
-"""What a scorer with CLIP's towers is given, checked against its sizes."""
+"""What every scorer with CLIP's towers does alike: its input is checked, texts and videos are encoded."""
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property

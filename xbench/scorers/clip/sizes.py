@@ -1,4 +1,4 @@
-"""The sizes of a CLIP model, read off the shapes of its weights, and the names and shapes that they imply."""
+"""CLIP's sizes, read off the shapes of its weights, the names and layouts that they imply, its variants."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

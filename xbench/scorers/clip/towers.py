@@ -1,4 +1,4 @@
-"""CLIP's text and vision towers: transformers' modules, built for sizes and filled from OpenAI's layout."""
+"""CLIP's text and vision towers, and the temporal encoders over frames, filled from OpenAI's layout."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The sizes of a CLIP4Clip checkpoint, which does not tell with how many words and frames it was trained."""
+"""CLIP4Clip from a checkpoint, its sizes read off it; CLIP with averaged frames from CLIP weights."""
 
 from collections.abc import Mapping
 from dataclasses import replace

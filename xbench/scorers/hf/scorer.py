@@ -1,4 +1,4 @@
-"""What a model of transformers is fed: token ids of fixed length, pixels by its own image processor."""
+"""A model of transformers behind the scorer contract, and what it is fed."""
 
 import inspect
 from collections.abc import Mapping, Sequence

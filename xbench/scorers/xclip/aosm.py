@@ -1,4 +1,4 @@
-"""Attention of similarities over themselves, of all of them or of slots that stand for several equal ones."""
+"""X-CLIP's similarity (AOSM) in tiles: attention of similarities over themselves, in reused memory."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping

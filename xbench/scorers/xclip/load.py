@@ -1,4 +1,4 @@
-"""The official initialisation: an X-CLIP state dict from CLIP weights, before any training."""
+"""X-CLIP from a trained checkpoint, or as its training starts, from CLIP weights."""
 
 import hashlib
 from collections.abc import Mapping
