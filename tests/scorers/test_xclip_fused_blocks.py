@@ -86,9 +86,10 @@ def test_a_record_says_what_computed():
 
 @pytest.mark.parametrize("precision", TOLERANCE)
 def test_right_kernels_are_taken_for_right_in_every_precision(precision, capsys):
-    aosm = on_device(model(64, 12, 20))
+    aosm = model(64, 12, 20)
+    judge, here = Tiles(aosm, torch.device("cpu"), "fp32"), on_device(aosm)
     tolerance = TOLERANCE[precision] * float(aosm.logit_scale.exp())
-    either = FusedOrTiles(lambda: Fused(aosm, precision), *[Tiles(aosm, DEVICE, "fp32")] * 2, tolerance)
+    either = FusedOrTiles(lambda: Fused(here, precision), Tiles(here, DEVICE, "fp32"), judge, tolerance)
     assert either(*block_of(17, 12, 18, 20, 64)).isfinite().all()
     assert either.settings["similarity"].startswith("fused")
     assert "not used" not in capsys.readouterr().err

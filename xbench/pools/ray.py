@@ -57,9 +57,12 @@ class _Host:
 
     def __init__(self, target: str, path: str, device: str) -> None:
         self._target, self._path, self._device, self._held = target, path, device, None
+        self._probe: str | None = None
 
     def ready(self) -> tuple[str, str]:
-        return platform.node(), self._get().probe()
+        if self._probe is None:  # once a process: it encodes a video, and every phase asks for it
+            self._probe = self._get().probe()
+        return platform.node(), self._probe
 
     def call(self, method: str, *arguments: Any) -> Any:
         return getattr(self._get(), method)(*arguments)
