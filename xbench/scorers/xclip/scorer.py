@@ -9,6 +9,7 @@ import torch
 from xbench.scorers.base import Features
 from xbench.scorers.clip.bpe import ClipTokenizer
 from xbench.scorers.clip.scorer import ClipScorer, checked_mask, source_of
+from xbench.scorers.clip.sizes import RetrievalSizes
 from xbench.scorers.device import TOWERS, Batches, arithmetic, upload
 from xbench.scorers.weights import State, WeightFile
 from xbench.scorers.xclip.aosm import Aosm
@@ -26,7 +27,7 @@ _FRAMES_AT_ONCE = {"cpu": 32, "cuda": 256}
 _VIDEOS_AT_ONCE = 1 << 14
 
 
-class XClip(ClipScorer):
+class XClip(ClipScorer[RetrievalSizes]):
     """The scorer: CLIP's towers, a temporal encoder, and the AOSM over words and frames."""
 
     def __init__(
