@@ -1,4 +1,4 @@
-"""A block of pairs in pieces of one shape: bounded memory, and scores that do not depend on the place of a pair.
+"""A block of pairs in pieces of one shape: bounded memory, and scores that do not depend on a pair's place.
 
 A float product's last bits change with its shape, and a gallery holds copies: two videos that are one, or two
 captions of one wording, must tie wherever they stand. So every piece is filled up to the same size.
@@ -37,7 +37,9 @@ def in_pieces(
     for columns, some in _parts(video, videos, shape[1]):
         prepared = prepare(some)
         for rows, few in _parts(text, texts, shape[0]):
-            scores[rows, columns] = score(few, prepared)[: rows.stop - rows.start, : columns.stop - columns.start]
+            scores[rows, columns] = score(few, prepared)[
+                : rows.stop - rows.start, : columns.stop - columns.start
+            ]
     return scores
 
 

@@ -17,8 +17,9 @@ class Kind:
     """What the names of parameters begin with that only it has."""
 
 
+_MATRICES = ("global_mat", "local_mat", "word_logit", "frame_logit", "word_mat", "frame_mat")
 _TRAINED = (
-    Kind("xclip", "an X-CLIP checkpoint", ("global_mat_weight", "local_mat_weight")),
+    Kind("xclip", "an X-CLIP checkpoint", tuple(f"{name}_weight" for name in _MATRICES)),
     Kind("xpool", "an X-Pool checkpoint", ("pool_frames.",)),
     Kind(
         "wti",
@@ -28,14 +29,16 @@ _TRAINED = (
     Kind("clip4clip", "CLIP4Clip's tightTransf", ("cross.", "similarity_dense.")),
     Kind("clip4clip", "a CLIP4Clip checkpoint", ("clip.visual.proj",)),
 )
-"""In this order: all of them have CLIP's towers, and CLIP4Clip's looser types have nothing else of their own."""
+"""In this order: all have CLIP's towers, and CLIP4Clip's other types have nothing that is theirs alone."""
 _PLAIN = Kind("clip", "plain CLIP weights", ("visual.proj", "text_model.", "vision_model."))
 
 
 def kind_of(names: Iterable[str]) -> Kind | None:
     """Return whose parameters these are; None for what is nobody's here."""
     own = list(names)
-    return next((kind for kind in (*_TRAINED, _PLAIN) if any(name.startswith(kind.has) for name in own)), None)
+    return next(
+        (kind for kind in (*_TRAINED, _PLAIN) if any(name.startswith(kind.has) for name in own)), None
+    )
 
 
 def refuse_other_models(names: Iterable[str], source: str, model: str, *, plain: str = "") -> None:
@@ -44,6 +47,12 @@ def refuse_other_models(names: Iterable[str], source: str, model: str, *, plain:
     plain: what to say of plain CLIP weights instead of how to evaluate them as they are.
     """
     own = list(names)
+    if any(name.startswith(("mit.", "prompts_")) or ".message_" in f".{name}" for name in own):
+        raise ModelError(
+            f"{source} is Microsoft's X-CLIP, an action-recognition model of the same name as the retrieval "
+            "model of Ma et al. 2022 (arXiv:2207.07285), which is xbench's xclip. A folder that transformers "
+            "saved of it is for --model hf --checkpoint FOLDER."
+        )
     kind = kind_of(own)
     if kind is None or kind.model == model:
         return

@@ -155,7 +155,7 @@ class ClipScorer(Generic[Sized]):
     def _frame_features(
         self, frames: torch.Tensor, mask: torch.Tensor, encode: Callable[[torch.Tensor], torch.Tensor]
     ) -> torch.Tensor:
-        """Encode the frames [B, F, 3, H, W] of `mask` to [B, F, D]; elsewhere is 1, which can be normalised."""
+        """Encode the frames [B, F, 3, H, W] of `mask` to [B, F, D]; elsewhere is 1, which has a length."""
         pixels, dtype = frames[mask.to(frames.device)], TOWERS[self.precision]
         parts = self._frame_batches.each(
             len(pixels), lambda part: encode(upload(pixels[part], self._device, dtype))

@@ -9,6 +9,7 @@ import torch
 from xbench.errors import ModelError, UsageError
 from xbench.scorers.base import ScorerInfo, knows_itself
 from xbench.scorers.clip.bpe import ClipTokenizer, clip_tokenizer
+from xbench.scorers.clip.kinds import refuse_other_models
 from xbench.scorers.clip.sizes import (
     ClipSizes,
     RetrievalSizes,
@@ -59,10 +60,7 @@ def _refuse_other_models(state: Mapping[str, torch.Tensor], source: str) -> None
             f"{source} was trained with --linear_patch 3d (it has clip.visual.conv2.weight): xbench has the "
             "2d patches, which are CLIP4Clip's default."
         )
-    if "global_mat_weight" in state:
-        raise ModelError(f"{source} is an X-CLIP checkpoint (it has global_mat_weight, ...): --model xclip.")
-    if "visual.proj" in state or any(name.startswith(("text_model.", "vision_model.")) for name in state):
-        raise ModelError(f"{source} holds plain CLIP weights: evaluate them with --model clip --clip FILE.")
+    refuse_other_models(state, source, "clip4clip")
 
 
 _WIDEST = 1024

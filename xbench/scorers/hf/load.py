@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from xbench.errors import ModelError
-from xbench.scorers.weights import require_finite, require_sound
+from xbench.scorers.clip.kinds import refuse_other_models
+from xbench.scorers.weights import read_weights, require_finite, require_sound
 from xbench.storage import file_sha256
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -35,6 +36,8 @@ def load_hf(source: str) -> Parts:
     """
     folder = Path(source)
     if not folder.is_dir() and (folder.exists() or not _HUB_ID.fullmatch(source)):
+        if folder.is_file():
+            refuse_other_models(read_weights(folder).state, source, "hf")
         raise ModelError(
             f"--model hf wants a folder that transformers saved, or a hub id: {source} is neither."
         )

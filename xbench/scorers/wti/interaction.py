@@ -1,4 +1,4 @@
-"""Weighted token interaction: every word against every frame, each side's best matches weighted and added up."""
+"""Weighted token interaction: every word against every frame, each side's best matches weighted."""
 
 from collections.abc import Mapping
 
@@ -16,7 +16,7 @@ class Weighting(nn.Module):
     """How much each word of a text, or frame of a video, counts: a small network and a softmax."""
 
     def __init__(self, layers: Mapping[str, torch.Tensor]) -> None:
-        """Take the layers by their names behind `text_weight_fc` or `video_weight_fc`: see `sizes.layers_of`."""
+        """Take the layers by their names behind `text_weight_fc` or `video_weight_fc`: `sizes.layers_of`."""
         super().__init__()
         names = sorted(name for name in layers if name.endswith("weight"))
         self.weights = nn.ParameterList(nn.Parameter(layers[name]) for name in names)

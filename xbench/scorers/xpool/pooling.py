@@ -1,15 +1,15 @@
 """X-Pool's similarity: a video's frames pooled by each caption, without ever holding a pooled vector.
 
-The published code makes a vector of width D for each pair of a caption and a video: 38 GB for MSVD. Behind the
-attention's softmax all is linear in its weights w, over the slots j of a video (its frames, once a head), but
-for two LayerNorms and the last norm, and these need sums of squares only: quadratic forms in w, which are the
-video's own.
+The published code makes a vector of width D for each pair of a caption and a video: 38 GB for MSVD. Behind
+the attention's softmax all is linear in its weights w, over the slots j of a video (its frames, once a head),
+but for two LayerNorms and the last norm, and these need sums of squares only: quadratic forms in w, which are
+the video's own.
 
-x_j: a slot's value behind the output projection; c_j: x_j less its mean. The first of the two LayerNorms gives
-gamma2 (sum_j w_j c_j) / p + beta2 with p^2 = w' (c c' / D) w + eps. The residual step is linear and gives
-(sum_j w_j r_j + p s) / p; let r_j and s stand for themselves less their means. The second LayerNorm gives
-gamma3 (sum_j w_j r_j + p s) / q + beta3 with q^2 = u' (r r' / D) u + eps p^2 over u = (w, p), r = (r_j, s). So,
-up to its length, the pooled vector is sum_j w_j e_j + p e_s + q beta3, where e = gamma3 r.
+x_j: a slot's value behind the output projection; c_j: x_j less its mean. The first of the two LayerNorms
+gives gamma2 (sum_j w_j c_j) / p + beta2 with p^2 = w' (c c' / D) w + eps. The residual step is linear and
+gives (sum_j w_j r_j + p s) / p; let r_j and s stand for themselves less their means. The second LayerNorm
+gives gamma3 (sum_j w_j r_j + p s) / q + beta3 with q^2 = u' (r r' / D) u + eps p^2 over u = (w, p) and
+r = (r_j, s). So, up to its length, the pooled vector is sum_j w_j e_j + p e_s + q beta3, where e = gamma3 r.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ _NORMS = ("layer_norm1", "layer_norm2", "layer_norm3")
 
 def pooling_shapes(width: int) -> Shapes:
     """Return the names and shapes of the pooling's parameters."""
-    sides: Shapes = {name: (width, width) for name in _LINEAR} | {name: (width,) for name in _NORMS}
+    sides: Shapes = dict.fromkeys(_LINEAR, (width, width)) | dict.fromkeys(_NORMS, (width,))
     weights: Shapes = {f"{PREFIX}{name}.weight": side for name, side in sides.items()}
     return weights | {f"{PREFIX}{name}.bias": (width,) for name in sides}
 
@@ -44,8 +44,8 @@ class Videos:
     parts: torch.Tensor
     """[V J, D]: e_j."""
     forms: torch.Tensor
-    """[V, J, 3 J + 3]: the quadratic forms of p, of q and of the length; then what is linear in w: in q with s,
-    in the length with e_s and with beta3."""
+    """[V, J, 3 J + 3]: the quadratic forms of p, of q and of the length; then what is linear in w: in q with
+    s, in the length with e_s and with beta3."""
 
 
 class Pooling:
@@ -83,7 +83,7 @@ class Pooling:
         )
 
     def projected(self, values: torch.Tensor) -> torch.Tensor:
-        """Return x [V, J, D] of values [V, F, D]; the bias is shared out, as each head's weights add up to 1."""
+        """Return x [V, J, D] of values [V, F, D]; heads share the bias, as the weights of each add up to 1."""
         weight, bias = self._of("cross_attn.out_proj")
         return functional.linear(self._apart(values), weight, bias / self.heads)
 

@@ -80,9 +80,9 @@ def infer_sizes(state: Mapping[str, torch.Tensor], source: str, *, frames: int, 
     """
     if any(name.startswith("stochastic.") for name in state):
         raise ModelError(
-            f"{source} is a T-MASS checkpoint (it has stochastic.*). The published evaluation of T-MASS pools "
-            "each video with the caption that is the right answer for it, so its numbers are not those of a "
-            "search, and xbench does not have it."
+            f"{source} is a T-MASS checkpoint (it has stochastic.*). The published evaluation of T-MASS "
+            "pools each video with the caption that is the right answer for it, so its numbers are not those "
+            "of a search, and xbench does not have it."
         )
     refuse_other_models(state, source, "xpool")
     clip = infer_clip_sizes(state, source, _TOWERS)
@@ -90,7 +90,7 @@ def infer_sizes(state: Mapping[str, torch.Tensor], source: str, *, frames: int, 
     check_shapes(state, shapes | pooling_shapes(clip.embed), source)
     if heads < 1 or clip.embed % heads:
         raise UsageError(
-            f"--model-args heads={heads}: the width {clip.embed} of {source} cannot be cut into so many heads."
+            f"--model-args heads={heads}: the width {clip.embed} of {source} cannot be cut into so many."
         )
     if frames < 1:
         raise UsageError(f"--model-args frames={frames}: at least one frame is needed.")
