@@ -117,7 +117,7 @@ class Wti(ClipScorer[InteractionSizes]):
             {name: upload(tensor, self._device) for name, tensor in side.items()} for side in (text, video)
         ]
         with arithmetic(self.precision):
-            return in_pieces(*sides, (self._texts_at_once, _VIDEOS), lambda some: some, scores)
+            return in_pieces(sides[0], sides[1], (self._texts_at_once, _VIDEOS), lambda some: some, scores)
 
     @property
     def _texts_at_once(self) -> int:

@@ -25,8 +25,8 @@ TEXT, VIDEO = "text_weight_fc", "video_weight_fc"
 _MOST = 3
 """Layers of the widest of DRL's three architectures."""
 _UNUSED = re.compile(r"(text|video)_weight_fc[01]\.|[tv]_(ctm|block)[01]\.|banzhaf(model[01]?|teacher)\.")
-"""HBI's higher levels: clusters of words and frames, their weights, the estimator of Banzhaf interactions. The
-published evaluation gives them the weight 0, so no score depends on them."""
+"""HBI's higher levels: clusters of words and frames, their weights, the estimator of Banzhaf interactions.
+The published evaluation gives them the weight 0, so no score depends on them."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,8 @@ def _hidden(state: State, source: str) -> tuple[int, ...]:
     numbers = [number for number in range(0, 2 * _MOST, 2) if f"{number}.weight" in layers]
     if numbers != list(range(0, 2 * len(numbers), 2)) or len(numbers) < 2:
         raise ModelError(
-            f"{source}: {TEXT} has the layers {', '.join(sorted(layers)) or 'none'}, and xbench knows networks "
-            f"of one to {_MOST} layers with a ReLU between them."
+            f"{source}: {TEXT} has the layers {', '.join(sorted(layers)) or 'none'}, and xbench knows "
+            f"networks of one to {_MOST} layers with a ReLU between them."
         )
     return tuple(
         layers[f"{number}.bias"].shape[0] if f"{number}.bias" in layers else 0 for number in numbers[:-1]

@@ -1,8 +1,8 @@
 """X-Pool's transform of a frame: bicubic on floats, without antialias, not clamped to what a pixel can be.
 
 So did torchvision's tensor transforms before 0.17; the same lines antialias since. Neither is CLIP's
-transform, which resizes 8-bit images: on the small golden model that moves scores by 0.013, antialias by 0.014,
-clamping by 0.007.
+transform, which resizes 8-bit images: on the small golden model that moves scores by 0.013, antialias by
+0.014, clamping by 0.007.
 """
 
 from dataclasses import replace

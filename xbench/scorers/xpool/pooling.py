@@ -83,7 +83,7 @@ class Pooling:
         )
 
     def projected(self, values: torch.Tensor) -> torch.Tensor:
-        """Return x [V, J, D] of values [V, F, D]; heads share the bias, as the weights of each add up to 1."""
+        """Return x [V, J, D] of values [V, F, D]; heads share the bias, as weights of each add up to 1."""
         weight, bias = self._of("cross_attn.out_proj")
         return functional.linear(self._apart(values), weight, bias / self.heads)
 
@@ -98,7 +98,7 @@ class Pooling:
         weights, own = self.weights(self.queries(texts), videos), unit(texts)
         slots = weights.shape[-1]
         sums = torch.bmm(weights, videos.forms)
-        squares = (sums[..., : 3 * slots].unflatten(-1, (3, slots)) * weights[..., None, :]).sum(dim=-1)
+        squares = (sums[..., : 3 * slots].view(*sums.shape[:2], 3, slots) * weights[..., None, :]).sum(dim=-1)
         p, q = self._scales(squares, sums[..., 3 * slots])
         length = self._length(squares[..., 2], sums[..., 3 * slots + 1 :], p, q)
         products = (own @ videos.parts.T).view(len(own), -1, slots).transpose(0, 1)
@@ -141,7 +141,7 @@ class Pooling:
         videos, length, width = frames.shape
         apart = frames.new_zeros(videos, self.heads, length, self.heads, width // self.heads)
         for head in range(self.heads):
-            apart[:, head, :, head] = frames.unflatten(-1, (self.heads, -1))[:, :, head]
+            apart[:, head, :, head] = frames.view(videos, length, self.heads, -1)[:, :, head]
         return apart.view(videos, self.heads * length, width)
 
     def _of(self, layer: str) -> tuple[torch.Tensor, torch.Tensor]:
