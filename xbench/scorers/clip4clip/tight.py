@@ -98,13 +98,12 @@ class TightTransf(ClipScorer):
         sentences = text["sentence"].to(self._device, torch.float32)
         frames, mask = video["frames"].to(self._device, torch.float32), video["mask"].to(self._device)
         count, size = len(sentences) * len(frames), _PAIRS_AT_ONCE[self._device.type]
-        order = torch.arange(-(-count // size) * size, device=self._device) % count
+        parts = []
         with arithmetic(self.precision):
-            parts = [
-                self._model.pairs(sentences[some // len(frames)], frames[some % len(frames)],
-                                  mask[some % len(frames)])
-                for some in order.split(size)
-            ]  # fmt: skip
+            for start in range(0, count, size):
+                some = torch.arange(start, start + size, device=self._device) % count
+                pair = sentences[some // len(frames)], frames[some % len(frames)], mask[some % len(frames)]
+                parts.append(self._model.pairs(*pair))
         return torch.cat(parts)[:count].view(len(sentences), len(frames))
 
     def rerank(self, text: Features, videos: Features) -> torch.Tensor:
