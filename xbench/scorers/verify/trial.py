@@ -40,7 +40,7 @@ class Trial:
         All have all frames where the last one is repeated.
         """
         wants = self.scorer.video_input
-        counts = (wants.max_frames, max(1, wants.max_frames // 2), 1)
+        counts: tuple[int, ...] = (wants.max_frames, max(1, wants.max_frames // 2), 1)
         if frame_rule(wants.sampling).repeat_last:
             counts = (wants.max_frames,) * len(counts)
         clips = [_noise(count, seed, wants) for seed, count in enumerate(counts)]
