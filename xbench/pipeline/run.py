@@ -33,6 +33,7 @@ from xbench.pipeline.worker import wants as wants_of
 from xbench.progress import say, stage
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.schema import Checkpoint, ScorerRecord
+from xbench.sampling import frame_rule
 from xbench.scorers.base import (
     PairScorer,
     Scorer,
@@ -105,7 +106,8 @@ def _run(scorer: Model, plan: RunPlan) -> list[Measurement]:
         if is_cross_encoder(scorer):
             say_how_long_every_pair_takes(scorer, wants, plan.split)
         seen, counts = _encode_and_rank(scorer, wants, plan=plan, place=place)
-        described = _describe(scorer, info, plan, sampling=wants.sampling)  # scoring decides what computes
+        sampling = str(frame_rule(wants.sampling))
+        described = _describe(scorer, info, plan, sampling=sampling)  # scoring decides what computes
     records = make_records(plan, seen, described, counts, place.clock.seconds)
     place.tidy()
     return records
