@@ -222,7 +222,7 @@ def _start(ray: Any, devices: Sequence[str], threads: int, temporary: str) -> No
 
 def _end(ray: Any, temporary: str) -> None:
     """End a local cluster at once: Ray gives its processes a second each, and these have nothing to save."""
-    import psutil  # Ray brings it
+    psutil = importlib.import_module("psutil")  # Ray brings it
 
     children = psutil.Process().children()
     own = [child for child in children if any(temporary in part for part in _command(child))]
