@@ -1,4 +1,4 @@
-"""Weighted token interaction: against its formula pair by pair, its golden files, and what is no such file."""
+"""Weighted token interaction: against its formula pair by pair, golden files, and what is no such file."""
 
 import math
 

@@ -37,7 +37,7 @@ def load_hf(source: str) -> Parts:
     folder = Path(source)
     if not folder.is_dir() and (folder.exists() or not _HUB_ID.fullmatch(source)):
         if folder.is_file():
-            refuse_other_models(read_weights(folder).state, source, "hf")
+            _refuse_checkpoints(folder)
         raise ModelError(
             f"--model hf wants a folder that transformers saved, or a hub id: {source} is neither."
         )
@@ -65,6 +65,15 @@ def load_hf(source: str) -> Parts:
     model.float().eval().requires_grad_(False)
     require_finite(dict(model.named_parameters()), source)
     return Parts(model, tokenizer, images, source, _version(folder, model))
+
+
+def _refuse_checkpoints(path: Path) -> None:
+    """Raise ModelError, naming the right model, for a checkpoint of another one."""
+    try:
+        names = read_weights(path).state
+    except ModelError:
+        return  # no weights at all
+    refuse_other_models(names, str(path), "hf")
 
 
 def _with_pillow() -> dict[str, Any]:

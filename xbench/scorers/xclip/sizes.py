@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import torch
 
+from xbench.errors import ModelError
 from xbench.scorers.clip.kinds import refuse_other_models
 from xbench.scorers.clip.sizes import (
     RetrievalSizes,
@@ -28,6 +29,11 @@ def infer_sizes(state: Mapping[str, torch.Tensor], source: str) -> RetrievalSize
     `source` names the file in messages. Raises ModelError for another model's weights and for every parameter
     that is missing, not expected, or of a shape that does not fit the others.
     """
+    if any(name.startswith(("cross.", "similarity_dense.")) for name in state):
+        raise ModelError(
+            f"{source} has a cross encoder (cross.*, similarity_dense.*), which X-CLIP's similarity never "
+            "uses: it was trained without --loose_type, as CLIP4Clip's tightTransf is (--model clip4clip)."
+        )
     refuse_other_models(state, source, "xclip", plain=_START_FROM_CLIP)
     towers = infer_clip_sizes(state, source, "clip.")
     words, frames = (shape_of(state, f"{side}_logit_weight", 2, source)[0] for side in ("word", "frame"))
