@@ -8,7 +8,7 @@ from plain_clip import blocks, image_feature, norm
 from ranked import rank_like
 from xclip_small import CLIP, FRAMES, SIDE, WORDS, state, tokenizer
 
-from xbench.errors import ModelError
+from xbench.errors import ModelError, UsageError
 from xbench.scorers.clip.sizes import without_prefix
 from xbench.scorers.verify import verify
 from xbench.scorers.weights import read_weights
@@ -161,7 +161,9 @@ def test_a_literal_end_token_in_a_caption_does_not_end_it(scorer):
 
 def test_the_sampling_is_what_is_asked_for(checkpoint, words):
     scorer = load_wti(checkpoint, tokenizer=words, words=WORDS, frames=FRAMES, sampling="uniform")
-    assert scorer.video_input.sampling == "uniform"
+    assert str(scorer.video_input.sampling) == "uniform"
+    with pytest.raises(UsageError, match="There is no sampling 'evry=1'"):
+        load_wti(checkpoint, tokenizer=words, words=WORDS, frames=FRAMES, sampling="evry=1")
 
 
 def test_records_say_what_of_the_published_computation_is_left_out(

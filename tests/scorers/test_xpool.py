@@ -332,6 +332,13 @@ def test_frames_and_pixels_are_the_official_codes(golden, shared):
     from xbench.video.choice import Sampling
     from xbench.video.decode import read_clip
 
+    short = read_clip(
+        shared / "golden" / "video" / "e_320x240_30fps_short.mp4",
+        (0, 0.1),
+        Sampling(4, video_input(64, 4).sampling),
+        64,
+    )
+    assert list(short.source) == [0, 1, 2, 2]  # three frames: the last one again
     pixels = np.load(golden[2] / "frames_64px_4.npz")
     for name, facts in golden[1]["video"].items():
         path = shared / "golden" / "video" / name

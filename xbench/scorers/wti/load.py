@@ -7,7 +7,7 @@ from xbench.scorers.clip.bpe import ClipTokenizer, clip_tokenizer
 from xbench.scorers.weights import Which, read_weights
 from xbench.scorers.wti.scorer import Wti
 from xbench.scorers.wti.sizes import infer_sizes, used
-from xbench.terms import FrameRule, Precision
+from xbench.terms import Precision
 
 
 @knows_itself(ScorerInfo(published="{trained_as}", zero_shot=False, files=frozenset({"checkpoint", "bpe"})))
@@ -17,7 +17,7 @@ def trained(
     bpe: Path | None = None,
     words: int = 32,
     frames: int = 12,
-    sampling: FrameRule = "published",
+    sampling: str = "published",
     weights: Which | None = None,
     precision: Precision = "fp32",
     device: str = "cpu",
@@ -41,7 +41,7 @@ def load_wti(
     tokenizer: ClipTokenizer,
     words: int,
     frames: int,
-    sampling: FrameRule = "published",
+    sampling: str = "published",
     which: Which | None = None,
     precision: Precision = "fp32",
     device: str = "cpu",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from xbench.sampling import FrameRule, frame_rule
 from xbench.scorers.base import Features, VideoInput
 from xbench.scorers.clip.bpe import ClipTokenizer
 from xbench.scorers.clip.scorer import ClipScorer, checked_mask
@@ -15,7 +16,7 @@ from xbench.scorers.pieces import in_pieces
 from xbench.scorers.weights import State, WeightFile
 from xbench.scorers.wti.interaction import as_features, scores
 from xbench.scorers.wti.sizes import InteractionSizes
-from xbench.terms import FrameRule, Precision
+from xbench.terms import Precision
 
 if TYPE_CHECKING:
     from xbench.scorers.wti.model import WtiModel
@@ -43,11 +44,14 @@ class Wti(ClipScorer[InteractionSizes]):
         *,
         tokenizer: ClipTokenizer,
         file: WeightFile | None = None,
-        sampling: FrameRule = "published",
+        sampling: FrameRule | str = "published",
         precision: Precision = "fp32",
         device: str = "cpu",
     ) -> None:
-        """Take a state dict complete for `sizes`, float32; see `ClipScorer`. sampling: see `VideoInput`."""
+        """Take a state dict complete for `sizes`, float32; see `ClipScorer`. sampling: see `VideoInput`.
+
+        Raises UsageError for a sampling that is none.
+        """
         super().__init__(
             state,
             sizes,
@@ -58,7 +62,7 @@ class Wti(ClipScorer[InteractionSizes]):
             device=device,
             frames_at_once=_FRAMES_AT_ONCE,
         )
-        self._sampling = sampling
+        self._sampling = frame_rule(sampling)
 
     @property
     def video_input(self) -> VideoInput:

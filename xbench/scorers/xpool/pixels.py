@@ -20,8 +20,8 @@ RULE = "tensor bicubic, no antialias, not clamped"
 
 
 def video_input(size: int, frames: int) -> VideoInput:
-    """Return what X-Pool sees of a video: the middles of so many equal parts of it."""
-    wants = VideoInput(size=size, max_frames=frames, sampling="uniform")
+    """Return what X-Pool sees of a video: the middles of so many equal parts, the last one again if short."""
+    wants = VideoInput(size=size, max_frames=frames, sampling="uniform+repeat-last")
     return replace(wants, frame_transform=partial(transform, size=size, mean=wants.mean, std=wants.std))
 
 
