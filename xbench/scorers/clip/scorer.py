@@ -11,7 +11,7 @@ from xbench.errors import ModelError
 from xbench.scorers.base import ENCODER_RULES, VideoInput
 from xbench.scorers.clip.bpe import ClipTokenizer
 from xbench.scorers.clip.sizes import ClipSizes
-from xbench.scorers.device import TOWERS, Batches, check_precision, gpu_identity, upload
+from xbench.scorers.device import TOWERS, Batches, arithmetic, check_precision, gpu_identity, upload
 from xbench.scorers.weights import State, WeightFile
 from xbench.terms import Precision
 
@@ -52,6 +52,7 @@ _LIBRARIES = ("torch", "transformers", "ftfy", "regex")
 """Their versions can change a feature: arithmetic, the towers, the cleaning and splitting of text."""
 
 Module = TypeVar("Module", bound=torch.nn.Module)
+Encoded = TypeVar("Encoded")
 Sized = TypeVar("Sized", bound="Sizes")
 
 
@@ -151,6 +152,11 @@ class ClipScorer(Generic[Sized]):
     def _tokens(self, texts: Sequence[str]) -> torch.Tensor:
         """Token ids int64 [B, words]."""
         return self._tokenizer.batch(texts, self.sizes.words)
+
+    def _encoded(self, tokens: torch.Tensor, encode: Callable[[torch.Tensor], Encoded]) -> list[Encoded]:
+        """Return what `encode` gives of token ids [B, W], batch by batch, where the model computes."""
+        with arithmetic(self.precision):
+            return self._text_batches.each(len(tokens), lambda part: encode(tokens[part].to(self._device)))
 
     def _frame_features(
         self, frames: torch.Tensor, mask: torch.Tensor, encode: Callable[[torch.Tensor], torch.Tensor]

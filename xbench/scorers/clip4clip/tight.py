@@ -64,12 +64,7 @@ class TightTransf(ClipScorer[RetrievalSizes]):
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> Features:
         """Encode B captions to `sentence` float32 [B, D], not normalised."""
-        tokens = self._tokens(texts)
-        with arithmetic(self.precision):
-            parts = self._text_batches.each(
-                len(tokens), lambda part: self._model.texts(tokens[part].to(self._device))
-            )
-        return {"sentence": torch.cat(parts)}
+        return {"sentence": torch.cat(self._encoded(self._tokens(texts), self._model.texts))}
 
     @torch.inference_mode()
     def encode_videos(self, frames: torch.Tensor, mask: torch.Tensor) -> Features:

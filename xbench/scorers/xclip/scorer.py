@@ -77,11 +77,7 @@ class XClip(ClipScorer[RetrievalSizes]):
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> Features:
         """Encode B captions to `sentence` [B, D] and `words` [B, W, D], float32, L2-normalised."""
-        tokens = self._tokens(texts)
-        with arithmetic(self.precision):
-            parts = self._text_batches.each(
-                len(tokens), lambda part: self._model.texts(tokens[part].to(self._device))
-            )
+        parts = self._encoded(self._tokens(texts), self._model.texts)
         sentence, words = (torch.cat(group) for group in zip(*parts, strict=True))
         return {"sentence": sentence, "words": words}
 

@@ -83,12 +83,7 @@ class XPool(ClipScorer[PoolSizes]):
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> Features:
         """Encode B captions to `text` float32 [B, D], as CLIP projects it."""
-        tokens = self._tokens(texts)
-        with arithmetic(self.precision):
-            parts = self._text_batches.each(
-                len(tokens), lambda part: self._model.texts(tokens[part].to(self._device))
-            )
-        return {"text": torch.cat(parts)}
+        return {"text": torch.cat(self._encoded(self._tokens(texts), self._model.texts))}
 
     @torch.inference_mode()
     def encode_videos(self, frames: torch.Tensor, mask: torch.Tensor) -> Features:
