@@ -49,9 +49,9 @@ def command(
 ) -> None:
     """Check RESULTS (JSON files, or folders of them): hashes, counts, numbers, protocol.
 
-    With --rescore a sample is encoded again from your own video files, with the weights that the result names,
-    and its right scores must be those stored, within a tolerance for other machines. Exit code 0: all hold.
-    3: one does not, or cannot be checked.
+    With --rescore a sample is encoded again from your own video files, with the weights that the result
+    names, and its right scores must be those stored, within a tolerance for other machines. Exit code 0: all
+    hold. 3: one does not, or cannot be checked.
     """
     from xbench.registry.datasets import benchmark
     from xbench.reports.check.proof_text import proofs_json, render_proof
