@@ -253,7 +253,7 @@ def _build(plan: RunPlan) -> Scorer:
 
 def _differences(scorer: Scorer, plan: RunPlan, record: Record) -> list[str]:
     """What the record says of its model that is not so here, where both say anything."""
-    here = describe(scorer, info_of(plan.model), plan, sampling=wants_of(scorer, plan.sampling).sampling)
+    here = describe(scorer, info_of(plan.model), plan, wants_of(scorer, plan.sampling))
     pairs = [
         ("checkpoint", record.checkpoint and record.checkpoint.sha256,
          here.checkpoint and here.checkpoint.sha256),

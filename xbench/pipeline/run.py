@@ -33,6 +33,7 @@ from xbench.pipeline.worker import wants as wants_of
 from xbench.progress import say, stage
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.schema import Checkpoint, ScorerRecord
+from xbench.sampling import frame_rule
 from xbench.scorers.base import PairScorer, Scorer, ScorerInfo, VideoInput, whereabouts
 from xbench.scorers.catalog import Model, ResolvedModel
 from xbench.scorers.device import gpu_memory_errors
@@ -96,7 +97,7 @@ def _run(scorer: Model, plan: RunPlan) -> list[Measurement]:
                 "This CPU has no instructions for bfloat16: --precision bf16 will take several times as long."
             )
         seen, counts = _encode_and_rank(scorer, wants, plan=plan, place=place)
-        described = describe(scorer, info, plan, sampling=wants.sampling)  # scoring decides what computes
+        described = describe(scorer, info, plan, wants)  # scoring decides what computes
     records = make_records(plan, seen, described, counts, place.clock.seconds)
     place.tidy()
     return records
@@ -262,8 +263,9 @@ def _encode_bank(
         return encode_texts(scorer, store, captions, _after(told, advance))
 
 
-def describe(scorer: PairScorer, info: ScorerInfo, plan: RunPlan, **more: Any) -> Scoring:
+def describe(scorer: PairScorer, info: ScorerInfo, plan: RunPlan, wants: VideoInput | None = None) -> Scoring:
     """Return what a record says of a scorer. Raises ModelError for what JSON cannot hold."""
+    more = {} if wants is None else {"sampling": str(frame_rule(wants.sampling))}
     settings = _plain(scorer, "settings", {**scorer.settings, **_computing(scorer, plan), **more})
     identity = None if scorer.identity is None else _plain(scorer, "identity", scorer.identity)
     return Scoring(
