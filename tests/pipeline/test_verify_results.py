@@ -163,7 +163,7 @@ def test_other_captions_are_caught(world: World, record: Path) -> None:
 def test_a_matrix_has_nothing_to_encode_again(world: World, tmp_path: Path) -> None:
     np.save(tmp_path / "matrix.npy", np.eye(6, dtype=np.float32))
     done = invoke(
-        *("score", tmp_path / "matrix.npy", "--dataset", "didemo"),
+        *("score", tmp_path / "matrix.npy", "--rows", "captions", "--dataset", "didemo"),
         *("--annotations", world.annotations, "--output", world.output),
     )
     assert done.exit_code == 0, done.output
