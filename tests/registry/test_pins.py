@@ -82,7 +82,7 @@ def test_list_and_show_say_what_is_unverified(file: Path) -> None:
     shown = models("show", XPOOL).stdout
     assert "none stated" in shown
     assert "unverified: its publisher gives no hash; download it by hand" in shown
-    assert "X-Pool on msrvtt with ViT-B/32, trained on 9k, msrvtt/1ka, t2v: R@1 46.9" in shown
+    assert "X-Pool on msrvtt with ViT-B/32, trained on 9k, msrvtt/1ka, t2v: R@1 46.9, R@5 72.8" in shown
     assert "43.9" not in shown
     models("pin", XPOOL, file)
     assert "by hand, pinned" in models("list").stdout

@@ -108,7 +108,8 @@ def _published(row: Reproduces) -> Iterable[str]:
         yield f"{what}: results/published.csv has no such row"
     for entry in found:
         for direction in ("t2v", "v2t"):
-            values = [f"{v.metric} {v.value:g}" for v in entry.values if v.direction == direction]
+            metrics = dict.fromkeys(value.metric for value in entry.values)  # several sources may give one
+            values = [f"{v.metric} {v.value:g}" for name in metrics if (v := entry.value(direction, name))]
             if values:
                 yield f"{what}, {entry.claim.protocol}, {direction}: {', '.join(values)}"
 

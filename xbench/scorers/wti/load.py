@@ -10,7 +10,15 @@ from xbench.scorers.wti.sizes import infer_sizes, used
 from xbench.terms import Precision
 
 
-@knows_itself(ScorerInfo(published="{trained_as}", zero_shot=False, files=frozenset({"checkpoint", "bpe"})))
+@knows_itself(
+    ScorerInfo(
+        published="{trained_as}",
+        zero_shot=False,
+        without_checkpoint="--model wti needs --checkpoint: a file of your own training, or one of HBI's authors', "
+        "which `xbench models list` has as hbi-*, to be downloaded by hand.",
+        files=frozenset({"checkpoint", "bpe"}),
+    )
+)
 def trained(
     *,
     checkpoint: Path,
