@@ -12,7 +12,7 @@ from xbench.engine.similarity import distinct
 from xbench.engine.store import Store
 from xbench.engine.units import Queries
 from xbench.errors import DataError, ModelError
-from xbench.pipeline.features import VideoJob, encode_texts, encode_videos, is_stored
+from xbench.pipeline.features import VideoJob, described_input, encode_texts, encode_videos, is_stored
 from xbench.pipeline.gallery import Fault, Gallery, open_gallery, refuse_faulty
 from xbench.pipeline.plan import RunPlan, info_of
 from xbench.pipeline.precomputed import match_features, rank_features
@@ -32,7 +32,6 @@ from xbench.pipeline.worker import wants as wants_of
 from xbench.progress import say, stage
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.schema import Checkpoint, ScorerRecord
-from xbench.sampling import frame_rule
 from xbench.scorers.base import PairScorer, Scorer, ScorerInfo, VideoInput, whereabouts
 from xbench.scorers.catalog import Model, ResolvedModel
 from xbench.scorers.device import gpu_memory_errors
@@ -96,8 +95,7 @@ def _run(scorer: Model, plan: RunPlan) -> list[Measurement]:
                 "This CPU has no instructions for bfloat16: --precision bf16 will take several times as long."
             )
         seen, counts = _encode_and_rank(scorer, wants, plan=plan, place=place)
-        sampling = str(frame_rule(wants.sampling))
-        described = _describe(scorer, info, plan, sampling=sampling)  # scoring decides what computes
+        described = _describe(scorer, info, plan, **described_input(wants))  # scoring decides what computes
     records = make_records(plan, seen, described, counts, place.clock.seconds)
     place.tidy()
     return records

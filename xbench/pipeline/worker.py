@@ -29,7 +29,8 @@ from xbench.sampling import FrameRule
 from xbench.scorers.base import Features, Scorer, VideoInput
 from xbench.scorers.catalog import ModelRequest, resolve
 from xbench.scorers.declared import sampling_fault
-from xbench.storage import write_atomically
+from xbench.scorers.verify.inputs import most_frames, noise_videos
+from xbench.storage import scratch, write_atomically
 from xbench.terms import V2TRule
 
 _PROBED = 64
@@ -176,10 +177,9 @@ def probe(scorer: Scorer, wants: VideoInput) -> str:
 
     Where it differs, another kind of machine or another version of a library computes.
     """
-    generator = torch.Generator().manual_seed(0)
-    frames = torch.randn(1, wants.max_frames, *_frame(wants), generator=generator)
-    with torch.inference_mode():
-        video = scorer.encode_videos(frames, torch.ones(1, wants.max_frames, dtype=torch.bool))
+    with torch.inference_mode(), scratch() as folder:
+        count = most_frames(wants)
+        video = noise_videos(wants, [count], 0, folder).encode(scorer)
         text = scorer.encode_texts(["a probe of what is computed here"])
         height, width = (min(side, _PROBED) for side in scorer.block)
         tile = scorer.similarity(_spread(text, height), _spread(video, width))
@@ -187,12 +187,6 @@ def probe(scorer: Scorer, wants: VideoInput) -> str:
     for tensor in (*video.values(), *text.values(), tile):
         digest.update(raw(tensor))
     return digest.hexdigest()
-
-
-def _frame(wants: VideoInput) -> tuple[int, ...]:
-    if wants.frame_transform is None:
-        return 3, wants.size, wants.size
-    return tuple(wants.frame_transform(np.zeros((64, 64, 3), np.uint8)).shape)
 
 
 def _spread(features: Features, count: int) -> Features:
