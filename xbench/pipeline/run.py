@@ -41,7 +41,7 @@ from xbench.storage import scratch
 
 _CONTENTS = "contents.json"
 """In the cache folder: which content each file had when it was last read."""
-_TURNED = "are both files of one model, and in the protocol's order? Ids would tell."
+_TURNED = "see that both files are of one model and in the protocol's order, or give ids, which tell."
 
 
 class Models:
@@ -149,7 +149,10 @@ def _encode_and_rank(
         features = {video: each.features for video, each in by_id.items() if each.features is not None}
         scored = split.without(video.id for video in split.videos if video.id not in features)
         if not scored.captions:
-            raise DataError(f"No video of {split.benchmark} gave a frame, so there is nothing to score.")
+            raise DataError(
+                f"No video of {split.benchmark} gave a frame, so there is nothing to score: replace the"
+                " files."
+            )
         videos = FeatureTable([features[video.id] for video in scored.videos])
         counts = _score(scorer, store, scored, videos, plan=plan, place=place)
     facts = {video: each.info for video, each in by_id.items()}
@@ -268,7 +271,9 @@ def _plain(scorer: PairScorer, what: str, values: Mapping[str, Any]) -> dict[str
     try:
         plain: dict[str, Any] = json.loads(json.dumps(dict(values), allow_nan=False))
     except (TypeError, ValueError) as error:
-        raise ModelError(f"{what} of {scorer.name} holds what JSON cannot: {error}.") from error
+        raise ModelError(
+            f"{what} of {scorer.name} holds what JSON cannot ({error}): give plain values."
+        ) from error
     return plain
 
 

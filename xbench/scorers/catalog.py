@@ -13,7 +13,7 @@ from xbench.scorers.base import Scorer, ScorerInfo, info_of
 from xbench.scorers.declared import MEMBERS, METHODS, require_declared
 from xbench.scorers.device import find_device
 from xbench.scorers.features import PrecomputedFeatures
-from xbench.scorers.finding import is_reference, load_plugin, load_reference, plugins, what_failed
+from xbench.scorers.finding import MEND, is_reference, load_plugin, load_reference, plugins, what_failed
 from xbench.scorers.foreign import Foreign
 from xbench.scorers.named import resolve_named
 
@@ -57,7 +57,9 @@ class ResolvedModel:
         except XbenchError:
             raise
         except Exception as error:
-            raise ModelError(f"--model {self.request.name} cannot be built: {what_failed(error)}") from error
+            raise ModelError(
+                f"--model {self.request.name} cannot be built: {what_failed(error)}. {MEND}"
+            ) from error
         return Foreign(require_scorer(scorer, self.request.name), self.request.checkpoint)
 
 
@@ -84,7 +86,7 @@ def resolve(request: ModelRequest) -> ResolvedModel:
         kind = ModelError if option in _WEIGHTS else DataError
         with os_errors(kind, f"--{option.replace('_', '-')} cannot be read"):
             if not file.exists():
-                raise kind(f"There is no file {file}.")
+                raise kind(f"There is no file {file}: check the path.")
     return ResolvedModel(request, info, builder, arguments)
 
 

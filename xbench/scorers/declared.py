@@ -8,7 +8,7 @@ from typing import Any
 
 from xbench.errors import ModelError, did_you_mean
 from xbench.scorers.base import VideoInput, whereabouts
-from xbench.scorers.finding import what_failed
+from xbench.scorers.finding import MEND, what_failed
 from xbench.terms import FrameRule, choices
 
 MEMBERS = ("name", "video_input", "identity", "settings", "block")
@@ -25,7 +25,7 @@ def require_declared(scorer: Any) -> None:
     fault = next(faults(scorer), None)
     if fault is not None:
         member, what = fault
-        raise ModelError(f"{whereabouts(scorer, member)}: {what}")
+        raise ModelError(f"{whereabouts(scorer, member)}: {what} {MEND}")
 
 
 def faults(scorer: Any) -> Iterator[tuple[str, str]]:
@@ -37,7 +37,7 @@ def faults(scorer: Any) -> Iterator[tuple[str, str]]:
         try:
             what = look(getattr(scorer, member))
         except Exception as error:
-            what = f"{member} cannot be read: {what_failed(error)}"
+            what = f"{member} cannot be read: {what_failed(error)}."
         if what:
             yield member, what
     for method, given in METHODS.items():

@@ -10,7 +10,7 @@ import torch
 
 from xbench.errors import ModelError, XbenchError
 from xbench.scorers.base import Features, Scorer, VideoInput
-from xbench.scorers.finding import what_failed
+from xbench.scorers.finding import MEND, what_failed
 from xbench.scorers.weights import WeightFile
 from xbench.storage import file_sha256
 
@@ -76,4 +76,4 @@ class Foreign:
         except XbenchError:
             raise
         except Exception as error:
-            raise ModelError(f"{what} of {self._scorer.name} failed: {what_failed(error)}") from error
+            raise ModelError(f"{what} of {self._scorer.name} failed: {what_failed(error)}. {MEND}") from error

@@ -52,17 +52,19 @@ def _refuse_other_models(state: Mapping[str, torch.Tensor], source: str) -> None
     if any(name.startswith(("cross.", "similarity_dense.")) for name in state):
         raise ModelError(
             f"{source} is CLIP4Clip's tightTransf (it has cross.*, similarity_dense.*), whose cross encoder "
-            "runs once for every pair: xbench has meanP, seqLSTM and seqTransf."
+            "runs once for every pair: pass one of meanP, seqLSTM or seqTransf, which xbench has."
         )
     if "clip.visual.conv2.weight" in state:
         raise ModelError(
-            f"{source} was trained with --linear_patch 3d (it has clip.visual.conv2.weight): xbench has the "
-            "2d patches, which are CLIP4Clip's default."
+            f"{source} was trained with --linear_patch 3d (it has clip.visual.conv2.weight): pass one with"
+            " 2d patches, CLIP4Clip's default, which xbench has."
         )
     if "global_mat_weight" in state:
-        raise ModelError(f"{source} is an X-CLIP checkpoint (it has global_mat_weight, ...): --model xclip.")
+        raise ModelError(
+            f"{source} is an X-CLIP checkpoint (it has global_mat_weight, ...): use --model xclip."
+        )
     if "visual.proj" in state or any(name.startswith(("text_model.", "vision_model.")) for name in state):
-        raise ModelError(f"{source} holds plain CLIP weights: evaluate them with --model clip --clip FILE.")
+        raise ModelError(f"{source} holds plain CLIP weights: score them with --model clip --clip FILE.")
 
 
 _WIDEST = 1024
@@ -182,7 +184,9 @@ def _style(weights: ClipWeights, activation: Activation | None) -> Style:
     path = weights.file.path
     if weights.style is not None:
         if activation not in (None, weights.style.activation):
-            raise UsageError(f"{path} has the activation {weights.style.activation}, not {activation}.")
+            raise UsageError(
+                f"{path} has the activation {weights.style.activation}, not {activation}: leave it out."
+            )
         return weights.style
     if activation is None:
         raise ModelError(

@@ -56,5 +56,5 @@ def _refuse_other_models(state: Mapping[str, torch.Tensor], source: str) -> None
     if "clip.visual.proj" in state and not any(name in state for name in matrix_shapes(1, 1, 1)):
         raise ModelError(
             f"{source} lacks all eight matrices of X-CLIP's similarity (global_mat_weight, ...): it looks "
-            "like a CLIP4Clip checkpoint, which shares X-CLIP's code base."
+            "like a CLIP4Clip checkpoint, which shares X-CLIP's code base: try --model clip4clip."
         )
