@@ -170,9 +170,7 @@ def _read_counts(path: Path, record: Record) -> tuple[PerQuery | None, str]:
     try:
         content = read_at_most(file, COUNTS_BYTES)
     except FileNotFoundError:
-        return None, (
-            f"there is no {file}, the per-query counts of {path.name}: copy it, too, the two belong together"
-        )
+        return None, (f"there is no {file}, the per-query counts of {path.name}: copy both files")
     except OSError as error:
         raise DataError(
             f"cannot read {file}, the per-query counts of {path.name}: {explain(error)}"
