@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 @option("limit", metavar="N", help="Score only the first N videos (NOT COMPARABLE).")
 @option("allow_missing", help="Score without missing videos (NOT COMPARABLE).")
 @option("allow_damaged", help="Score damaged videos with the frames they have (NOT COMPARABLE).")
-@option("sampling", help="Which frames are taken.")
+@option("sampling", metavar="RULE", help="Which frames are taken, as for `xbench run`.")
 @metrics_option
 @ties_option
 @click.option("--output", type=click.Path(path_type=Path), default=Path("results"), help="Folder of records.")

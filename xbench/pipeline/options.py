@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from xbench.errors import UsageError, did_you_mean, require_choice
+from xbench.sampling import FrameRule, frame_rule
 from xbench.terms import (
     DEFAULT_METRICS,
-    FrameRule,
     MatrixRows,
     PixelRule,
     Post,
@@ -179,6 +179,10 @@ def _ties(option: str, value: Any) -> Ties:
     return Ties[value.upper()]
 
 
+def _frame_rule(option: str, value: Any) -> FrameRule:
+    return frame_rule(value)
+
+
 def _cluster(option: str, value: Any) -> str:
     name = _text(option, value)
     if name not in ("local", "auto") and not re.fullmatch(r"(ray://)?[^\s/:]+:\d{1,5}", name):
@@ -261,7 +265,7 @@ RUN = (
         "limit": Option(count),
         "allow_missing": Option(_flag, False),
         "allow_damaged": Option(_flag, False, of_videos=True),
-        "sampling": _of("The sampling", FrameRule, of_videos=True),
+        "sampling": Option(_frame_rule, of_videos=True),
         "pixels": _of("The pixel rule", PixelRule, default="published", of_videos=True),
         "cache": Option(_flag, True),
         "cache_dir": Option(_path),

@@ -23,11 +23,12 @@ from xbench.pipeline.matrix_file import MatrixFile
 from xbench.progress import say
 from xbench.registry.datasets import Protocol, benchmark, benchmarks
 from xbench.registry.folders import default_folders
+from xbench.sampling import FrameRule
 from xbench.scorers import base, catalog
 from xbench.scorers.base import Scorer, ScorerInfo
 from xbench.scorers.catalog import ModelRequest, ResolvedModel, require_scorer
 from xbench.storage import cache_dir, file_sha256
-from xbench.terms import FrameRule, PixelRule, Post, Setting, Ties
+from xbench.terms import PixelRule, Post, Setting, Ties
 
 
 @dataclass(frozen=True, kw_only=True)

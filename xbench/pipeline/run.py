@@ -32,6 +32,7 @@ from xbench.pipeline.worker import wants as wants_of
 from xbench.progress import say, stage
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.schema import Checkpoint, ScorerRecord
+from xbench.sampling import frame_rule
 from xbench.scorers.base import PairScorer, Scorer, ScorerInfo, VideoInput, whereabouts
 from xbench.scorers.catalog import Model, ResolvedModel
 from xbench.scorers.device import gpu_memory_errors
@@ -95,7 +96,8 @@ def _run(scorer: Model, plan: RunPlan) -> list[Measurement]:
                 "This CPU has no instructions for bfloat16: --precision bf16 will take several times as long."
             )
         seen, counts = _encode_and_rank(scorer, wants, plan=plan, place=place)
-        described = _describe(scorer, info, plan, sampling=wants.sampling)  # scoring decides what computes
+        sampling = str(frame_rule(wants.sampling))
+        described = _describe(scorer, info, plan, sampling=sampling)  # scoring decides what computes
     records = make_records(plan, seen, described, counts, place.clock.seconds)
     place.tidy()
     return records

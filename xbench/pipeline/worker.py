@@ -23,12 +23,14 @@ from xbench.engine.packs import raw
 from xbench.engine.pool import Bench
 from xbench.engine.store import Lodged, Store
 from xbench.engine.units import Block, Queries, Scoring, Tensors
-from xbench.errors import ModelError
+from xbench.errors import ModelError, UsageError
 from xbench.pipeline.features import VideoJob, encode_texts, encode_videos
+from xbench.sampling import FrameRule
 from xbench.scorers.base import Features, Scorer, VideoInput
 from xbench.scorers.catalog import ModelRequest, resolve
+from xbench.scorers.declared import sampling_fault
 from xbench.storage import write_atomically
-from xbench.terms import FrameRule, V2TRule
+from xbench.terms import V2TRule
 
 _PROBED = 64
 """Texts and videos of the probe tile."""
@@ -156,9 +158,17 @@ def bench(scorer: Scorer, store: Store, order: ScoringOrder) -> Bench:
 
 
 def wants(scorer: Scorer, sampling: FrameRule | None) -> VideoInput:
-    """What the scorer wants to see of a video, with the sampling that the user asked for."""
+    """What the scorer wants to see of a video, with the sampling that the user asked for.
+
+    Raises UsageError for one that this scorer cannot be given.
+    """
     own = scorer.video_input
-    return own if sampling is None else replace(own, sampling=sampling)
+    if sampling is None:
+        return own
+    asked = replace(own, sampling=sampling)
+    if what := sampling_fault(asked):
+        raise UsageError(f"--sampling {sampling} does not go with {scorer.name}: {what}")
+    return asked
 
 
 def probe(scorer: Scorer, wants: VideoInput) -> str:

@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 
-from xbench.terms import FrameRule
+from xbench.sampling import FrameRule
 
 ENCODER_RULES = 2
 """Part of the identity of every scorer that comes with xbench. Raised whenever their code gives other
@@ -42,9 +42,10 @@ class VideoInput:
     """What a scorer wants to see of a video: at most `max_frames` frames of `size` x `size` pixels.
 
     The smaller side is resized to `size` (bicubic, as CLIP does), the centre is cropped, values are divided
-    by 255, and `mean` and `std` (RGB) are applied. `sampling` names the rule that picks the frames:
-    `published` (one a second, cut uniformly to `max_frames`) or `uniform` (the middle of `max_frames` equal
-    parts). With `frame_transform`, one uint8 RGB frame [H, W, 3] is handed to it instead and the float tensor
+    by 255, and `mean` and `std` (RGB) are applied. `sampling` is the rule that picks the frames, a text or a
+    `FrameRule` (xbench/sampling.py): `published` (one a second, cut uniformly to `max_frames`), `uniform`
+    (the middle of `max_frames` equal parts), `fps=2`, `every=1`, `segments=8x4`, `uniform+repeat-last`.
+    With `frame_transform`, one uint8 RGB frame [H, W, 3] is handed to it instead and the float tensor
     [3, h, w] that it returns is taken as it is; `identity` must then tell what it does.
     """
 
@@ -52,7 +53,7 @@ class VideoInput:
     mean: tuple[float, float, float] = (0.48145466, 0.4578275, 0.40821073)
     std: tuple[float, float, float] = (0.26862954, 0.26130258, 0.27577711)
     max_frames: int = 12
-    sampling: FrameRule = "published"
+    sampling: FrameRule | str = "published"
     frame_transform: Callable[[Any], torch.Tensor] | None = None
 
 
