@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from xbench.engine.encoding import FeatureTable
 from xbench.errors import ModelError
-from xbench.scorers.base import Features, PairScorer, share_of, whereabouts
+from xbench.scorers.base import Features, PairScorer, is_cross_encoder, share_of, whereabouts
 
 Ints = NDArray[np.int64]
 Tile = tuple[int, int]
@@ -166,6 +166,11 @@ class Grid:
         self.columns = -(-len(videos) // self.width)
         self._memory, self._held = memory, 0
         self._blocks: OrderedDict[tuple[str, int], tuple[Features, int]] = OrderedDict()
+
+    @property
+    def costly(self) -> bool:
+        """Whether a tile is worth keeping: see `is_cross_encoder`."""
+        return is_cross_encoder(self._scorer)
 
     def column_slice(self, column: int) -> slice:
         """The videos of a column of tiles."""

@@ -12,6 +12,7 @@ from xbench.engine.similarity import distinct
 from xbench.engine.store import Store
 from xbench.engine.units import Queries
 from xbench.errors import DataError, ModelError
+from xbench.pipeline.estimate import say_how_long_every_pair_takes
 from xbench.pipeline.features import VideoJob, encode_texts, encode_videos, is_stored
 from xbench.pipeline.gallery import Fault, Gallery, open_gallery, refuse_faulty
 from xbench.pipeline.plan import RunPlan, info_of
@@ -33,7 +34,14 @@ from xbench.progress import say, stage
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.schema import Checkpoint, ScorerRecord
 from xbench.sampling import frame_rule
-from xbench.scorers.base import PairScorer, Scorer, ScorerInfo, VideoInput, whereabouts
+from xbench.scorers.base import (
+    PairScorer,
+    Scorer,
+    ScorerInfo,
+    VideoInput,
+    is_cross_encoder,
+    whereabouts,
+)
 from xbench.scorers.catalog import Model, ResolvedModel
 from xbench.scorers.device import gpu_memory_errors
 from xbench.scorers.features import PrecomputedFeatures
@@ -95,6 +103,8 @@ def _run(scorer: Model, plan: RunPlan) -> list[Measurement]:
             say(
                 "This CPU has no instructions for bfloat16: --precision bf16 will take several times as long."
             )
+        if is_cross_encoder(scorer):
+            say_how_long_every_pair_takes(scorer, wants, plan.split)
         seen, counts = _encode_and_rank(scorer, wants, plan=plan, place=place)
         sampling = str(frame_rule(wants.sampling))
         described = _describe(scorer, info, plan, sampling=sampling)  # scoring decides what computes
@@ -122,6 +132,8 @@ def look(plans: Sequence[RunPlan]) -> Iterator[tuple[RunPlan, Model, str]]:
         if isinstance(scorer, PrecomputedFeatures):
             match_features(scorer, plan)
             found = f"features in {scorer.texts.path} and {scorer.videos.path}"
+        elif is_cross_encoder(scorer):
+            say_how_long_every_pair_takes(scorer, wants_of(scorer, plan.sampling), plan.split)
         yield plan, scorer, found
 
 

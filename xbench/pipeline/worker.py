@@ -176,17 +176,22 @@ def probe(scorer: Scorer, wants: VideoInput) -> str:
 
     Where it differs, another kind of machine or another version of a library computes.
     """
-    generator = torch.Generator().manual_seed(0)
-    frames = torch.randn(1, wants.max_frames, *_frame(wants), generator=generator)
     with torch.inference_mode():
-        video = scorer.encode_videos(frames, torch.ones(1, wants.max_frames, dtype=torch.bool))
-        text = scorer.encode_texts(["a probe of what is computed here"])
+        text, video = made_up(scorer, wants)
         height, width = (min(side, _PROBED) for side in scorer.block)
-        tile = scorer.similarity(_spread(text, height), _spread(video, width))
+        tile = scorer.similarity(spread(text, height), spread(video, width))
     digest = hashlib.sha256()
     for tensor in (*video.values(), *text.values(), tile):
         digest.update(raw(tensor))
     return digest.hexdigest()
+
+
+def made_up(scorer: Scorer, wants: VideoInput) -> tuple[Features, Features]:
+    """Encode a text and a video of noise, always the same."""
+    generator = torch.Generator().manual_seed(0)
+    frames = torch.randn(1, wants.max_frames, *_frame(wants), generator=generator)
+    video = scorer.encode_videos(frames, torch.ones(1, wants.max_frames, dtype=torch.bool))
+    return scorer.encode_texts(["a probe of what is computed here"]), video
 
 
 def _frame(wants: VideoInput) -> tuple[int, ...]:
@@ -195,7 +200,7 @@ def _frame(wants: VideoInput) -> tuple[int, ...]:
     return tuple(wants.frame_transform(np.zeros((64, 64, 3), np.uint8)).shape)
 
 
-def _spread(features: Features, count: int) -> Features:
+def spread(features: Features, count: int) -> Features:
     """Repeat an item, each time scaled a little differently, as so many items."""
     scale = torch.linspace(0.5, 1.0, count)
     return {

@@ -12,6 +12,7 @@ from xbench.scorers.arguments import ModelRequest, bind
 from xbench.scorers.base import Scorer, ScorerInfo, info_of
 from xbench.scorers.declared import MEMBERS, METHODS, require_declared
 from xbench.scorers.device import find_device
+from xbench.scorers.every_pair import EveryPair, is_reranker_only
 from xbench.scorers.features import PrecomputedFeatures
 from xbench.scorers.finding import MEND, is_reference, load_plugin, load_reference, plugins, what_failed
 from xbench.scorers.foreign import Foreign
@@ -114,8 +115,11 @@ def is_shipped(name: str) -> bool:
 def require_scorer(candidate: Any, name: str) -> Scorer:
     """Return an object that is a Scorer as far as can be seen without encoding.
 
-    Raises ModelError naming the members that it lacks, or the one that no run could use.
+    A re-ranker that lacks what scores a block is taken for one that is asked for every pair. Raises
+    ModelError naming the members that it lacks, or the one that no run could use.
     """
+    if is_reranker_only(candidate):
+        candidate = EveryPair(candidate)
     missing = [member for member in MEMBERS if not _has(candidate, member)]
     missing += [f"{method}()" for method in METHODS if not callable(getattr(candidate, method, None))]
     if missing:

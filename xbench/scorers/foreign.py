@@ -26,8 +26,9 @@ class Foreign:
 
     @property
     def wrapped(self) -> Scorer:
-        """The scorer itself."""
-        return self._scorer
+        """The scorer itself, as its author wrote it."""
+        own: Scorer = getattr(self._scorer, "wrapped", self._scorer)
+        return own
 
     @cached_property
     def file(self) -> WeightFile | None:

@@ -44,8 +44,9 @@ def infer_clip_sizes(state: Mapping[str, torch.Tensor], source: str, prefix: str
     """Read the sizes of CLIP weights in OpenAI's layout whose names begin with `prefix`.
 
     `source` names the file in messages. Raises ModelError naming the first parameter that is missing or has a
-    shape that CLIP never has.
+    shape that CLIP never has, and for patches that span several frames.
     """
+    _refuse_patches_over_time(state, source, prefix)
     vocabulary, text_width = shape_of(state, f"{prefix}token_embedding.weight", 2, source)
     context, _ = shape_of(state, f"{prefix}positional_embedding", 2, source)
     vision_width, _, patch, _ = shape_of(state, f"{prefix}visual.conv1.weight", 4, source)
@@ -62,6 +63,20 @@ def infer_clip_sizes(state: Mapping[str, torch.Tensor], source: str, prefix: str
         text_width=head_checked(text_width, "text", source),
         text_layers=count_blocks(state, f"{prefix}transformer."),
     )
+
+
+_KERNEL_OVER_TIME = 5
+"""Dimensions of a convolution's weight over time, height and width; one over a picture has four."""
+
+
+def _refuse_patches_over_time(state: Mapping[str, torch.Tensor], source: str, prefix: str) -> None:
+    for name in (f"{prefix}visual.conv2.weight", f"{prefix}visual.conv1.weight"):
+        if name in state and state[name].dim() == _KERNEL_OVER_TIME:
+            raise ModelError(
+                f"{source} was trained with --linear_patch 3d ({name} is {list(state[name].shape)}: its "
+                "patches span several frames): xbench has the 2d patches, which are the default of CLIP4Clip "
+                "and X-CLIP."
+            )
 
 
 def clip_shapes(sizes: ClipSizes) -> Shapes:
@@ -266,12 +281,13 @@ class RetrievalSizes:
     """Sizes of the CLIP towers, the variant, and the numbers of words, frames and temporal layers."""
 
     clip: ClipSizes
-    variant: Variant
+    variant: Variant | Literal["tightTransf"]
     words: int
     frames: int
     temporal_layers: int
+    """Of tightTransf those of the cross encoder."""
     positions: int
-    """Rows of the frame position embeddings; 0 where the variant has none."""
+    """Rows of the frame position embeddings, or of the cross encoder's; 0 where the variant has none."""
 
 
 def infer_retrieval_sizes(

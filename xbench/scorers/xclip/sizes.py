@@ -53,6 +53,11 @@ def _refuse_other_models(state: Mapping[str, torch.Tensor], source: str) -> None
             f"{source} holds plain CLIP weights, not an X-CLIP checkpoint. To start from CLIP as the "
             "official initialisation does, use --model xclip-zeroshot --clip FILE."
         )
+    if any(name.startswith(("cross.", "similarity_dense.")) for name in names):
+        raise ModelError(
+            f"{source} has a cross encoder (cross.*, similarity_dense.*), which X-CLIP's similarity never "
+            "uses: it was trained without --loose_type, as CLIP4Clip's tightTransf is (--model clip4clip)."
+        )
     if "clip.visual.proj" in state and not any(name in state for name in matrix_shapes(1, 1, 1)):
         raise ModelError(
             f"{source} lacks all eight matrices of X-CLIP's similarity (global_mat_weight, ...): it looks "
