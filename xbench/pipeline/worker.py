@@ -167,7 +167,7 @@ def wants(scorer: Scorer, sampling: FrameRule | None) -> VideoInput:
         return own
     asked = replace(own, sampling=sampling)
     if what := sampling_fault(asked):
-        raise UsageError(f"--sampling {sampling} does not go with {scorer.name}: {what}")
+        raise UsageError(f"--sampling {sampling} does not go with {scorer.name}: {what} Name another one.")
     return asked
 
 

@@ -74,8 +74,7 @@ def _refuse_patches_over_time(state: Mapping[str, torch.Tensor], source: str, pr
         if name in state and state[name].dim() == _KERNEL_OVER_TIME:
             raise ModelError(
                 f"{source} was trained with --linear_patch 3d ({name} is {list(state[name].shape)}: its "
-                "patches span several frames): xbench has the 2d patches, which are the default of CLIP4Clip "
-                "and X-CLIP."
+                "patches span several frames): pass one with 2d patches, the default of CLIP4Clip and X-CLIP."
             )
 
 

@@ -56,7 +56,7 @@ def _refuse_other_models(state: Mapping[str, torch.Tensor], source: str) -> None
     if any(name.startswith(("cross.", "similarity_dense.")) for name in names):
         raise ModelError(
             f"{source} has a cross encoder (cross.*, similarity_dense.*), which X-CLIP's similarity never "
-            "uses: it was trained without --loose_type, as CLIP4Clip's tightTransf is (--model clip4clip)."
+            "uses: it was trained without --loose_type, as CLIP4Clip's tightTransf is. Try --model clip4clip."
         )
     if "clip.visual.proj" in state and not any(name in state for name in matrix_shapes(1, 1, 1)):
         raise ModelError(
