@@ -14,8 +14,8 @@ MESSAGES = messages(ROOT / "xbench", CLASSES.keys())
 
 VERBS = (
     "add|allow|ask|check|choose|clear|compute|copy|correct|download|fetch|free|get|give|install|keep|leave|make|"
-    "mend|move|name|pass|print|put|raise|remove|rename|replace|report|run|save|say|score|see|send|set|start|try|"
-    "unset|use|wait|wrap|write"
+    "measure|mend|move|name|pass|print|put|raise|remove|rename|replace|report|run|save|say|score|see|send|set|start|"
+    "try|unset|use|wait|wrap|write"
 )
 # An imperative that begins a sentence or follows a colon, a comma and the like; or the form that was wanted.
 _TO_DO = re.compile(
@@ -25,7 +25,8 @@ _TO_DO = re.compile(
 )
 # A path, id, option or value that is filled in, or the option, variable, function or part that is meant.
 _PLACE = re.compile(
-    r"<\w|--\w|XBENCH_|xbench|\.yaml|stdout|GPU|memory|bank|path|card|caption_to_video|similarity|right item"
+    r"<\w|--\w|XBENCH_|xbench|\.yaml|stdout|GPU|memory|bank|path|card|\bits\b|record|similarity|right item"
+    r"|caption_to_video"
 )
 
 
