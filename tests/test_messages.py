@@ -13,7 +13,7 @@ CLASSES = make_messages.error_classes()
 MESSAGES = messages(ROOT / "xbench", CLASSES.keys())
 
 VERBS = (
-    "add|allow|ask|check|choose|clear|compute|copy|correct|download|fetch|free|get|give|install|keep|leave|make|"
+    "add|allow|ask|check|choose|clear|compute|copy|correct|download|evaluate|fetch|free|get|give|install|keep|leave|make|"
     "measure|mend|move|name|pass|print|put|raise|remove|rename|replace|report|run|save|say|score|see|send|set|start|"
     "try|unset|use|wait|wrap|write"
 )

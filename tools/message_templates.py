@@ -201,7 +201,13 @@ def _elements(package: Package, node: ast.expr, here: _Here, depth: int) -> list
 
 def _part(package: Package, node: ast.expr, here: _Here, depth: int) -> list[str]:
     """A part of a longer text: what it says when it says a sentence or nothing, else a blank."""
-    told = _templates(package, node, here, depth + 1) if depth < _DEPTH else []
+    values = _values(package, node, here, depth + 1) if depth < _DEPTH else []
+    read = [
+        _texts(package, value, there, depth + 1)
+        for value, there in values
+        if not (isinstance(value, ast.Constant) and value.value is None)
+    ]
+    told = [text for texts in read for text in texts] if all(read) else []
     written = [text for text in told if " " in text.strip() or not text or isinstance(node, ast.IfExp)]
     return written if written and len(written) == len(told) else [_blank(node)]
 
@@ -230,6 +236,11 @@ def _values(package: Package, node: ast.expr, here: _Here, depth: int = 0) -> li
 def _meant(package: Package, node: ast.expr, here: _Here) -> list[tuple[ast.expr, _Here]]:
     if isinstance(node, ast.Name):
         return _assigned(package, node.id, here)
+    if isinstance(node, ast.Subscript):
+        held = [
+            (one, there) for one, there in _values(package, node.value, here) if isinstance(one, ast.Dict)
+        ]
+        return [(value, there) for one, there in held for value in one.values]
     if isinstance(node, ast.Attribute) and node.attr in _FIELDS:
         return package.keywords.get(node.attr, [])
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id not in _SPEAKING:
