@@ -7,6 +7,7 @@ from pathlib import Path
 from xbench.errors import ModelError
 from xbench.registry.checkpoints import checkpoints
 from xbench.registry.download import fetched
+from xbench.scorers.clip.kinds import refuse_other_models
 from xbench.scorers.clip.sizes import clip_from_transformers
 from xbench.scorers.clip.style import OPENAI, Style, read_style
 from xbench.scorers.weights import State, WeightFile, Which, read_weights
@@ -96,7 +97,11 @@ def _refuse_other_styles(style: Style, path: Path) -> None:
 
 
 def _openai_layout(state: State, path: Path) -> State:
-    """Bring a state dict to OpenAI's layout; what does not fit is told by the check of names that follows."""
+    """Bring a state dict to OpenAI's layout; what does not fit is told by the check of names that follows.
+
+    Raises ModelError for a trained model's checkpoint, naming the model that takes it.
+    """
+    refuse_other_models(state, str(path), "clip")
     if "text_model.embeddings.token_embedding.weight" not in state:
         return {name: tensor for name, tensor in state.items() if name not in _ARCHIVE_EXTRAS}
     try:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from xbench.errors import ModelError
-from xbench.scorers.weights import require_finite, require_sound
+from xbench.scorers.clip.kinds import refuse_other_models
+from xbench.scorers.weights import read_weights, require_finite, require_sound
 from xbench.storage import file_sha256
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -35,6 +36,8 @@ def load_hf(source: str) -> Parts:
     """
     folder = Path(source)
     if not folder.is_dir() and (folder.exists() or not _HUB_ID.fullmatch(source)):
+        if folder.is_file():
+            _refuse_checkpoints(folder)
         raise ModelError(
             f"--model hf wants a folder that transformers saved, or a hub id: {source} is neither."
         )
@@ -62,6 +65,15 @@ def load_hf(source: str) -> Parts:
     model.float().eval().requires_grad_(False)
     require_finite(dict(model.named_parameters()), source)
     return Parts(model, tokenizer, images, source, _version(folder, model))
+
+
+def _refuse_checkpoints(path: Path) -> None:
+    """Raise ModelError, naming the right model, for a checkpoint of another one."""
+    try:
+        names = read_weights(path).state
+    except ModelError:
+        return  # no weights at all
+    refuse_other_models(names, str(path), "hf")
 
 
 def _with_pillow() -> dict[str, Any]:
