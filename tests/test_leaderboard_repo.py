@@ -1,4 +1,4 @@
-"""examples/leaderboard-repo, end to end: requests are checked and the board built by the workflow's own steps."""
+"""examples/leaderboard-repo: the steps of its workflow check requests and build the board."""
 
 import json
 import os
