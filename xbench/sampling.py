@@ -120,7 +120,7 @@ def frame_rule(said: "str | FrameRule") -> FrameRule:
     if isinstance(said, FrameRule):
         return said
     if not isinstance(said, str):
-        raise UsageError(f"The sampling is a {type(said).__name__}, not one of {', '.join(names())}.")
+        raise UsageError(f"The sampling is a {type(said).__name__}: expected one of {', '.join(names())}.")
     first, *more = said.split("+")
     name, equals, number = first.partition("=")
     known = {example.partition("=")[0]: example for example in _EXAMPLES}
@@ -139,7 +139,9 @@ def frame_rule(said: "str | FrameRule") -> FrameRule:
         windows = _windows(behind[0].removeprefix("windows=")) if behind else None
         return FrameRule(name, *_numbers(name, number), repeats, windows)  # type: ignore[arg-type]
     except ValueError as error:
-        raise UsageError(f"The sampling {said!r} is none: {error}.") from error
+        raise UsageError(
+            f"The sampling {said!r} is none: {error}. Write one of {', '.join(names())}."
+        ) from error
 
 
 def _numbers(name: str, text: str) -> tuple[float | None, int | None, int | None]:

@@ -190,6 +190,38 @@ class ClipScorer(Scorer, Protocol):
         ...
 
 
+@runtime_checkable
+class Reranker(Protocol):
+    """The second of two stages: scores the videos that a first stage put at the top, text by text.
+
+    It encodes as a `Scorer` does, and has `rerank` in place of `block` and `similarity`. One that has those,
+    too, may be run alone as well; without them it is asked for every pair then.
+    """
+
+    @property
+    def name(self) -> str:
+        """Short name for tables, as a scorer's."""
+        ...
+
+    @property
+    def identity(self) -> Mapping[str, Any] | None:
+        """Everything that changes the features, as a scorer's."""
+        ...
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What a reader of the record wants to know, as a scorer's."""
+        ...
+
+    def rerank(self, text: Features, videos: Features) -> torch.Tensor:
+        """Score one text (features with first dimension 1) with K videos: floats [K], higher is closer.
+
+        K differs from call to call. A score depends on its own text and video only, whatever the other
+        candidates are.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class ScorerInfo:
     """What is known of a scorer before it is built.
@@ -238,6 +270,16 @@ def info_of(builder: Any) -> ScorerInfo:
     """Return what a class, function or scorer says of itself; `UNKNOWN` when it says nothing."""
     info = getattr(builder, "scorer_info", None)
     return info if isinstance(info, ScorerInfo) else UNKNOWN
+
+
+def is_cross_encoder(scorer: Any) -> bool:
+    """Whether a scorer says (`cross_encoder = True`) that it computes anew for every pair, or only reranks.
+
+    Then a run says how long that will take before it starts, and keeps every pair that it scored until there
+    is a record.
+    """
+    own = getattr(scorer, "wrapped", scorer)
+    return bool(getattr(own, "cross_encoder", not hasattr(own, "similarity")))
 
 
 def share_of(scorer: PairScorer) -> float:

@@ -9,8 +9,12 @@ from typing import Any
 from xbench.errors import ModelError, UsageError, did_you_mean
 from xbench.sampling import frame_rule
 from xbench.scorers.base import VideoInput, whereabouts
+<<<<<<< HEAD
 from xbench.scorers.finding import what_failed
 from xbench.terms import Crop, choices
+=======
+from xbench.scorers.finding import MEND, what_failed
+>>>>>>> main
 
 MEMBERS = ("name", "video_input", "identity", "settings", "block")
 METHODS = {"encode_texts": ("texts",), "similarity": ("text", "video")}
@@ -24,7 +28,7 @@ def require_declared(scorer: Any) -> None:
     fault = next(faults(scorer), None)
     if fault is not None:
         member, what = fault
-        raise ModelError(f"{whereabouts(scorer, member)}: {what}")
+        raise ModelError(f"{whereabouts(scorer, member)}: {what} {MEND}")
 
 
 def faults(scorer: Any) -> Iterator[tuple[str, str]]:
@@ -36,7 +40,7 @@ def faults(scorer: Any) -> Iterator[tuple[str, str]]:
         try:
             what = look(getattr(scorer, member))
         except Exception as error:
-            what = f"{member} cannot be read: {what_failed(error)}"
+            what = f"{member} cannot be read: {what_failed(error)}."
         if what:
             yield member, what
     for method, given in methods_of(scorer).items():
