@@ -13,12 +13,8 @@ from xbench.engine.similarity import distinct
 from xbench.engine.store import Store
 from xbench.engine.units import Queries
 from xbench.errors import DataError, ModelError
-<<<<<<< HEAD
-from xbench.pipeline.features import VideoJob, described_input, encode_texts, encode_videos, is_stored
-=======
 from xbench.pipeline.estimate import say_how_long_every_pair_takes
-from xbench.pipeline.features import VideoJob, encode_texts, encode_videos, is_stored
->>>>>>> main
+from xbench.pipeline.features import VideoJob, described_input, encode_texts, encode_videos, is_stored
 from xbench.pipeline.gallery import Fault, Gallery, open_gallery, refuse_faulty
 from xbench.pipeline.plan import RunPlan, info_of
 from xbench.pipeline.precomputed import match_features, rank_features
@@ -38,10 +34,6 @@ from xbench.pipeline.worker import wants as wants_of
 from xbench.progress import say, stage
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.schema import Checkpoint, ScorerRecord
-<<<<<<< HEAD
-from xbench.scorers.base import PairScorer, Scorer, ScorerInfo, VideoInput, whereabouts
-=======
-from xbench.sampling import frame_rule
 from xbench.scorers.base import (
     PairScorer,
     Scorer,
@@ -50,7 +42,6 @@ from xbench.scorers.base import (
     is_cross_encoder,
     whereabouts,
 )
->>>>>>> main
 from xbench.scorers.catalog import Model, ResolvedModel
 from xbench.scorers.device import gpu_memory_errors
 from xbench.scorers.features import PrecomputedFeatures
@@ -115,11 +106,7 @@ def _run(scorer: Model, plan: RunPlan) -> list[Measurement]:
         if is_cross_encoder(scorer):
             say_how_long_every_pair_takes(scorer, wants, plan.split)
         seen, counts = _encode_and_rank(scorer, wants, plan=plan, place=place)
-<<<<<<< HEAD
-        described = _describe(scorer, info, plan, **described_input(wants))  # scoring decides what computes
-=======
         described = describe(scorer, info, plan, wants)  # scoring decides what computes
->>>>>>> main
     records = make_records(plan, seen, described, counts, place.clock.seconds)
     place.tidy()
     return records
@@ -292,7 +279,7 @@ def _encode_bank(
 
 def describe(scorer: PairScorer, info: ScorerInfo, plan: RunPlan, wants: VideoInput | None = None) -> Scoring:
     """Return what a record says of a scorer. Raises ModelError for what JSON cannot hold."""
-    more = {} if wants is None else {"sampling": str(frame_rule(wants.sampling))}
+    more = {} if wants is None else described_input(wants)
     settings = _plain(scorer, "settings", {**scorer.settings, **_computing(scorer, plan), **more})
     identity = None if scorer.identity is None else _plain(scorer, "identity", scorer.identity)
     return Scoring(

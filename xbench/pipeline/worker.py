@@ -177,15 +177,8 @@ def probe(scorer: Scorer, wants: VideoInput) -> str:
 
     Where it differs, another kind of machine or another version of a library computes.
     """
-<<<<<<< HEAD
-    with torch.inference_mode(), scratch() as folder:
-        count = most_frames(wants)
-        video = noise_videos(wants, [count], 0, folder).encode(scorer)
-        text = scorer.encode_texts(["a probe of what is computed here"])
-=======
     with torch.inference_mode():
         text, video = made_up(scorer, wants)
->>>>>>> main
         height, width = (min(side, _PROBED) for side in scorer.block)
         tile = scorer.similarity(spread(text, height), spread(video, width))
     digest = hashlib.sha256()
@@ -194,25 +187,14 @@ def probe(scorer: Scorer, wants: VideoInput) -> str:
     return digest.hexdigest()
 
 
-<<<<<<< HEAD
-def _spread(features: Features, count: int) -> Features:
-=======
 def made_up(scorer: Scorer, wants: VideoInput) -> tuple[Features, Features]:
     """Encode a text and a video of noise, always the same."""
-    generator = torch.Generator().manual_seed(0)
-    frames = torch.randn(1, wants.max_frames, *_frame(wants), generator=generator)
-    video = scorer.encode_videos(frames, torch.ones(1, wants.max_frames, dtype=torch.bool))
+    with scratch() as folder:
+        video = noise_videos(wants, [most_frames(wants)], 0, folder).encode(scorer)
     return scorer.encode_texts(["a probe of what is computed here"]), video
 
 
-def _frame(wants: VideoInput) -> tuple[int, ...]:
-    if wants.frame_transform is None:
-        return 3, wants.size, wants.size
-    return tuple(wants.frame_transform(np.zeros((64, 64, 3), np.uint8)).shape)
-
-
 def spread(features: Features, count: int) -> Features:
->>>>>>> main
     """Repeat an item, each time scaled a little differently, as so many items."""
     scale = torch.linspace(0.5, 1.0, count)
     return {

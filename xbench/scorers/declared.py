@@ -9,12 +9,8 @@ from typing import Any
 from xbench.errors import ModelError, UsageError, did_you_mean
 from xbench.sampling import frame_rule
 from xbench.scorers.base import VideoInput, whereabouts
-<<<<<<< HEAD
-from xbench.scorers.finding import what_failed
-from xbench.terms import Crop, choices
-=======
 from xbench.scorers.finding import MEND, what_failed
->>>>>>> main
+from xbench.terms import Crop, choices
 
 MEMBERS = ("name", "video_input", "identity", "settings", "block")
 METHODS = {"encode_texts": ("texts",), "similarity": ("text", "video")}

@@ -9,13 +9,8 @@ from typing import Any, TypeVar
 import torch
 
 from xbench.errors import ModelError, XbenchError
-<<<<<<< HEAD
 from xbench.scorers.base import Clip, Features, Scorer, VideoInput
-from xbench.scorers.finding import what_failed
-=======
-from xbench.scorers.base import Features, Scorer, VideoInput
 from xbench.scorers.finding import MEND, what_failed
->>>>>>> main
 from xbench.scorers.weights import WeightFile
 from xbench.storage import file_sha256
 
