@@ -31,7 +31,7 @@ def resolve_named(
     if unnamed is not None and ":" in entry.scorer:
         raise UsageError(
             f"The entry {request.name} of {unnamed} runs code, {entry.scorer}, and you did not name that "
-            f"file, which may have come with a download: {VARIABLE}={unnamed} says that it is yours."
+            f"file, which may have come with a download. If it is yours, set {VARIABLE}={unnamed}."
         )
     try:
         builder = find(entry.scorer)
@@ -89,11 +89,16 @@ def place(name: str, entry: Named) -> str | None:
         return entry.clip or entry.hub
     path = Path(entry.file)
     if not path.exists():
-        raise ModelError(f"The weights of {name} are not there: {path}.")
-    if entry.sha256 is not None and (found := file_sha256(path)) != entry.sha256:
-        which = "was pinned" if entry.by_hand else "checkpoints.yaml lists"
         raise ModelError(
-            f"{path} is not the file that {which} for {name}: its sha256 is {found}, expected {entry.sha256}."
+            f"The weights of {name} are not there: {path}. Put them there, or correct its entry."
+        )
+    if entry.sha256 is not None and (found := file_sha256(path)) != entry.sha256:
+        listed, advice = "checkpoints.yaml lists", "correct the entry"
+        if entry.by_hand is not None:
+            listed, advice = "was pinned", f"pin this one: xbench models pin {name} {path} --replace"
+        raise ModelError(
+            f"{path} is not the file that {listed} for {name}: its sha256 is {found}, expected "
+            f"{entry.sha256}. Put that one there, or {advice}."
         )
     return str(path)
 
