@@ -14,7 +14,7 @@ from xbench.terms import Precision
     ScorerInfo(
         published="{trained_as}",
         zero_shot=False,
-        without_checkpoint="--model wti needs --checkpoint: what your training saved, or a file of HBI's authors, "
+        without_checkpoint="--model wti needs --checkpoint: your own file, or one of HBI's authors, "
         "which `xbench models list` has as hbi-*, to be downloaded by hand.",
         files=frozenset({"checkpoint", "bpe"}),
     )

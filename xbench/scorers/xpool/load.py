@@ -14,7 +14,7 @@ from xbench.terms import Precision
     ScorerInfo(
         published="X-Pool",
         zero_shot=False,
-        without_checkpoint="--model xpool needs --checkpoint: what your training saved, or a file of its authors, "
+        without_checkpoint="--model xpool needs --checkpoint: your own file, or one of its authors, "
         "which `xbench models list` has as xpool-*, to be downloaded by hand.",
         files=frozenset({"checkpoint", "bpe"}),
     )
