@@ -93,11 +93,11 @@ def place(name: str, entry: Named) -> str | None:
             f"The weights of {name} are not there: {path}. Put them there, or correct its entry."
         )
     if entry.sha256 is not None and (found := file_sha256(path)) != entry.sha256:
-        listed, advice = "checkpoints.yaml lists", "correct the entry"
+        which, advice = "checkpoints.yaml lists", "correct the entry"
         if entry.by_hand is not None:
-            listed, advice = "was pinned", f"pin this one: xbench models pin {name} {path} --replace"
+            which, advice = "was pinned", f"pin this one: xbench models pin {name} {path} --replace"
         raise ModelError(
-            f"{path} is not the file that {listed} for {name}: its sha256 is {found}, expected "
+            f"{path} is not the file that {which} for {name}: its sha256 is {found}, expected "
             f"{entry.sha256}. Put that one there, or {advice}."
         )
     return str(path)
