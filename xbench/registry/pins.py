@@ -59,7 +59,7 @@ def record_pin(name: str, pin: Pin, *, replace: bool) -> None:
         if old is not None and old.sha256 != pin.sha256 and not replace:
             raise UsageError(
                 f"{name} is pinned to other content already: {old.file}, sha256 {old.sha256}. Numbers of "
-                "the two are not of one model; --replace says that this is meant."
+                "the two are not of one model; add --replace if that is meant."
             )
         content = _Pins(pins=known | {name: pin}).model_dump(mode="json")
         write_atomically(path, (_HEAD + yaml.safe_dump(content, allow_unicode=True)).encode())

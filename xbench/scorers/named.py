@@ -114,14 +114,15 @@ def pin_weights(name: str, path: Path, *, replace: bool) -> Pin:
         known = checkpoints().checkpoints
         raise UsageError(f"checkpoints.yaml lists no {name!r}.{did_you_mean(name, known)}")
     if entry.by_hand is None:
-        raise UsageError(f"{name} is not downloaded by hand, so there is nothing to pin.")
+        raise UsageError(f"{name} is not downloaded by hand, so there is nothing to pin: run it as it is.")
     weights = read_weights(path)
     if entry.scorer in FAMILY:
         refuse_other_models(weights.state, str(path), entry.scorer)
         if kind_of(weights.state) is None:
             raise ModelError(
-                f"{path} holds no checkpoint of {entry.scorer}, which {name} is: its parameters are "
-                f"{', '.join(list(weights.state)[:3])}, ..."
+                f"{path} holds no checkpoint of {entry.scorer} (its parameters: "
+                f"{', '.join(list(weights.state)[:3])}, ...), which {name} is: download that "
+                f"from {entry.by_hand}."
             )
     pin = Pin(file=str(path.absolute()), sha256=weights.file.sha256)
     record_pin(name, pin, replace=replace)

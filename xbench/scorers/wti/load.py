@@ -14,8 +14,8 @@ from xbench.terms import Precision
     ScorerInfo(
         published="{trained_as}",
         zero_shot=False,
-        without_checkpoint="--model wti needs --checkpoint: your own file, or one of HBI's authors, "
-        "which `xbench models list` has as hbi-*, to be downloaded by hand.",
+        without_checkpoint="--model wti needs --checkpoint: pass what your training saved, or download "
+        "one of HBI's authors', which `xbench models list` has as hbi-*.",
         files=frozenset({"checkpoint", "bpe"}),
     )
 )

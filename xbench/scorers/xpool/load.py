@@ -14,8 +14,8 @@ from xbench.terms import Precision
     ScorerInfo(
         published="X-Pool",
         zero_shot=False,
-        without_checkpoint="--model xpool needs --checkpoint: your own file, or one of its authors, "
-        "which `xbench models list` has as xpool-*, to be downloaded by hand.",
+        without_checkpoint="--model xpool needs --checkpoint: pass what your training saved, or download "
+        "one of its authors', which `xbench models list` has as xpool-*.",
         files=frozenset({"checkpoint", "bpe"}),
     )
 )
