@@ -27,8 +27,8 @@ _PIECE = {"cpu": (128, 64), "cuda": (512, 256)}
 _CLEANING = "ftfy, spaces, lower case; no HTML unescape"
 _SHORT = "the last frame is repeated and counts"
 _COUNTED = (
-    "by the frames that decode: the published code asks the header how many there are and lets OpenCV seek, which "
-    "finds others where the header is wrong or the rate varies"
+    "by the frames that decode: the published code asks the header how many there are and lets OpenCV seek, "
+    "which finds others where the header is wrong or the rate varies"
 )
 
 
