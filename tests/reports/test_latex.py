@@ -18,16 +18,8 @@ from xbench.reports.board.latex import render_latex
 from xbench.reports.compare.paired import compare
 from xbench.reports.latex import Block, Rows, Table, cited, document, name, panels
 
-ODD = ["[x]", "*y", "é ł 中 😀 “q” a--b", f"{"x" * 40}_{"y" * 40}/z", "50% & $x$ #1 ^~ {", ""]
+ODD = ["[x]", "*y", "é ł 中 😀 “q” a--b", f"{'x' * 40}_{'y' * 40}/z", "50% & $x$ #1 ^~ {", ""]
 NASTIER = [*NASTY[:-1], *ODD]
-    *NASTY[:-1],
-    "[x]",
-    "*y",
-    "é ł 中 😀 “q” a--b",
-    f"{'x' * 40}_{'y' * 40}/z",
-    "50% & $x$ #1 ^~ {",
-    "",
-]
 MAIN = ["msrvtt/1ka", "msvd/test", "lsmdc/test", "didemo/paragraph", "activitynet/val1-paragraph"]
 
 

@@ -11,6 +11,7 @@ NAME_WIDTH = 24
 """Characters of the first column, roughly."""
 _NOTE_WIDTH = 95
 _LONG_WORD = 16
+_BETWEEN = "\\par\\medskip\n\n"
 _A_PAGE = 48
 _WIDEST = 12
 _WIDE = 10
@@ -80,9 +81,9 @@ def document(tables: Sequence[Table], notes: Sequence[str], said: Sequence[str] 
     comment = [f"% needs \\usepackage{{{packages}}} in the preamble", *(f"% {line}" for line in said)]
     parts = [_table(each, long=as_long, floats=floats) for each, as_long in zip(tables, long, strict=True)]
     if floats:
-        parts = [r"\begin{table*}[tp]", r"\centering", *parts, _small(notes), r"\end{table*}"]
+        parts = [r"\begin{table*}[tp]", r"\centering", _BETWEEN.join(parts), _small(notes), r"\end{table*}"]
         return "\n".join([*comment, *parts])
-    return "\n\n".join(["\n".join(comment), *parts, _small(notes)])
+    return "\n\n".join(["\n".join(comment), _BETWEEN.join(parts), _small(notes)])
 
 
 def number(text: str, *, best: bool = False, second: bool = False, sign: str = "", below: str = "") -> str:
@@ -180,5 +181,8 @@ def _spanning(cells: Sequence[tuple[str, int]]) -> list[str]:
 def _group(group: Rows, width: int, *, first: bool) -> list[str]:
     lines = [] if first else [r"\midrule"]
     if group.title:
-        lines.append(rf"\multicolumn{{{width}}}{{@{{}}l}}{{\emph{{{for_latex(group.title)}}}}} \\")
+        kind = "l" if len(group.title) <= _LONGEST_TITLES else r"p{0.95\linewidth}"
+        lines.append(
+            rf"\multicolumn{{{width}}}{{@{{}}{kind}}}{{\raggedright\emph{{{name(group.title)}}}}} \\"
+        )
     return lines + [" & ".join([rf"\raggedright {row[0]}", *row[1:]]) + r" \\" for row in group.rows]

@@ -35,12 +35,16 @@ def render_latex(
     differences = [
         Rows(
             versus.other,
-            [[name(" ".join(row[:2])), *map(for_latex, row[4:])] for row in rows],
+            [[name(" ".join(row[:2])), *map(_signed, row[4:])] for row in rows],
         )
         for versus, rows in zip(others, cells, strict=True)
     ]
     tables = [_runs(comparison), Table([Block("", [("", header[4:])])], differences)]
     return document(tables, [_LEGEND, *map(name, notes)])
+
+
+def _signed(text: str) -> str:
+    return for_latex(text).replace("-", "$-$")
 
 
 def _runs(comparison: "Comparison") -> Table:
