@@ -69,13 +69,14 @@ SMALL: dict[str, Any] = {
 }
 """What makes a model small, by the names that configurations use."""
 _OWN: dict[str, dict[str, Any]] = {
-    "align": {"projection_dim": 640},  # what its vision tower gives
-    "vision-text-dual-encoder": {
-        "vision_config": {"model_type": "clip_vision_model"},
-        "text_config": {"model_type": "bert"},
+    "align": {
+        "projection_dim": 640,  # what its vision tower gives
+        "vision_config": {"initializer_range": 0.2},  # less, and its vectors vanish
     },
 }
 """Kind of model -> what it needs beside."""
+_TOWERS = {"vision_config": {"model_type": "clip_vision_model"}, "text_config": {"model_type": "bert"}}
+"""Of a model that may have any."""
 _NOT_SMALL = ("transformers_version", "architectures", "out_features", "out_indices", "stage_names")
 """What follows from other numbers, or says nothing of the model."""
 _HEAD = """# Models of transformers that `--model hf` runs
@@ -184,11 +185,14 @@ def save_small(model: type[Any], folder: Path) -> None:
 
 def small_config(config_class: Any) -> dict[str, Any]:
     """Return a small configuration of a class."""
-    own = _OWN.get(config_class.model_type, {})
-    if "text_config" in own:
-        towers = {name: SMALL | tower for name, tower in own.items()}
+    if config_class.model_type == "vision-text-dual-encoder":
+        towers = {name: SMALL | tower for name, tower in _TOWERS.items()}
         return {**towers, "projection_dim": SMALL["projection_dim"]}
-    return shrunk(config_class().to_dict()) | own
+    own = _OWN.get(config_class.model_type, {})
+    small = shrunk(config_class().to_dict())
+    return small | {
+        key: small[key] | value if isinstance(value, dict) else value for key, value in own.items()
+    }
 
 
 def shrunk(config: dict[str, Any]) -> dict[str, Any]:

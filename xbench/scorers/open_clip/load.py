@@ -84,8 +84,8 @@ def _library() -> Any:
         return importlib.import_module("open_clip")
     except ModuleNotFoundError as error:
         raise UsageError(
-            f"--model open_clip needs a library that is not installed ({error.name}): pip install "
-            "'xbench[open_clip]'."
+            f"--model open_clip needs a library that is not installed ({error.name}): install it with "
+            "pip install 'xbench[open_clip]'."
         ) from error
     except Exception as error:  # torchvision beside another torch fails in many ways
         raise UsageError(
@@ -116,7 +116,9 @@ def _named(
         raise UsageError(f"--checkpoint and pretrained={pretrained} name two sets of weights: give one.")
     if checkpoint.is_file():
         if architecture is None:
-            raise UsageError(f"{checkpoint} does not tell its architecture: --model-args architecture=NAME.")
+            raise UsageError(
+                f"{checkpoint} does not tell its architecture: give it by --model-args architecture=NAME."
+            )
         require_sound(checkpoint)
         return architecture, str(checkpoint)
     if architecture is not None:
