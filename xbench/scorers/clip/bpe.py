@@ -48,7 +48,7 @@ class ClipTokenizer:
         Raises ModelError when the file is missing; a corrupt one is told when it is first used.
         """
         if not vocabulary.is_file():
-            raise ModelError(f"There is no vocabulary file {vocabulary}.")
+            raise ModelError(f"There is no vocabulary file {vocabulary}. {_HOW}")
         self.vocabulary, self._unescape = vocabulary, unescape
         self._words: dict[str, tuple[int, ...]] = {}
 
@@ -146,13 +146,14 @@ def _read_merges(path: Path) -> list[tuple[str, str]]:
         lines = gunzip(read_at_most(path, _PACKED), _UNPACKED).decode("utf-8").rstrip("\n").split("\n")
     except (OSError, ValueError) as error:
         raise ModelError(
-            f"{path} is not a CLIP vocabulary: a gzipped text file with a header line and one merge a line."
+            f"{path} is not a CLIP vocabulary: expected a gzipped text file, a header line and one merge a"
+            " line."
         ) from error
     merges = [tuple(line.split()) for line in lines[1 : _MERGES + 1]]
     wrong = next((number for number, merge in enumerate(merges, 2) if len(merge) != 2), None)
     if wrong is not None or len(set(merges)) != len(merges):
         where = f"line {wrong} is not a pair" if wrong else "a merge stands there twice"
-        raise ModelError(f"{path} is not a CLIP vocabulary: {where}.")
+        raise ModelError(f"{path} is not a CLIP vocabulary: {where}. Copy it again.")
     return [(left, right) for left, right in merges]
 
 

@@ -50,8 +50,8 @@ def refuse_other_models(names: Iterable[str], source: str, model: str, *, plain:
     if any(name.startswith(("mit.", "prompts_")) or ".message_" in f".{name}" for name in own):
         raise ModelError(
             f"{source} is Microsoft's X-CLIP, an action-recognition model of the same name as the retrieval "
-            "model of Ma et al. 2022 (arXiv:2207.07285), which is xbench's xclip. A folder that transformers "
-            "saved of it is for --model hf --checkpoint FOLDER."
+            "model of Ma et al. 2022 (arXiv:2207.07285), which is xbench's xclip. Score a folder that "
+            "transformers saved of it with --model hf --checkpoint FOLDER."
         )
     kind = kind_of(own)
     if kind is None or kind.model == model:

@@ -26,13 +26,13 @@ def checked_mask(
     batch = tuple(frames.shape[:2])
     if frames.ndim != 5 or tuple(frames.shape[2:]) != (3, side, side) or batch[1] > most:
         wanted = f"[B, at most {most}, 3, {side}, {side}]"
-        raise ModelError(f"{name} was given frames of shape {list(frames.shape)}, not {wanted}.")
+        raise ModelError(f"{name} was given frames of shape {list(frames.shape)}: expected {wanted}.")
     if tuple(mask.shape) != batch:
-        raise ModelError(f"{name} was given a mask of shape {list(mask.shape)} for {batch} frames.")
+        raise ModelError(f"{name} was given a mask of shape {list(mask.shape)}: expected {list(batch)}.")
     mask = mask.bool()
     counts = mask.sum(dim=1)
     if not torch.equal(mask, torch.arange(batch[1], device=mask.device) < counts[:, None]):
-        raise ModelError(f"{name} was given a mask with gaps: padding comes after the frames.")
+        raise ModelError(f"{name} was given a mask with gaps: put the padding after the frames.")
     if bool((counts == 0).any()):
         raise ModelError(f"{name} was given a video without any frame: leave it out.")
     return mask

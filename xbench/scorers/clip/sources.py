@@ -87,12 +87,12 @@ def _refuse_other_styles(style: Style, path: Path) -> None:
     if style.activation != OPENAI.activation:
         raise ModelError(
             f"{path.parent} says hidden_act {style.activation!r}; CLIP as X-CLIP uses it has quick_gelu, so "
-            "these weights would give wrong features."
+            "these weights would give wrong features. Pass OpenAI's, or score these with --model clip."
         )
     if style != OPENAI:
         raise ModelError(
             f"{path.parent} says {style}; CLIP as X-CLIP uses it has {OPENAI}, so these weights would give "
-            "wrong features."
+            "wrong features. Pass OpenAI's, or score these with --model clip."
         )
 
 
@@ -108,8 +108,8 @@ def _openai_layout(state: State, path: Path) -> State:
         return clip_from_transformers(state)
     except KeyError as error:
         raise ModelError(
-            f"{path} looks like a transformers CLIPModel but lacks {error.args[0]!r}; one tower alone is not "
-            "enough."
+            f"{path} looks like a transformers CLIPModel but lacks {error.args[0]!r}: save the whole"
+            " model, one tower is not enough."
         ) from error
 
 
@@ -127,7 +127,9 @@ def _from_hub(hub_id: str) -> Path:
             "network access and copy the hub cache."
         ) from error
     if weights is None:
-        raise ModelError(f"The hub id {hub_id} holds no CLIP weights: {' or '.join(_WEIGHT_FILES)}.")
+        raise ModelError(
+            f"The hub id {hub_id} holds no CLIP weights: expected {' or '.join(_WEIGHT_FILES)} in it."
+        )
     return weights.parent
 
 

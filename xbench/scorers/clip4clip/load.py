@@ -171,7 +171,9 @@ def _style(weights: ClipWeights, activation: Activation | None) -> Style:
     path = weights.file.path
     if weights.style is not None:
         if activation not in (None, weights.style.activation):
-            raise UsageError(f"{path} has the activation {weights.style.activation}, not {activation}.")
+            raise UsageError(
+                f"{path} has the activation {weights.style.activation}, not {activation}: leave it out."
+            )
         return weights.style
     if activation is None:
         raise ModelError(

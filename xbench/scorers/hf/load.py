@@ -39,7 +39,8 @@ def load_hf(source: str) -> Parts:
         if folder.is_file():
             _refuse_checkpoints(folder)
         raise ModelError(
-            f"--model hf wants a folder that transformers saved, or a hub id: {source} is neither."
+            f"{source} is neither a folder that transformers saved nor a hub id: give --model hf one of"
+            " these."
         )
     if folder.is_dir():
         for path in sorted(folder.glob("*.bin")):
@@ -48,8 +49,9 @@ def load_hf(source: str) -> Parts:
     text = hasattr(model, "get_text_features")
     if not text or not (hasattr(model, "get_image_features") or hasattr(model, "get_video_features")):
         raise ModelError(
-            f"{source} is a {type(model).__name__}, which has no get_text_features with get_image_features "
-            "or get_video_features: it does not compare texts with images by a vector each."
+            f"{source} is a {type(model).__name__}, which has no get_text_features with get_image_features"
+            " or get_video_features: it does not compare texts with images by a vector each. Name another"
+            " model, or write a scorer for it, see docs/scorers.md."
         )
     from transformers import AutoImageProcessor, AutoTokenizer
 
@@ -96,7 +98,7 @@ def _model(source: str) -> Any:
             names = sorted(str(name) for name in seen[what])
             raise ModelError(
                 f"{source} has {len(names)} {what.replace('_', ' ')} for {type(model).__name__}, e.g. "
-                f"{names[0]}: transformers would fill them with random numbers."
+                f"{names[0]}: transformers would fill them with random numbers. Pass the whole model."
             )
     return model
 
@@ -106,8 +108,8 @@ def _check_vocabulary(source: str, tokens: int, model: Any) -> None:
     rows = model.config.get_text_config().vocab_size
     if not rows // 2 <= tokens <= rows:
         raise ModelError(
-            f"The tokenizer of {source} knows {tokens} tokens, its text encoder {rows}: its files "
-            "(tokenizer.json or the like) are missing or another model's."
+            f"The tokenizer of {source} knows {tokens} tokens, its text encoder {rows}: put the model's"
+            " own files (tokenizer.json or the like) there."
         )
 
 
@@ -116,7 +118,7 @@ def _loaded(source: str, what: str, load: Any) -> Any:
     try:
         return load()
     except ImportError as error:
-        raise ModelError(f"The {what} of {source} needs a library that is not installed: {error}") from error
+        raise ModelError(f"The {what} of {source} needs a library, install it: {error}") from error
     except Exception as error:  # OSError, ValueError, KeyError, hub errors: it depends on what is wrong
         raise ModelError(
             f"The {what} of {source} cannot be loaded: {(str(error).splitlines() or [''])[0]} Pass a folder "

@@ -111,8 +111,8 @@ def _hidden(state: State, source: str) -> tuple[int, ...]:
     numbers = [number for number in range(0, 2 * _MOST, 2) if f"{number}.weight" in layers]
     if numbers != list(range(0, 2 * len(numbers), 2)) or len(numbers) < 2:
         raise ModelError(
-            f"{source}: {TEXT} has the layers {', '.join(sorted(layers)) or 'none'}, and xbench knows "
-            f"networks of one to {_MOST} layers with a ReLU between them."
+            f"{source}: {TEXT} has the layers {', '.join(sorted(layers)) or 'none'}: expected one to {_MOST} "
+            "layers with a ReLU between them."
         )
     return tuple(
         layers[f"{number}.bias"].shape[0] if f"{number}.bias" in layers else 0 for number in numbers[:-1]

@@ -32,7 +32,7 @@ def infer_sizes(state: Mapping[str, torch.Tensor], source: str) -> RetrievalSize
     if any(name.startswith(("cross.", "similarity_dense.")) for name in state):
         raise ModelError(
             f"{source} has a cross encoder (cross.*, similarity_dense.*), which X-CLIP's similarity never "
-            "uses: it was trained without --loose_type, as CLIP4Clip's tightTransf is (--model clip4clip)."
+            "uses: it was trained without --loose_type, as CLIP4Clip's tightTransf is. Try --model clip4clip."
         )
     refuse_other_models(state, source, "xclip", plain=_START_FROM_CLIP)
     towers = infer_clip_sizes(state, source, "clip.")

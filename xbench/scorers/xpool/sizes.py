@@ -62,11 +62,12 @@ def openai_layout(state: State, source: str) -> State:
         unknown = towers.keys() - clip_to_transformers(converted).keys()
     except KeyError as error:
         raise ModelError(
-            f"The towers of {source} lack {error.args[0]!r}: it is not a complete checkpoint of X-Pool."
+            f"The towers of {source} lack {error.args[0]!r}: pass a complete checkpoint of X-Pool."
         ) from error
     except (RuntimeError, ValueError) as error:
         raise ModelError(
-            f"The towers of {source} have shapes that CLIP never has: {str(error).splitlines()[0]}"
+            f"The towers of {source} have shapes that CLIP never has ({str(error).splitlines()[0]}): pass a "
+            "checkpoint of X-Pool."
         ) from error
     rest = {name: tensor for name, tensor in state.items() if not name.startswith(_TOWERS)}
     return rest | with_prefix(_TOWERS, converted | {name: towers[name] for name in unknown})
@@ -82,7 +83,7 @@ def infer_sizes(state: Mapping[str, torch.Tensor], source: str, *, frames: int, 
         raise ModelError(
             f"{source} is a T-MASS checkpoint (it has stochastic.*). The published evaluation of T-MASS "
             "pools each video with the caption that is the right answer for it, so its numbers are not those "
-            "of a search, and xbench does not have it."
+            "of a search, and xbench does not have it. Pass a checkpoint of X-Pool."
         )
     refuse_other_models(state, source, "xpool")
     clip = infer_clip_sizes(state, source, _TOWERS)
@@ -91,7 +92,8 @@ def infer_sizes(state: Mapping[str, torch.Tensor], source: str, *, frames: int, 
     if heads < 1 or clip.embed % heads:
         raise UsageError(
             f"--model-args heads={heads}: the width {clip.embed} of {source} cannot be cut into so many."
+            " Give its heads."
         )
     if frames < 1:
-        raise UsageError(f"--model-args frames={frames}: at least one frame is needed.")
+        raise UsageError(f"--model-args frames={frames}: give 1 or more.")
     return PoolSizes(clip, frames, heads)
