@@ -187,7 +187,7 @@ class TieRecord(_Part):
 class PerQueryFile(_Part):
     """The counts of every query, beside the record."""
 
-    file: str
+    file: str = Field(pattern="^[^\\x00]+$")
     sha256: str
 
 
