@@ -48,7 +48,7 @@ _RETAKEN = (
 _OF_MACHINE = {"device", "precision", "threads", "cpu", "gpu", "gpu_libraries", "versions", "encoder"}
 """What a result and its verification may differ in; the tolerance is for that."""
 _OF_PLACE = {"source", "clip", "weights", "similarity", "similarity_tile", "computing"}
-"""Names of files and of what computes; hashes of files are compared."""
+"""Settings that name files and what computes; identities hold hashes of the files."""
 _SHOWN = 2
 
 _FEWEST = 10
@@ -124,6 +124,7 @@ def rescore(measured: Measurement, given: Mapping[str, Any], order: Order) -> tu
         "videos": len(sample.split.videos),
         "allowed": allowed,
         "largest": max(each.largest for each in found),
+        "undecided": int(np.count_nonzero(found[0].undecided)),
     }
     files = "" if all(each.is_right for each in found) else _files(record, plan)
     return _findings(found, order, numbers, _how(*_ways(record, scorer)) + files), numbers
@@ -267,14 +268,14 @@ def _differences(scorer: Scorer, plan: RunPlan, record: Record) -> list[str]:
         ("checkpoint", record.checkpoint and record.checkpoint.sha256,
          here.checkpoint and here.checkpoint.sha256),
         ("name", record.scorer.name, here.scorer.name),
-        *_pairs(record.scorer.settings, here.scorer.settings),
-        *_pairs(record.scorer.identity or {}, here.scorer.identity or {}),
+        *_pairs(record.scorer.settings, here.scorer.settings, _OF_MACHINE | _OF_PLACE),
+        *_pairs(record.scorer.identity or {}, here.scorer.identity or {}, _OF_MACHINE),
     ]  # fmt: skip
     return [f"its {name} is {own}, the record says {said}" for name, said, own in pairs if said != own]
 
 
-def _pairs(said: Mapping[str, Any], own: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    shared = (said.keys() & own.keys()) - _OF_MACHINE - _OF_PLACE
+def _pairs(said: Mapping[str, Any], own: Mapping[str, Any], apart: set[str]) -> list[tuple[str, Any, Any]]:
+    shared = (said.keys() & own.keys()) - apart
     return [(name, said[name], own[name]) for name in sorted(shared)]
 
 
@@ -352,6 +353,11 @@ class _Compared:
         return np.nan_to_num(moved, nan=np.inf)
 
     @property
+    def undecided(self) -> NDArray[np.bool_]:
+        """The queries of which a rival that was looked at is too near to tell."""
+        return np.asarray(self.bounds.near > 0)
+
+    @property
     def largest(self) -> float:
         return float(self.moved.max(initial=0.0))
 
@@ -409,9 +415,10 @@ def _findings(found: Sequence[_Compared], order: Order, numbers: Numbers, how: s
     scores = [each for one in found for each in one.wrong_scores()]
     counts = [each for one in found for each in one.wrong_counts()]
     ranked = "all videos" if order.gallery else "those videos alone"
+    near_ones = f"; {numbers['undecided']} captions have rivals too near to tell" * bool(numbers["undecided"])
     return [
         _finding("rescored", scores, f"right scores of {of}: {near}", f"right scores differ ({of}; {near})"),
-        _finding("ranks", counts, f"no count contradicts {ranked}", f"counts contradict {ranked}"),
+        _finding("ranks", counts, f"no count contradicts {ranked}{near_ones}", f"counts contradict {ranked}"),
     ]
 
 
