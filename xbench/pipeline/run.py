@@ -39,7 +39,7 @@ from xbench.scorers.features import PrecomputedFeatures
 from xbench.scorers.weights import WeightFile
 from xbench.storage import scratch
 
-_CONTENTS = "contents.json"
+CONTENTS = "contents.json"
 """In the cache folder: which content each file had when it was last read."""
 _TURNED = "are both files of one model, and in the protocol's order? Ids would tell."
 
@@ -133,7 +133,7 @@ def _encode_and_rank(
     scorer: Scorer, wants: VideoInput, *, plan: RunPlan, place: Workplace
 ) -> tuple[Seen, CountsByPost]:
     split = plan.split
-    with _store(scorer, plan) as store, ExitStack() as workers:
+    with open_store(scorer, plan) as store, ExitStack() as workers:
         with place.clock("open videos"):
             gallery = _open(
                 plan, lambda job: is_stored(store, job, wants), remember=scorer.identity is not None
@@ -158,7 +158,7 @@ def _encode_and_rank(
 
 
 @contextmanager
-def _store(scorer: Scorer, plan: RunPlan) -> Iterator[Store]:
+def open_store(scorer: Scorer, plan: RunPlan) -> Iterator[Store]:
     """The feature store of a scorer: in the cache, or in a folder that goes away with the run."""
     with ExitStack() as stack:
         if plan.cache is not None and scorer.identity is not None:
@@ -180,7 +180,7 @@ def _open(plan: RunPlan, is_known: Callable[[VideoJob], bool], *, remember: bool
             is_known,
             advance,
             pixels=plan.pixels,
-            memory=plan.cache / _CONTENTS if plan.cache is not None and remember else None,
+            memory=plan.cache / CONTENTS if plan.cache is not None and remember else None,
         )
     refuse_faulty(gallery.unreadable, split, allowed=plan.allow_damaged)
     return gallery

@@ -14,11 +14,34 @@ examples. Its constructor gets, by the names of its parameters, what the command
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeGuard, TypeVar, runtime_checkable
 
 import torch
 
+from xbench.metrics.explanation import Explanation, Grid, Margin, Part
 from xbench.terms import FrameRule
+
+__all__ = [
+    "ENCODER_RULES",
+    "SHARES",
+    "UNKNOWN",
+    "Explains",
+    "Explanation",
+    "Features",
+    "Grid",
+    "Margin",
+    "PairScorer",
+    "Part",
+    "Scorer",
+    "ScorerInfo",
+    "VideoInput",
+    "explains",
+    "info_of",
+    "knows_itself",
+    "share_of",
+    "source_file",
+    "whereabouts",
+]
 
 ENCODER_RULES = 2
 """Part of the identity of every scorer that comes with xbench. Raised whenever their code gives other
@@ -125,6 +148,20 @@ class Scorer(PairScorer, Protocol):
         ...
 
 
+@runtime_checkable
+class Explains(Protocol):
+    """What a scorer may do beside: say what the score of a pair is made of, for `xbench explain`."""
+
+    def explain(self, caption: str, text: Features, video: Features) -> Explanation:
+        """Return the parts of the score of a caption and a video, whose features have first dimension 1.
+
+        They add up to what `similarity` gives for the pair. `Grid`s, where a model compares words with
+        frames, have as many rows as the explanation has words, and as many columns as `video_input` has
+        frames, padding included.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class ScorerInfo:
     """What is known of a scorer before it is built.
@@ -181,6 +218,11 @@ def share_of(scorer: PairScorer) -> float:
     if said in SHARES:
         return SHARES[said]
     return SHARES["bf16"] if "bf" in said or "8" in said else SHARES["fp16" if "16" in said else "fp32"]
+
+
+def explains(scorer: Any) -> TypeGuard[Explains]:
+    """Whether a scorer can say what a score is made of."""
+    return isinstance(getattr(scorer, "wrapped", scorer), Explains)
 
 
 def source_file(scorer: Any) -> str | None:

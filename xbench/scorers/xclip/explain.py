@@ -1,0 +1,83 @@
+"""Why X-CLIP gives a pair its logit: the definition in float64, with all that it attends to kept."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+
+from xbench.metrics.explanation import Explanation, Floats, Grid, Margin, Part
+
+_TEMPERATURE = 0.01
+
+
+def explain(
+    state: Mapping[str, torch.Tensor],
+    words: Sequence[str],
+    text: tuple[torch.Tensor, torch.Tensor],
+    video: tuple[torch.Tensor, torch.Tensor],
+) -> Explanation:
+    """Return the four similarities of a pair and the attention in them (AOSM, arXiv:2207.07285, section 3.3).
+
+    state: the eight matrices and `clip.logit_scale`, under the names of a
+    checkpoint. words: W texts. text:
+    sentence [D] and words [W, D]; video: video [D] and frames [F, D]; all L2-normalised, padding included.
+    """
+    matrices = {name: _array(tensor) for name, tensor in state.items()}
+    sentence, word, whole, frame = (_array(tensor) for tensor in (*text, *video))
+    to_video, to_sentence = word @ whole, frame @ sentence
+    similar = word @ matrices["local_mat_weight"] @ frame.T
+    over_words = _weights(similar.T, matrices["word_mat_weight"]).T
+    over_frames = _weights(similar, matrices["frame_mat_weight"])
+    by_frame, by_word = (similar * over_words).sum(axis=0), (similar * over_frames).sum(axis=1)
+    of_words = _weights(to_video, matrices["word_logit_weight"])
+    of_frames = _weights(to_sentence, matrices["frame_logit_weight"])
+    then_frames = _weights(by_frame, matrices["frame_mat_weight2"])
+    then_words = _weights(by_word, matrices["word_mat_weight2"])
+    values = {
+        "sentence and video (coarse)": sentence @ matrices["global_mat_weight"] @ whole,
+        "words and video": to_video @ of_words,
+        "sentence and frames": to_sentence @ of_frames,
+        "words and frames (fine)": (by_frame @ then_frames + by_word @ then_words) / 2,
+    }
+    scale = math.exp(float(matrices["clip.logit_scale"])) / 4
+    return Explanation(
+        parts=tuple(Part(name, float(value), float(scale * value)) for name, value in values.items()),
+        words=tuple(words),
+        grids=(
+            Grid(
+                "similarity of words and frames",
+                "similarity",
+                similar,
+                Margin("video", to_video),
+                Margin("sentence", to_sentence),
+            ),
+            Grid(
+                "attention over the words, for each frame",
+                "weight",
+                over_words,
+                Margin("for the video", of_words),
+                Margin("then over frames", then_frames),
+            ),
+            Grid(
+                "attention over the frames, for each word",
+                "weight",
+                over_frames,
+                Margin("then over words", then_words),
+                Margin("for the sentence", of_frames),
+            ),
+        ),
+    )
+
+
+def _weights(values: Floats, matrix: Floats) -> Floats:
+    """The weights of values [..., N]: their softmax, times the learned matrix [N, N] from the right."""
+    scaled = values / _TEMPERATURE
+    powers = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    weights: Floats = powers / powers.sum(axis=-1, keepdims=True) @ matrix
+    return weights
+
+
+def _array(tensor: torch.Tensor) -> Floats:
+    array: Floats = tensor.detach().cpu().double().numpy()
+    return array
