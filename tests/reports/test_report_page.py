@@ -297,7 +297,7 @@ def test_it_loads_nothing_reports_nothing_and_shows_everything(browser: Browser)
     assert (found["charts"], found["queries"], found["pictures"]) == (4, 80, 40 * 7)
     assert (found["heat"], found["hubs"], found["anchors"]) == (80, 10, True)
     assert (found["named"], found["steps"], found["once"]) == (True, True, True)
-    assert (found["rows"], found["said"]) == (50, "240 of 240 queries")
+    assert (found["rows"], found["said"]) == (20, "240 of 240 queries")
     assert "owned" not in found["title"]
     assert found["first"].startswith(NASTY)
 
@@ -343,13 +343,13 @@ def test_the_list_is_searched_filtered_sorted_opened_and_sent(browser: Browser) 
     assert outcome.problems == []
     found = outcome.answer
     ranks = run.counts.t2v.better + 1
-    assert found["ranks"] == sorted(ranks.tolist(), reverse=True)[:50]
+    assert found["ranks"] == sorted(ranks.tolist(), reverse=True)[:20]
     assert found["wrong"] == f"{(ranks > 1).sum()} of 120 queries"
-    assert found["words"] == sorted((len(text.split()) for text in captions), reverse=True)[:50]
+    assert found["words"] == sorted((len(text.split()) for text in captions), reverse=True)[:20]
     assert (found["sorted"], found["caption"]) == ("words", "a dog 0")
     best = np.argsort(-similarity[0])[:5].tolist()
     assert [text.split()[0] for text in found["detail"]] == [f"clip{video}" for video in best]
-    assert (found["expanded"], found["more"]) == ("true", 100)
+    assert (found["expanded"], found["more"]) == ("true", 40)
     assert found["videos"] == ["60 of 60 queries", "#queries?side=v2t"]
     assert found["sent"] == [["clip7"], "clip7"]
 

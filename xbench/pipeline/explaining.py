@@ -86,7 +86,7 @@ def explain_pairs(
     pairs: Sequence[Pair],
     where: ModelOptions | None = None,
 ) -> list[Why]:
-    """Return what the scores of pairs are made of. material: with captions and ids, the matrix if it is there.
+    """Return what the scores of pairs are made of. material: with captions and ids; the matrix if at hand.
 
     What is not in the cache is encoded again. Raises UsageError for a scorer that cannot tell, ModelError and
     DataError when model or videos are not at hand, or give another score than the one that was saved.

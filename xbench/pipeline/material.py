@@ -240,8 +240,15 @@ def _strip(record: Record, path: Path, window: tuple[float, float] | None) -> St
         return None
     total = len(clip.frames)
     chosen = np.unique(np.linspace(0, total - 1, min(_SHOWN_FRAMES, total)).round().astype(int))
-    row = np.concatenate([clip.frames[index].transpose(1, 2, 0) for index in chosen], axis=1)
+    row = np.concatenate([_bordered(clip.frames[index]) for index in chosen], axis=1)
     stream = io.BytesIO()
     Image.fromarray(row).save(stream, "JPEG", quality=_QUALITY)
     seconds = tuple(clip.source[index] / clip.info.fps for index in chosen)
     return Strip(stream.getvalue(), seconds, total)
+
+
+def _bordered(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A frame [3, H, W] as a picture that ends in a line, so that the next can be told from it."""
+    picture = np.ascontiguousarray(frame.transpose(1, 2, 0))
+    picture[:, -1] = 255
+    return picture

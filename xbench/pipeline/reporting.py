@@ -23,7 +23,7 @@ class Wanted:
     similarity: Sequence[Path | None] = (None, None)
     """Of each result."""
     explained: int = 0
-    model: ModelOptions = ModelOptions()
+    model: ModelOptions | None = None
 
 
 def report(results: Sequence[Measurement], wanted: Wanted) -> dict[str, str]:

@@ -1,7 +1,7 @@
 "use strict";
 
 (() => {
-  const STEP = 50;
+  const STEP = 20;
   const collator = new Intl.Collator("en", { numeric: true });
   const data = JSON.parse(document.getElementById("queries-data").textContent);
   const root = document.getElementById("browser");
@@ -147,7 +147,7 @@
       const part = element("div");
       part.append(element("h4", `${name}, rank of the right one ${number(run.ranks[row.position])}`));
       part.append(run.items ? retrieved(run, row) :
-        element("p", "What it retrieved is not at hand: see the end of the page.", { class: "soft" }));
+        element("p", "What it retrieved is told by the similarity matrix.", { class: "soft" }));
       box.append(part);
     });
     if (state.side === "v2t") {

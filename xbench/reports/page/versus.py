@@ -14,8 +14,10 @@ from xbench.reports.compare.pairing import order_by, query_keys
 from xbench.reports.page.charts import Chart, grid_chart
 from xbench.reports.page.findings import (
     Material,
+    Outcomes,
     Query,
     gallery_of,
+    outcomes_of,
     query_list,
     rank_grid,
     require_own_matrix,

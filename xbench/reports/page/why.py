@@ -96,24 +96,22 @@ def _text(why: Why) -> str:
 
 
 def _tables(why: Why, grid: Grid) -> Iterator[str]:
-    """A grid in tables of a few frames each, its margins with the first and last of them."""
+    """A grid in tables of a few frames each, what is of words with the last, what is of frames below each."""
     names, words = why.columns, [visible(word)[:_WORD] for word in why.explanation.words]
+    beside, below = grid.of_words, grid.of_frames
     yield f"\n{grid.name}"
     for start in range(0, len(names), _COLUMNS):
         part = slice(start, start + _COLUMNS)
-        beside = grid.of_words if part.stop >= len(names) else None
-        rows = [
-            [word, *map(_number, row[part]), *([_number(beside.values[index])] if beside else [])]
-            for index, (word, row) in enumerate(zip(words, grid.values, strict=True))
-        ]
-        if grid.of_frames:
-            rows.append([f"({grid.of_frames.name})"[: _WORD + 4], *map(_number, grid.of_frames.values[part])])
-        header = [
-            "",
-            *(name.removesuffix(" s") for name in names[part]),
-            *([f"({beside.name})"] if beside else []),
-        ]
-        yield tabulate(rows, header, disable_numparse=True, colalign=["left"] + ["right"] * (len(header) - 1))
+        rows = [["seconds", *(name.removesuffix(" s") for name in names[part])]]
+        rows += [[word, *map(_number, row[part])] for word, row in zip(words, grid.values, strict=True)]
+        if beside and part.stop >= len(names):
+            for row, last in zip(rows, [f"({beside.name})", *map(_number, beside.values)], strict=True):
+                row.append(last)
+        if below:
+            rows.append([f"({below.name})", *map(_number, below.values[part])])
+        columns = max(map(len, rows))
+        align = ["left"] + ["right"] * (columns - 1)
+        yield tabulate(rows, tablefmt="plain", disable_numparse=True, colalign=align)
 
 
 def _number(value: float) -> str:
