@@ -7,7 +7,18 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "xbench"
 STAGES = {"data", "miniature", "video", "scorers", "engine", "metrics", "reports"}
-GROUND = {"errors", "interruption", "progress", "readers", "shown", "storage", "streams", "terms", "version"}
+GROUND = {
+    "errors",
+    "interruption",
+    "progress",
+    "readers",
+    "sampling",
+    "shown",
+    "storage",
+    "streams",
+    "terms",
+    "version",
+}
 LEAVES = GROUND | {"registry"}
 ALLOWED = {
     "data": LEAVES,

@@ -22,9 +22,6 @@ which scores it shows."""
 ClaimedRule = Literal["", "group-max", "any-caption", "unknown"]
 """The v2t rule of a published number; empty where each video has one caption, so that no rule is needed."""
 
-FrameRule = Literal["published", "uniform"]
-"""Which frames of a video are taken: one a second, cut evenly; the middle of equal parts."""
-
 PixelRule = Literal["published", "tagged"]
 """How decoded frames become RGB: as OpenCV 4 does, with which all published numbers were made, whatever a
 file says of its colours; or as OpenCV 5 does, by what it says."""

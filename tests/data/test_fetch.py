@@ -141,6 +141,8 @@ def test_the_wanted_member_is_written_to_our_own_path_only(server: Server, tmp_p
         (archive({"f.txt": CONTENT * 50}), r"holds no f\.txt of"),
         (archive({"f.txt": CONTENT[::-1]}), "not the listed file"),
     ],
+    # An archive holds the time, and names must not.
+    ids=["no archive", "other name", "other size", "other content"],
 )
 def test_an_archive_without_the_listed_member_leaves_nothing(
     server: Server, tmp_path: Path, packed: bytes, message: str

@@ -1,5 +1,6 @@
 """Units of scoring: wherever they run and whatever was done before, the same counts."""
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,26 @@ def test_a_stopped_scoring_goes_on_from_its_finished_units(tmp_path: Path, after
         assert_equal(one, other)
     assert len(again.calls) <= len(whole.calls) - after + 1
     assert sum(seen) == SHAPE[0] * SHAPE[1]
+
+
+def test_no_pair_of_a_cross_encoder_is_scored_twice_even_for_the_matrix(tmp_path: Path) -> None:
+    def scored(after: int) -> tuple[int, np.ndarray]:
+        scorer, matrix = Failing((4, 3), after), np.zeros(SHAPE, np.float32)
+        scorer.cross_encoder = True  # type: ignore[attr-defined]
+
+        def keep(rows: Any, columns: slice, scores: torch.Tensor) -> None:
+            matrix[rows, columns] = scores.numpy()
+
+        with contextlib.suppress(KeyboardInterrupt):
+            ranked(scorer, ledger=tmp_path / "units", on_scores=keep, memory=400)
+        return len(scorer.calls), matrix
+
+    tiles = 10 * 10
+    assert scored(60)[0] == 60
+    calls, matrix = scored(1000)
+    assert calls <= tiles - 60 + 2  # the probe, and the tile that was being scored
+    text, video, _ = problem()
+    assert np.array_equal(matrix, (text @ video.T).numpy())
 
 
 def test_a_damaged_ledger_costs_time_only(tmp_path: Path) -> None:

@@ -27,6 +27,11 @@ FAULTS = [
         "max_frames=frames, sampling='unifrom')",
         "sampling 'unifrom'. Did you mean 'uniform'",
     ),
+    (
+        "max_frames=frames)",
+        "max_frames=frames, sampling='segments=8x4')",
+        "segments=8x4 takes 32 frames, and max_frames is 12",
+    ),
     ("max_frames=frames)", "max_frames=0)", "max_frames 0: it must be a whole number from 1 on"),
     ("max_frames=frames)", "max_frames='12')", "max_frames '12'"),
     ("size=32", "size=0", "size 0"),

@@ -61,3 +61,9 @@ def test_the_sampling_is_recorded_and_takes_other_frames(world: World) -> None:
     assert uniform["scorer"]["settings"]["sampling"] == "uniform"
     assert usual["metrics"] == published["metrics"]
     assert [each.videos for each in stored(world.cache)] == [12]  # the two samplings never share features
+    steps, same = run("--sampling", "every=2"), run("--sampling", "every=2.0")
+    assert steps["scorer"]["settings"]["sampling"] == same["scorer"]["settings"]["sampling"] == "every=2"
+    assert [each.videos for each in stored(world.cache)] == [18]
+    refused = invoke(world, "--sampling", "segments=100x4")
+    assert refused.exit_code == 2
+    assert "segments=100x4 takes 400 frames, and max_frames is" in refused.stderr

@@ -111,6 +111,8 @@ def _lacking(name: str) -> dict[str, torch.Tensor]:
         (_lacking("word_logit_weight"), "lacks 'word_logit_weight'"),
         (_lacking("clip.visual.conv1.weight"), r"lacks 'clip\.visual\.conv1\.weight'"),
         (state() | {"clip.visual.conv2.weight": torch.ones(2)}, r"1 not expected: clip\.visual\.conv2"),
+        (state() | {"clip.visual.conv2.weight": torch.ones(64, 3, 3, 8, 8)}, "--linear_patch 3d"),
+        (state() | {"cross.pooler.dense.bias": torch.ones(64)}, "cross encoder.*--model clip4clip"),
         (state() | {"frame_mat_weight": torch.eye(9)}, r"frame_mat_weight \[9, 9\], expected \[4, 4\]"),
         (state() | {"word_logit_weight": torch.ones(8)}, r"'word_logit_weight' of .* has the shape \[8\]"),
         (state(words=17), "17 words, more than the 16"),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xbench.video.choice import cut, published_count, published_positions, uniform_positions
+from xbench.video.positions import cut, published_count, published_positions, uniform_positions
 
 windows = st.none() | st.tuples(st.integers(0, 40), st.integers(0, 40)).map(lambda w: (w[0], w[0] + w[1] + 1))
 

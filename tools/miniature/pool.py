@@ -16,8 +16,8 @@ from xbench.miniature.grammar import four, single
 from xbench.miniature.rendering import FPS
 from xbench.miniature.scene import Scene
 from xbench.scorers.base import VideoInput
-from xbench.video.choice import cut, published_positions
 from xbench.video.decode import normalise, resize_and_crop
+from xbench.video.positions import cut, published_positions
 
 FRAMES, WORDS, SIZE = 12, 32, 64
 _INPUT = VideoInput(size=SIZE, max_frames=FRAMES)

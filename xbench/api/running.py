@@ -8,8 +8,9 @@ from xbench.api.result import Result
 from xbench.metrics.measures import Measure
 from xbench.pipeline.plan import plan_runs
 from xbench.pipeline.run import run_all
+from xbench.sampling import FrameRule
 from xbench.scorers.base import Scorer
-from xbench.terms import DEFAULT_METRICS, FrameRule, PixelRule, Post, Precision, Ties, V2TRule
+from xbench.terms import DEFAULT_METRICS, PixelRule, Post, Precision, Ties, V2TRule
 
 
 def run(
@@ -44,7 +45,7 @@ def run(
     force: bool = False,
     v2t: V2TRule | None = None,
     label: str | None = None,
-    sampling: FrameRule | None = None,
+    sampling: FrameRule | str | None = None,
     pixels: PixelRule = "published",
     cache: bool = True,
     cache_dir: str | Path | None = None,
@@ -63,6 +64,9 @@ def run(
     metrics: `R@1,MdR`, or a list of names or measures.
 
     precision: None for fp32, or what checkpoints.yaml says of the model.
+
+    sampling: which frames are taken; None: as the model asks. `published`, `uniform`, `fps=2`, `every=1`,
+    `segments=8x4`, with `+repeat-last` or without, or a `xbench.sampling.FrameRule`.
 
     pixels: `published` gives colours as OpenCV 4 does, whatever a file's tags say; `tagged` as OpenCV 5.
 

@@ -1,18 +1,29 @@
 """`xbench leaderboard`: results and published claims, ranked."""
 
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from xbench.errors import DataError, UsageError, explain
+from xbench.errors import DataError, UsageError, os_errors
 from xbench.terms import Direction, choices
+
+if TYPE_CHECKING:
+    from xbench.reports.board.boards import Filter
+    from xbench.reports.record.files import Measurement
 
 _SUFFIXES = {".html": "html", ".htm": "html", ".md": "md", ".tex": "latex", ".csv": "csv", ".txt": "text"}
 
 
 @click.command("leaderboard")
 @click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it here.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Write it here; a folder gets the board with the page and the record of every result.",
+)
 @click.option("--dataset", "datasets", multiple=True, metavar="NAME", help="Only this benchmark. Repeatable.")
 @click.option("--protocol", "protocols", multiple=True, metavar="ID", help="Only this protocol. Repeatable.")
 @click.option("--direction", type=click.Choice(choices(Direction)), help="Only this one.  [default: both]")
@@ -38,32 +49,59 @@ def command(
     """Rank RESULTS (JSON files, or folders of them) by protocol and direction.
 
     Measured results carry their 95% interval and date, claims their source. The best row is marked, and so
-    is what was measured and is not significantly worse. HTML is one file that sorts and filters offline.
+    is what was measured and is not significantly worse. HTML is one file that sorts and filters offline, or
+    with `-o DIR` a folder that can be published as it is.
     """
     from xbench.registry.datasets import benchmark, protocol
     from xbench.reports.board.boards import Filter
-    from xbench.reports.board.formats import render_leaderboard
     from xbench.reports.record.files import read_all
     from xbench.reports.record.schema import DIRECTIONS
-    from xbench.storage import write_atomically
 
     ids = [benchmark(name).id for name in datasets]
     for name in protocols:
         protocol(name)
     directions = [side for side in DIRECTIONS if direction in (None, side)]
     choice = Filter(ids, protocols, directions, comparable_only)
+    as_folder = output is not None and _is_folder(output, style)
+    style = "html" if as_folder else style or _style_of(output)
     measured, skipped = read_all(results)
     for reason in skipped:
         click.echo(f"Skipped: {reason}", err=True)
-    style = style or _style_of(output)
-    text = render_leaderboard(measured, style, choice, include_published=include_published)
+    _write(measured, choice, output, style, as_folder=as_folder, include_published=include_published)
+
+
+def _write(
+    measured: list["Measurement"],
+    choice: "Filter",
+    output: Path | None,
+    style: str,
+    *,
+    as_folder: bool,
+    include_published: bool,
+) -> None:
+    from xbench.reports.board.formats import render_leaderboard
+    from xbench.reports.site import links_from, write_site
+    from xbench.storage import write_atomically
+
+    if output is not None and as_folder:
+        click.echo(
+            f"Wrote {write_site(output, measured, choice, include_published=include_published)}", err=True
+        )
+        return
+    links = partial(links_from, Path() if output is None else output.parent)
+    text = render_leaderboard(measured, style, choice, include_published=include_published, links=links)
     if output is None:
         click.echo(text, nl=not text.endswith("\n"))
         return
-    try:
+    with os_errors(DataError, f"cannot write {output}"):
         write_atomically(output, text.encode())
-    except OSError as error:
-        raise DataError(f"cannot write {output}: {explain(error)}") from error
+
+
+def _is_folder(output: Path, style: str | None) -> bool:
+    """Whether a path asks for a folder: it is one, or has no ending and no format is named."""
+    if style not in (None, "html"):
+        return False
+    return output.is_dir() or (style is None and not output.suffix and not output.exists())
 
 
 def _style_of(output: Path | None) -> str:

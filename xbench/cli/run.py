@@ -94,8 +94,9 @@ if TYPE_CHECKING:
 @v2t_option
 @option(
     "sampling",
-    help="published: one frame a second, cut uniformly; uniform: the middle of equal parts.  "
-    "[default: as the model asks]",
+    metavar="RULE",
+    help="Which frames are taken: published (one a second, cut uniformly), uniform (the middle of equal "
+    "parts), fps=2, every=1, segments=8x4; +repeat-last fills up short clips.  [default: as the model asks]",
 )
 @option(
     "pixels",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from xbench.cli.options import metrics_option, option, run_keywords, ties_option
-from xbench.errors import DataError
+from xbench.errors import DataError, explain
 
 if TYPE_CHECKING:
     from xbench.pipeline.sweep import Rule
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 @option("limit", metavar="N", help="Score only the first N videos (NOT COMPARABLE).")
 @option("allow_missing", help="Score without missing videos (NOT COMPARABLE).")
 @option("allow_damaged", help="Score damaged videos with the frames they have (NOT COMPARABLE).")
-@option("sampling", help="Which frames are taken.")
+@option("sampling", metavar="RULE", help="Which frames are taken, as for `xbench run`.")
 @metrics_option
 @ties_option
 @click.option("--output", type=click.Path(path_type=Path), default=Path("results"), help="Folder of records.")
@@ -107,5 +107,5 @@ def _draw(svg: Path | None, found: Sequence["Measurement"], rule: "Rule", best: 
     try:
         write_atomically(svg, picture.encode())
     except OSError as error:
-        raise DataError(f"cannot write {svg}: {error.strerror or error}") from error
+        raise DataError(f"cannot write {svg}: {explain(error)}") from error
     click.echo(f"Wrote {svg}", err=True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from xbench.engine.encoding import FeatureTable
 from xbench.errors import ModelError
-from xbench.scorers.base import Features, PairScorer, share_of, whereabouts
+from xbench.scorers.base import Features, PairScorer, is_cross_encoder, share_of, whereabouts
 
 Ints = NDArray[np.int64]
 Tile = tuple[int, int]
@@ -139,7 +139,7 @@ def _compare(
     raise ModelError(
         f"{whereabouts(scorer, 'similarity')} gives text {probed.probe.texts[text]} and video "
         f"{probed.probe.videos[video]} the score {one:.6g} in a block of the run and {other:.6g} in one of "
-        f"{shape[0]} x {shape[1]}; rounding explains {allowed:.2g} of that. A score may depend on its own "
+        f"{shape[0]} x {shape[1]}; rounding explains {allowed:.2g} of that. Make it depend on its own "
         "text and video only: no softmax over the gallery, no top-k, nothing taken from other items of a "
         "block; dual softmax is --post dsl. If it computes in less than float32, its settings must tell: "
         "precision."
@@ -166,6 +166,11 @@ class Grid:
         self.columns = -(-len(videos) // self.width)
         self._memory, self._held = memory, 0
         self._blocks: OrderedDict[tuple[str, int], tuple[Features, int]] = OrderedDict()
+
+    @property
+    def costly(self) -> bool:
+        """Whether a tile is worth keeping: see `is_cross_encoder`."""
+        return is_cross_encoder(self._scorer)
 
     def column_slice(self, column: int) -> slice:
         """The videos of a column of tiles."""

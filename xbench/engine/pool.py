@@ -42,12 +42,19 @@ class Bench:
 
     def count(self, block: Block, right: NDArray[np.float32], *, scores: bool) -> Tensors:
         """Count a block."""
-        kept = self.scoring.kept
-        found = self.scoring.scores(
-            block, lambda row, column: self._ledger.get_tile(row, column) if (row, column) in kept else None
-        )
+        found = self.scoring.scores(block, self._tile)
         result = self.scoring.count(block, found, right)
         return result | {"scores": torch.from_numpy(found)} if scores else result
+
+    def _tile(self, row: int, column: int) -> torch.Tensor | None:
+        """Return a tile that was kept; of a cross encoder every tile is, and what is not there is scored."""
+        if not self.scoring.costly:
+            return self._ledger.get_tile(row, column) if (row, column) in self.scoring.kept else None
+        found = self._ledger.get_tile(row, column)
+        if found is None:
+            found = self.scoring.grid.tile(row, column)
+            self._ledger.put("tile", (row, column), {"tile": found})
+        return found
 
 
 class InProcess:

@@ -64,9 +64,16 @@ class Scoring:
     def _extent(self, tile: Tile) -> tuple[slice, slice]:
         return self.grid.row_slice(tile[0], tile[0] + 1), self.grid.column_slice(tile[1])
 
+    @property
+    def costly(self) -> bool:
+        """Whether every tile is kept: a pair of a cross encoder is not scored twice, and not after a kill."""
+        return self.grid.costly
+
     @cached_property
     def kept(self) -> frozenset[Tile]:
         """Those of them that are kept until they are counted; the others are scored a second time."""
+        if self.costly:
+            return frozenset(self.right_tiles)
         return frozenset(self.right_tiles[: self._memory // (4 * self.grid.height * self.grid.width)])
 
     @cached_property

@@ -17,6 +17,7 @@ from xbench.data.split import Video
 from xbench.engine.encoding import Encoded, FeatureTable, Prepared, encode
 from xbench.engine.store import Store, key_of
 from xbench.errors import ModelError
+from xbench.sampling import frame_rule
 from xbench.scorers.base import Features, Scorer, VideoInput
 from xbench.storage import write_atomically
 from xbench.terms import PixelRule
@@ -174,6 +175,7 @@ def text_key(text: str) -> str:
 
 def video_key(job: VideoJob, wants: VideoInput) -> str:
     """Everything beside the scorer's identity that can change a video's features."""
-    sees = {name: getattr(wants, name) for name in ("size", "mean", "std", "max_frames", "sampling")}
+    sees = {name: getattr(wants, name) for name in ("size", "mean", "std", "max_frames")}
+    sees["sampling"] = str(frame_rule(wants.sampling))
     decoder = {name: importlib.metadata.version(name) for name in ("av", "pillow")} | {"rules": FRAME_RULES}
     return key_of(video=job.content, window=job.video.window, sees=sees, decoder=decoder, pixels=job.pixels)

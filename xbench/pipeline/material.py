@@ -13,7 +13,7 @@ from PIL import Image
 from xbench.data.loading import load_split
 from xbench.data.split import Split
 from xbench.data.video_files import VideoFolder, resolve
-from xbench.errors import DataError, XbenchError
+from xbench.errors import DataError, XbenchError, explain
 from xbench.pipeline.plan import miniature_folders
 from xbench.progress import stage
 from xbench.readers import check_npy, open_file
@@ -31,7 +31,6 @@ from xbench.reports.record.files import Measurement
 from xbench.reports.record.per_query import keys_of_captions, keys_of_videos
 from xbench.reports.record.schema import Record
 from xbench.storage import cache_dir, user_path
-from xbench.terms import FrameRule
 from xbench.video.choice import Sampling
 from xbench.video.decode import DamagedVideo, UnreadableVideo, read_clip
 
@@ -41,7 +40,7 @@ _SIDE, _QUALITY = 96, 60
 _SHOWN_FRAMES = 4
 _MANY = 12
 """Frames of a clip where the record tells none: scores or features that came from elsewhere."""
-_RULES: dict[str, FrameRule] = {rule: rule for rule in ("published", "uniform")}
+_MATRIX = "Give the .npy file that --save-similarity wrote."
 
 
 @dataclass(frozen=True)
@@ -180,10 +179,12 @@ def _read_matrix(path: Path) -> NDArray[np.floating]:
         with open_file(path) as file:
             check_npy(file)
         matrix = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"cannot read the similarity {path}: {error}") from error
+    except OSError as error:
+        raise DataError(f"cannot read the similarity: {explain(error)}") from error
+    except (ValueError, EOFError) as error:
+        raise DataError(f"cannot read the similarity {path}: {error}. {_MATRIX}") from error
     if not isinstance(matrix, np.ndarray) or matrix.ndim != 2 or matrix.dtype.kind != "f":
-        raise DataError(f"{path} holds no matrix of floating-point scores")
+        raise DataError(f"{path} holds no matrix of floating-point scores. {_MATRIX}")
     return matrix
 
 
@@ -194,7 +195,10 @@ def _read_split(measured: Measurement, path: Path) -> Split:
     owners = [split.videos[caption.video].id for caption in split.captions]
     keys = keys_of_captions([caption.text for caption in split.captions], owners)
     if not np.isin(measured.counts.caption_keys, keys).all():
-        raise DataError(f"the annotations at {path} are not those that {measured.file} was scored with")
+        raise DataError(
+            f"the annotations at {path} are not those that {measured.file} was scored with: give"
+            " --annotations those"
+        )
     return split
 
 
@@ -230,7 +234,7 @@ def _strips(record: Record, split: Split, folder: Path, wanted: dict[str, int]) 
 def _strip(record: Record, path: Path, window: tuple[float, float] | None) -> Strip | None:
     settings = record.scorer.settings
     many, rule = settings.get("frames"), settings.get("sampling")
-    sampling = Sampling(many if isinstance(many, int) else _MANY, _RULES.get(str(rule), "published"))
+    sampling = Sampling(many if isinstance(many, int) else _MANY, _rule(rule))
     pixels = {**record.settings.defaulted, **record.settings.passed}.get("pixels")
     try:
         clip = read_clip(path, window, sampling, _SIDE, "tagged" if pixels == "tagged" else "published")

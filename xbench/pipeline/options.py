@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from xbench.errors import UsageError, did_you_mean, require_choice
+from xbench.sampling import FrameRule, frame_rule
 from xbench.terms import (
     DEFAULT_METRICS,
-    FrameRule,
     MatrixRows,
     PixelRule,
     Post,
@@ -87,7 +87,7 @@ def split_by_benchmark(option: str, values: Sequence[str], benchmarks: Sequence[
         if not separator or not name.isidentifier() or (name not in benchmarks and Path(value).exists()):
             if len(benchmarks) > 1:
                 raise UsageError(
-                    f"{option} {value}: several benchmarks run, so say for which one, e.g. "
+                    f"{option} {value}: several benchmarks run: say for which one, e.g. "
                     f"{option} {benchmarks[0]}={value}"
                 )
             name, rest = benchmarks[0], value
@@ -96,7 +96,7 @@ def split_by_benchmark(option: str, values: Sequence[str], benchmarks: Sequence[
                 f"{option} {value}: {name!r} is not a benchmark of this run.{did_you_mean(name, benchmarks)}"
             )
         if name in found:
-            raise UsageError(f"{option} is given twice for {name}: {found[name]} and {rest}")
+            raise UsageError(f"{option} is given twice for {name}, {found[name]} and {rest}: keep one.")
         found[name] = rest
     return found
 
@@ -109,7 +109,7 @@ def key_values(option: str, values: Iterable[str]) -> dict[str, str]:
         if not separator or not key.isidentifier():
             raise UsageError(f"{option} {value}: write {option} key=value.")
         if key in pairs:
-            raise UsageError(f"{option} gives {key} twice: {pairs[key]} and {rest}.")
+            raise UsageError(f"{option} gives {key} twice, {pairs[key]} and {rest}: keep one.")
         pairs[key] = rest
     return pairs
 
@@ -177,6 +177,10 @@ def _measures(option: str, value: Any) -> Any:
 def _ties(option: str, value: Any) -> Ties:
     require_choice("The tie policy", value, choices(Ties))
     return Ties[value.upper()]
+
+
+def _frame_rule(option: str, value: Any) -> FrameRule:
+    return frame_rule(value)
 
 
 def _cluster(option: str, value: Any) -> str:
@@ -261,7 +265,7 @@ RUN = (
         "limit": Option(count),
         "allow_missing": Option(_flag, False),
         "allow_damaged": Option(_flag, False, of_videos=True),
-        "sampling": _of("The sampling", FrameRule, of_videos=True),
+        "sampling": Option(_frame_rule, of_videos=True),
         "pixels": _of("The pixel rule", PixelRule, default="published", of_videos=True),
         "cache": Option(_flag, True),
         "cache_dir": Option(_path),

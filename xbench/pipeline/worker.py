@@ -23,12 +23,14 @@ from xbench.engine.packs import raw
 from xbench.engine.pool import Bench
 from xbench.engine.store import Lodged, Store
 from xbench.engine.units import Block, Queries, Scoring, Tensors
-from xbench.errors import ModelError
+from xbench.errors import ModelError, UsageError
 from xbench.pipeline.features import VideoJob, encode_texts, encode_videos
+from xbench.sampling import FrameRule
 from xbench.scorers.base import Features, Scorer, VideoInput
 from xbench.scorers.catalog import ModelRequest, resolve
+from xbench.scorers.declared import sampling_fault
 from xbench.storage import write_atomically
-from xbench.terms import FrameRule, V2TRule
+from xbench.terms import V2TRule
 
 _PROBED = 64
 """Texts and videos of the probe tile."""
@@ -156,9 +158,17 @@ def bench(scorer: Scorer, store: Store, order: ScoringOrder) -> Bench:
 
 
 def wants(scorer: Scorer, sampling: FrameRule | None) -> VideoInput:
-    """What the scorer wants to see of a video, with the sampling that the user asked for."""
+    """What the scorer wants to see of a video, with the sampling that the user asked for.
+
+    Raises UsageError for one that this scorer cannot be given.
+    """
     own = scorer.video_input
-    return own if sampling is None else replace(own, sampling=sampling)
+    if sampling is None:
+        return own
+    asked = replace(own, sampling=sampling)
+    if what := sampling_fault(asked):
+        raise UsageError(f"--sampling {sampling} does not go with {scorer.name}: {what} Name another one.")
+    return asked
 
 
 def probe(scorer: Scorer, wants: VideoInput) -> str:
@@ -166,17 +176,22 @@ def probe(scorer: Scorer, wants: VideoInput) -> str:
 
     Where it differs, another kind of machine or another version of a library computes.
     """
-    generator = torch.Generator().manual_seed(0)
-    frames = torch.randn(1, wants.max_frames, *_frame(wants), generator=generator)
     with torch.inference_mode():
-        video = scorer.encode_videos(frames, torch.ones(1, wants.max_frames, dtype=torch.bool))
-        text = scorer.encode_texts(["a probe of what is computed here"])
+        text, video = made_up(scorer, wants)
         height, width = (min(side, _PROBED) for side in scorer.block)
-        tile = scorer.similarity(_spread(text, height), _spread(video, width))
+        tile = scorer.similarity(spread(text, height), spread(video, width))
     digest = hashlib.sha256()
     for tensor in (*video.values(), *text.values(), tile):
         digest.update(raw(tensor))
     return digest.hexdigest()
+
+
+def made_up(scorer: Scorer, wants: VideoInput) -> tuple[Features, Features]:
+    """Encode a text and a video of noise, always the same."""
+    generator = torch.Generator().manual_seed(0)
+    frames = torch.randn(1, wants.max_frames, *_frame(wants), generator=generator)
+    video = scorer.encode_videos(frames, torch.ones(1, wants.max_frames, dtype=torch.bool))
+    return scorer.encode_texts(["a probe of what is computed here"]), video
 
 
 def _frame(wants: VideoInput) -> tuple[int, ...]:
@@ -185,7 +200,7 @@ def _frame(wants: VideoInput) -> tuple[int, ...]:
     return tuple(wants.frame_transform(np.zeros((64, 64, 3), np.uint8)).shape)
 
 
-def _spread(features: Features, count: int) -> Features:
+def spread(features: Features, count: int) -> Features:
     """Repeat an item, each time scaled a little differently, as so many items."""
     scale = torch.linspace(0.5, 1.0, count)
     return {

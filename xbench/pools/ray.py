@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -177,10 +177,12 @@ def workers(
         signal.signal(signal.SIGTERM, before)
         yield Workers(list(_actors(ray, target, path, devices, threads)), accept)
     finally:
-        ray.shutdown()
-        signal.signal(signal.SIGTERM, before)
-        if temporary is not None:
+        if temporary is None:
+            ray.shutdown()
+        else:
+            _end(ray, temporary)
             shutil.rmtree(temporary, ignore_errors=True)
+        signal.signal(signal.SIGTERM, before)
 
 
 def _import(address: str) -> Any:
@@ -189,7 +191,7 @@ def _import(address: str) -> Any:
         import ray
         import ray.exceptions
     except ImportError as error:
-        raise UsageError(f"--ray needs Ray ({error}): pip install 'xbench[ray]'.") from error
+        raise UsageError(f"--ray needs Ray ({error}): install it with pip install 'xbench[ray]'.") from error
     return ray
 
 
@@ -206,7 +208,10 @@ def _start(ray: Any, devices: Sequence[str], threads: int, temporary: str) -> No
         os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
     cpus = max(os.cpu_count() or 1, threads * len(devices))
     more = {"num_gpus": len(gpus)} if devices else {}
-    with _told("No local Ray cluster can be started"):
+    with _told(
+        "No local Ray cluster can be started: free memory and space in the temporary folder, or leave"
+        " --ray out"
+    ):
         ray.init(
             num_cpus=cpus,
             include_dashboard=False,
@@ -218,14 +223,42 @@ def _start(ray: Any, devices: Sequence[str], threads: int, temporary: str) -> No
         )
 
 
+def _end(ray: Any, temporary: str) -> None:
+    """End a local cluster at once: Ray gives its processes a second each, and these have nothing to save."""
+    psutil = importlib.import_module("psutil")  # Ray brings it
+
+    children = psutil.Process().children()
+    own = [child for child in children if any(temporary in part for part in _command(child))]
+    left = [process for child in own for process in (*child.children(recursive=True), child)]
+    if (node := getattr(ray._private.worker, "_global_node", None)) is not None:
+        kill = node.kill_all_processes
+        node.kill_all_processes = lambda **_: kill(check_alive=False, allow_graceful=False)
+    ray.shutdown()
+    for process in left:
+        with suppress(psutil.Error):
+            process.kill()
+
+
+def _command(process: Any) -> list[str]:
+    try:
+        return list(process.cmdline())
+    except Exception:  # it has ended meanwhile, or belongs to somebody else
+        return []
+
+
 def _join(ray: Any, address: str) -> None:
     host, _, port = address.rpartition(":")
     if port.isdigit() and "/" not in host:  # Ray itself would try for many minutes
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
         except (OSError, OverflowError) as error:
-            raise UsageError(f"No Ray cluster answers at {address}: {error}") from error
-    with _told(f"The Ray cluster at {address} cannot be joined: is it there, and has this user its token?"):
+            raise UsageError(
+                f"No Ray cluster answers at {address} ({error}): start it, or check HOST:PORT."
+            ) from error
+    with _told(
+        f"The Ray cluster at {address} cannot be joined: check that it is there and that this user has its"
+        " token"
+    ):
         ray.init(address=address, log_to_driver=False, logging_level="CRITICAL")
 
 
@@ -235,7 +268,7 @@ def _told(what: str) -> Iterator[None]:
         yield
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise UsageError(f"{what} ({first})") from error
+        raise UsageError(f"{what} ({first}).") from error
 
 
 def _actors(ray: Any, target: str, path: Path, devices: Sequence[str], threads: int) -> Iterator[Any]:
@@ -258,7 +291,9 @@ def _result(reference: Any) -> Any:
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, XbenchError):
             raise error.cause from None
-        raise ModelError(f"A worker failed: {type(error.cause).__name__}: {error.cause}") from error
+        raise ModelError(
+            f"A worker failed ({type(error.cause).__name__}: {error.cause}). Run without --ray to see where."
+        ) from error
 
 
 def _deadline() -> float:
@@ -271,14 +306,14 @@ def _check(deadline: float, waiting: int) -> None:
         return
     if waiting or not deadline:
         raise ModelError(
-            f"No worker answers any more ({waiting} are waited for): are the nodes of the cluster gone, or "
-            "busy? The same command goes on from here."
+            f"No worker answers any more ({waiting} are waited for). See whether the nodes of the cluster"
+            " are gone or busy; the same command goes on from here."
         )
 
 
 def _check_tries(tries: int, method: str, unit: Any) -> None:
     if tries == _TRIES:
         raise ModelError(
-            f"{_TRIES} workers died over the same piece of work ({method} {unit}): is there too little "
-            "memory for the model?"
+            f"{_TRIES} workers died over the same piece of work ({method} {unit}), as they do where memory"
+            " is short: give fewer --workers or --devices, or machines with more memory."
         )

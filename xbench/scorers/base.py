@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeGuard, TypeVar, runtime_checkable
 import torch
 
 from xbench.metrics.explanation import Explanation, Grid, Margin, Part
-from xbench.terms import FrameRule
+from xbench.sampling import FrameRule
 
 __all__ = [
     "ENCODER_RULES",
@@ -65,9 +65,10 @@ class VideoInput:
     """What a scorer wants to see of a video: at most `max_frames` frames of `size` x `size` pixels.
 
     The smaller side is resized to `size` (bicubic, as CLIP does), the centre is cropped, values are divided
-    by 255, and `mean` and `std` (RGB) are applied. `sampling` names the rule that picks the frames:
-    `published` (one a second, cut uniformly to `max_frames`) or `uniform` (the middle of `max_frames` equal
-    parts). With `frame_transform`, one uint8 RGB frame [H, W, 3] is handed to it instead and the float tensor
+    by 255, and `mean` and `std` (RGB) are applied. `sampling` is the rule that picks the frames, a text or a
+    `FrameRule` (xbench/sampling.py): `published` (one a second, cut uniformly to `max_frames`), `uniform`
+    (the middle of `max_frames` equal parts), `fps=2`, `every=1`, `segments=8x4`, `uniform+repeat-last`.
+    With `frame_transform`, one uint8 RGB frame [H, W, 3] is handed to it instead and the float tensor
     [3, h, w] that it returns is taken as it is; `identity` must then tell what it does.
     """
 
@@ -75,7 +76,7 @@ class VideoInput:
     mean: tuple[float, float, float] = (0.48145466, 0.4578275, 0.40821073)
     std: tuple[float, float, float] = (0.26862954, 0.26130258, 0.27577711)
     max_frames: int = 12
-    sampling: FrameRule = "published"
+    sampling: FrameRule | str = "published"
     frame_transform: Callable[[Any], torch.Tensor] | None = None
 
 
@@ -162,6 +163,38 @@ class Explains(Protocol):
         ...
 
 
+@runtime_checkable
+class Reranker(Protocol):
+    """The second of two stages: scores the videos that a first stage put at the top, text by text.
+
+    It encodes as a `Scorer` does, and has `rerank` in place of `block` and `similarity`. One that has those,
+    too, may be run alone as well; without them it is asked for every pair then.
+    """
+
+    @property
+    def name(self) -> str:
+        """Short name for tables, as a scorer's."""
+        ...
+
+    @property
+    def identity(self) -> Mapping[str, Any] | None:
+        """Everything that changes the features, as a scorer's."""
+        ...
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What a reader of the record wants to know, as a scorer's."""
+        ...
+
+    def rerank(self, text: Features, videos: Features) -> torch.Tensor:
+        """Score one text (features with first dimension 1) with K videos: floats [K], higher is closer.
+
+        K differs from call to call. A score depends on its own text and video only, whatever the other
+        candidates are.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class ScorerInfo:
     """What is known of a scorer before it is built.
@@ -210,6 +243,16 @@ def info_of(builder: Any) -> ScorerInfo:
     """Return what a class, function or scorer says of itself; `UNKNOWN` when it says nothing."""
     info = getattr(builder, "scorer_info", None)
     return info if isinstance(info, ScorerInfo) else UNKNOWN
+
+
+def is_cross_encoder(scorer: Any) -> bool:
+    """Whether a scorer says (`cross_encoder = True`) that it computes anew for every pair, or only reranks.
+
+    Then a run says how long that will take before it starts, and keeps every pair that it scored until there
+    is a record.
+    """
+    own = getattr(scorer, "wrapped", scorer)
+    return bool(getattr(own, "cross_encoder", not hasattr(own, "similarity")))
 
 
 def share_of(scorer: PairScorer) -> float:

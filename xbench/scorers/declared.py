@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from xbench.errors import ModelError, did_you_mean
+from xbench.errors import ModelError, UsageError
+from xbench.sampling import frame_rule
 from xbench.scorers.base import VideoInput, whereabouts
-from xbench.scorers.finding import what_failed
-from xbench.terms import FrameRule, choices
+from xbench.scorers.finding import MEND, what_failed
 
 MEMBERS = ("name", "video_input", "identity", "settings", "block")
 METHODS = {
@@ -25,7 +25,7 @@ def require_declared(scorer: Any) -> None:
     fault = next(faults(scorer), None)
     if fault is not None:
         member, what = fault
-        raise ModelError(f"{whereabouts(scorer, member)}: {what}")
+        raise ModelError(f"{whereabouts(scorer, member)}: {what} {MEND}")
 
 
 def faults(scorer: Any) -> Iterator[tuple[str, str]]:
@@ -37,7 +37,7 @@ def faults(scorer: Any) -> Iterator[tuple[str, str]]:
         try:
             what = look(getattr(scorer, member))
         except Exception as error:
-            what = f"{member} cannot be read: {what_failed(error)}"
+            what = f"{member} cannot be read: {what_failed(error)}."
         if what:
             yield member, what
     for method, given in METHODS.items():
@@ -82,9 +82,8 @@ def _video_input(wants: Any) -> str:
         value = getattr(wants, side)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             return f"video_input has {side} {value!r}: it must be a whole number from 1 on."
-    known = choices(FrameRule)
-    if wants.sampling not in known:
-        return f"video_input has sampling {wants.sampling!r}.{did_you_mean(str(wants.sampling), known)}"
+    if what := sampling_fault(wants):
+        return f"video_input: {what}"
     for name in ("mean", "std"):
         if not _is_rgb(getattr(wants, name)) or (name == "std" and 0 in wants.std):
             return (
@@ -92,6 +91,17 @@ def _video_input(wants: Any) -> str:
             )
     if wants.frame_transform is not None and not callable(wants.frame_transform):
         return f"video_input has a frame_transform that is a {type(wants.frame_transform).__name__}."
+    return ""
+
+
+def sampling_fault(wants: VideoInput) -> str:
+    """Return why the sampling of a scorer's video input cannot be carried out; empty where it can."""
+    try:
+        rule = frame_rule(wants.sampling)
+    except UsageError as error:
+        return str(error)
+    if rule.frames is not None and rule.frames > wants.max_frames:
+        return f"{rule} takes {rule.frames} frames, and max_frames is {wants.max_frames}."
     return ""
 
 

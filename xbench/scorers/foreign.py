@@ -10,7 +10,7 @@ import torch
 
 from xbench.errors import ModelError, XbenchError
 from xbench.scorers.base import Explanation, Features, Scorer, VideoInput
-from xbench.scorers.finding import what_failed
+from xbench.scorers.finding import MEND, what_failed
 from xbench.scorers.weights import WeightFile
 from xbench.storage import file_sha256
 
@@ -26,8 +26,9 @@ class Foreign:
 
     @property
     def wrapped(self) -> Scorer:
-        """The scorer itself."""
-        return self._scorer
+        """The scorer itself, as its author wrote it."""
+        own: Scorer = getattr(self._scorer, "wrapped", self._scorer)
+        return own
 
     @cached_property
     def file(self) -> WeightFile | None:
@@ -82,4 +83,4 @@ class Foreign:
         except XbenchError:
             raise
         except Exception as error:
-            raise ModelError(f"{what} of {self._scorer.name} failed: {what_failed(error)}") from error
+            raise ModelError(f"{what} of {self._scorer.name} failed: {what_failed(error)}. {MEND}") from error

@@ -1,198 +1,39 @@
-"""Which decoded frames of one file are asked for, worked out from its header and packets before decoding.
-
-The rules of sampling are pure arithmetic. The published one asks OpenCV for frames by number, and OpenCV does
-not count to N: it seeks by time to a key frame at least 16 frames earlier, works out that frame's number from
-its time stamp and the average rate, and counts from there. At a constant rate this is the N-th frame; at a
-variable rate it is another one. Behaviour of OpenCV's FFmpeg reader (`cap_ffmpeg_impl.hpp`).
-"""
+"""Which decoded frames of one file are asked for, worked out from its header and packets before decoding."""
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import pairwise, takewhile
-from operator import itemgetter
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 
-import av
-import numpy as np
-from av.container import InputContainer
-from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
-
-from xbench.terms import FrameRule
-from xbench.video.packets import Scan, VideoInfo, describe, filled, keep_times, opened, scan, tick
-
-_FIRST_LOOK_BACK = 16
-_LAST_LOOK_BACK = (2**31 - 1) // 4
-
-
-@dataclass(frozen=True)
-class _Landing:
-    """The first frame that comes out after a seek: its index in decoding order, OpenCV's number for it."""
-
-    index: int
-    number: int
-
-
-class Seeker:
-    """Answers `index(N)` for one open video, by seeking in it.
-
-    fps and frames are those of the header (VideoInfo). `exact` turns False when a seek failed or led to a
-    frame that the scan does not know, so that plain counting had to stand in.
-    """
-
-    def __init__(
-        self, container: InputContainer, stream: VideoStream, scan: Scan, fps: float, frames: int
-    ) -> None:
-        self.exact = True
-        self._container, self._stream, self._fps, self._frames = container, stream, fps, frames
-        shown = [(p.pts, p.place, p.key) for p in scan.packets if p.shown and p.pts is not None]
-        self._order = sorted(shown, key=itemgetter(0))
-        self._timed = len(shown) == scan.frames
-        self._by_pts = {pts: index for index, (pts, _, _) in enumerate(self._order)}
-        self._by_place = {place: index for index, (_, place, _) in enumerate(self._order)}
-        self._landings: dict[int, _Landing | None] = {}
-
-    def counts(self) -> bool:
-        """Whether frame number N simply is the N-th frame: at each key frame, its number is its index."""
-        if not self._timed or self._frames <= 1:
-            return True
-        numbers = [self._number(pts) for pts, _, _ in self._order]
-        keys = [index for index, (_, _, key) in enumerate(self._order) if key]
-        return all(numbers[index] - numbers[0] == index for index in keys)
-
-    def seconds(self) -> float | None:
-        """Return when the last frame is shown, from zero or from the first one; None without time stamps."""
-        if not self._order:
-            return None
-        return (self._order[-1][0] - min(self._order[0][0], 0)) * tick(self._stream)
-
-    def index(self, position: int) -> int:
-        """Return the index, in decoding order, of the frame that OpenCV returns for frame `position`."""
-        position = min(position, self._frames)
-        look_back = _FIRST_LOOK_BACK
-        first = self._land(0)
-        while True:
-            begin = max(position - look_back, 0)
-            landing = self._land(begin)
-            if landing is None or first is None:
-                self.exact = False
-                return position
-            if position <= 1:
-                return landing.index + position
-            number = landing.number - first.number
-            if 0 <= number < position:
-                return landing.index + position - number
-            if begin == 0 or look_back >= _LAST_LOOK_BACK:
-                return landing.index + 1
-            look_back = look_back * 3 // 2
-
-    def _land(self, begin: int) -> _Landing | None:
-        if begin not in self._landings:
-            try:
-                self._landings[begin] = self._seek(begin)
-            except av.error.FFmpegError:
-                self._landings[begin] = None
-        return self._landings[begin]
-
-    def _seek(self, begin: int) -> _Landing | None:
-        """Seek to the time of frame number `begin` and decode the first frame that comes out."""
-        keep_times(self._container)
-        offset = int(begin / self._fps / tick(self._stream) + 0.5)
-        self._container.seek((self._stream.start_time or 0) + offset, stream=self._stream)
-        packets = filled(self._container, self._stream)
-        packet = next(packets, None)
-        place = None if packet is None else packet.pos
-        frames = self._stream.codec_context.decode(packet)
-        while packet is not None and not frames:
-            packet = next(packets, None)
-            frames = self._stream.codec_context.decode(packet)
-        return self._landing(frames[0], place) if frames else None
-
-    def _landing(self, frame: VideoFrame, place: int | None) -> _Landing | None:
-        index = self._by_place.get(place) if frame.pts is None else self._by_pts.get(frame.pts)
-        time = frame.dts if frame.pts is None else frame.pts
-        return None if index is None or time is None else _Landing(index, self._number(time))
-
-    def _number(self, time: int) -> int:
-        seconds = (time - (self._stream.start_time or 0)) * tick(self._stream)
-        return int(self._fps * seconds + 0.5)
-
-
-Window = tuple[float, float]
+from xbench.sampling import FrameRule, frame_rule
+from xbench.video.packets import Scan, VideoInfo, describe, opened, scan, tick
+from xbench.video.positions import (
+    Window,
+    cut,
+    published_count,
+    published_positions,
+    repeated,
+    segment_positions,
+    strided_positions,
+    timed_positions,
+    uniform_positions,
+)
+from xbench.video.seeking import Seeker
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """At most `max_frames` frames of a clip, picked by `rule`."""
+    """At most `max_frames` frames of a clip, picked by `rule`; None: as many as it finds."""
 
-    max_frames: int
-    rule: FrameRule = "published"
+    max_frames: int | None
+    rule: FrameRule | str = "published"
 
-
-def published_positions(frames: int, fps: float, window: Window | None) -> Iterator[int]:
-    """Yield the positions, as frame numbers, that the published extractor asks for.
-
-    frames: the header's frame count. fps: the container's average rate. window: seconds; a start between two
-    seconds counts from the earlier one, an end until the later one.
-
-    The clip lasts ceil(frames / int(fps)) seconds by that rule, and the end second is asked for too, so the
-    last position may lie past the end of the clip, where the extractor finds nothing and stops. A negative
-    `frames` gives no position. Under one frame a second, where the published code divides by zero, the frame
-    shown at each second is asked for, once.
-    """
-    if frames < 0:
-        return
-    rate = _rate(fps)
-    previous = -1
-    for second in _seconds(frames, fps, window):
-        position = min(int(second * rate), frames)
-        if position != previous:
-            yield position
-        previous = position
-
-
-def published_count(frames: int, fps: float, window: Window | None) -> int:
-    """Return how many of the published positions lie inside the clip: what an intact file gives."""
-    rate, seconds = _rate(fps), _seconds(frames, fps, window)
-    last = min(seconds.stop - 1, math.ceil(frames / rate) - 1)
-    if last < seconds.start:
-        return 0
-    if rate < 1:
-        return int(last * rate) - int(seconds.start * rate) + 1
-    return last - seconds.start + 1
-
-
-def _seconds(frames: int, fps: float, window: Window | None) -> range:
-    length = math.ceil(frames / _rate(fps))
-    if window is None:
-        return range(length + 1)
-    return range(max(int(window[0]), 0), math.ceil(min(window[1], length)) + 1)
-
-
-def _rate(fps: float) -> float:
-    return int(fps) if fps >= 1 else fps
-
-
-def cut(count: int, max_frames: int) -> list[int]:
-    """Return which of `count` items remain: all, or `max_frames` of them evenly (8 to 6: 0 1 2 4 5 7)."""
-    if count <= max_frames:
-        return list(range(count))
-    return [int(index) for index in np.linspace(0, count - 1, max_frames)]
-
-
-def uniform_positions(frames: int, fps: float, window: Window | None, max_frames: int) -> list[int]:
-    """Return the middle frame of each of `max_frames` equal parts; every frame of a shorter clip.
-
-    frames: how many frames the clip has. fps and window: as for `published_positions`; a frame belongs to the
-    window when it begins inside it.
-    """
-    first, stop = 0, frames
-    if window is not None:
-        first, stop = max(math.ceil(window[0] * fps), 0), math.ceil(min(window[1] * fps, frames))
-    parts = min(max_frames, max(stop - first, 0))
-    edges = np.linspace(first, max(stop, first), parts + 1).astype(int)
-    return [int((left + right - 1) // 2) for left, right in pairwise(edges)]
+    @cached_property
+    def read(self) -> FrameRule:
+        """The rule, read from its text."""
+        return frame_rule(self.rule)
 
 
 NO_FRAME = "the published code finds no frame in this file"
@@ -210,7 +51,8 @@ _ROUGH_CONTAINERS = ("mpeg", "mpegts")
 class Choice:
     """What is wanted of one file. Frames are numbered in decoding order, from 0.
 
-    targets: the frames that the published rule asks for, in order; empty for `uniform`. frames: how many the
+    targets: the frames that the published rule asks for, in order; empty for other rules. shown: when each
+    frame begins, seconds from the first one; empty where the packets do not tell. frames: how many the
     packets hold. promised: how many the file should hold. wanted: how many of those the rule finds, before
     the cut to max_frames. scan: the packets, and the evidence that the file lost some. notes: how the
     published code fares on it.
@@ -220,6 +62,7 @@ class Choice:
     sampling: Sampling
     window: Window | None
     targets: tuple[int, ...]
+    shown: tuple[float, ...]
     frames: int
     promised: int
     wanted: int
@@ -228,16 +71,51 @@ class Choice:
 
     def found(self, frames: int) -> list[int]:
         """Return the frames that the rule finds when `frames` decode, before the cut to max_frames."""
-        if self.sampling.rule == "published":
-            return list(takewhile(lambda target: target < frames, self.targets))
-        total = self.promised if self.scan.loss else frames
-        picks = uniform_positions(total, self.info.fps, self.window, self.sampling.max_frames)
-        return [pick for pick in picks if pick < frames]
+        return [index for group in self._groups(frames) for index in group]
 
     def taken(self, frames: int) -> list[int]:
-        """Return the frames that are taken when `frames` of them decode."""
-        found = self.found(frames)
-        return [found[index] for index in cut(len(found), self.sampling.max_frames)]
+        """Return the frames that are taken when `frames` of them decode; repeated ones come so often."""
+        rule, groups = self.sampling.read, self._groups(frames)
+        if rule.each is not None and rule.repeat_last:
+            groups = [repeated(group, rule.each) for group in groups]
+        found = [index for group in groups for index in group]
+        return self.filled([found[index] for index in cut(len(found), self.sampling.max_frames)])
+
+    def filled(self, taken: list[int]) -> list[int]:
+        """Return what is taken with its last frame repeated, where the rule says so."""
+        rule = self.sampling.read
+        count = rule.frames or self.sampling.max_frames
+        return repeated(taken, count) if rule.repeat_last and count else taken
+
+    def untimed(self) -> "Choice":
+        """Return the choice by number and average rate, for a file whose packets do not tell its frames."""
+        return replace(self, shown=())
+
+    def _groups(self, frames: int) -> list[list[int]]:
+        """Return what the rule finds when `frames` decode, in the parts that belong together."""
+        if self.sampling.read.name == "published":
+            return [list(takewhile(lambda target: target < frames, self.targets))]
+        groups = self._picked(self.promised if self.scan.loss else frames)
+        return [[index for index in group if index < frames] for group in groups]
+
+    def _picked(self, frames: int) -> list[list[int]]:
+        """Return the frames of a rule of numbers or times; `frames`: how many the file has or should have."""
+        rule, clip = self.sampling.read, (frames, self.info.fps, self.window)
+        if rule.name == "segments":
+            assert rule.parts is not None
+            assert rule.each is not None
+            return segment_positions(*clip, rule.parts, rule.each)
+        if rule.name == "fps":
+            assert rule.amount is not None
+            return [timed_positions(*clip, rule.amount, self._shown(frames))]
+        if rule.name == "every":
+            assert rule.amount is not None
+            return [strided_positions(*clip, rule.amount)]
+        return [uniform_positions(*clip, self.sampling.max_frames or frames)]
+
+    def _shown(self, frames: int) -> tuple[float, ...]:
+        """Return the times of the frames, unless other frames than the packets' are counted."""
+        return self.shown if self.scan.loss or frames == len(self.shown) else ()
 
 
 def choose(path: Path, window: Window | None, sampling: Sampling) -> Choice:
@@ -250,9 +128,10 @@ def choose(path: Path, window: Window | None, sampling: Sampling) -> Choice:
         packets = scan(path, container, stream, info)
         held = packets.frames
         promised = _promised(info, packets)
-        if sampling.rule == "uniform":
-            wanted = len(uniform_positions(promised, info.fps, window, sampling.max_frames))
-            return Choice(info, sampling, window, (), held, promised, wanted, packets, ())
+        shown = _shown(packets, tick(stream))
+        if sampling.read.name != "published":
+            choice = Choice(info, sampling, window, (), shown, held, promised, 0, packets, ())
+            return replace(choice, wanted=len(choice.found(promised)))
         count = held if info.frames is None else info.frames
         rough = info.container in _ROUGH_CONTAINERS
         seeker = Seeker(container, stream, packets, info.fps, count)
@@ -261,7 +140,12 @@ def choose(path: Path, window: Window | None, sampling: Sampling) -> Choice:
         notes = _notes(info, exact=seeker.exact and not rough and not reorders)
         notes += (OLDER_DIFFER,) if _older_differ(packets, info, seeker) else ()
     wanted = published_count(promised if packets.loss else count, info.fps, window)
-    return Choice(info, sampling, window, targets, held, promised, wanted, packets, notes)
+    return Choice(info, sampling, window, targets, shown, held, promised, wanted, packets, notes)
+
+
+def _shown(packets: Scan, unit: float) -> tuple[float, ...]:
+    times = packets.times() or []
+    return tuple((time - times[0]) * unit for time in times)
 
 
 def _promised(info: VideoInfo, packets: Scan) -> int:

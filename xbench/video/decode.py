@@ -24,12 +24,12 @@ from xbench.video.choice import (
     PIXELS_MAY_DIFFER,
     Choice,
     Sampling,
-    Window,
     choose,
 )
 from xbench.video.identity import FileState, file_state
 from xbench.video.packets import Loss, Scan, UnreadableVideo, VideoInfo, filled, opened, probe
 from xbench.video.pixels import Converter, Pixels
+from xbench.video.positions import Window
 
 
 def resize_and_crop(image: Image.Image, size: int) -> NDArray[np.uint8]:
@@ -144,16 +144,19 @@ def _source(path: Path, choice: Choice, decoded: "Decoded") -> list[int]:
     """Return which decoded frames are taken. Raises UnreadableVideo when there is none."""
     loss = choice.scan.loss
     frames = min(decoded.count, choice.frames) if decoded.ended else choice.frames
+    if not loss and not decoded.came_as_told(choice.scan):
+        choice = choice.untimed()
     source = choice.taken(frames)
     if loss and not decoded.fault:
-        source = decoded.at_times(choice.scan, choice.taken(choice.frames)) or source
+        at_times = decoded.at_times(choice.scan, choice.taken(choice.frames))
+        source = choice.filled(at_times) or source
     if not source:
         raise UnreadableVideo(path, loss.cause if loss else _no_frame(choice, frames))
     return source
 
 
 def _notes(choice: Choice, decoded: "Decoded") -> tuple[str, ...]:
-    skipped = decoded.skipped and choice.sampling.rule == "published"
+    skipped = decoded.skipped and choice.sampling.read.name == "published"
     notes = choice.notes or ((MAY_DIFFER,) if skipped else ())
     return notes if decoded.exact else (*notes, PIXELS_MAY_DIFFER)
 
@@ -222,6 +225,10 @@ class Decoded:
         came = sorted(time for time in self.times if time is not None)
         found = (bisect_left(came, times[frame]) for frame in frames)
         return [index for index in found if index < len(came)]
+
+    def came_as_told(self, scan: Scan) -> bool:
+        """Whether the frames that came out are the first ones of the packets, one for each packet."""
+        return self.times == (scan.times() or [])[: len(self.times)]
 
     def _headless(self, scan: Scan) -> bool:
         """Whether what precedes the first key frame gave no frame, or frames that refer to nothing."""

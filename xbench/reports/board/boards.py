@@ -1,5 +1,6 @@
 """Measured results and published claims on one board per protocol and direction, ranked."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -9,7 +10,7 @@ from xbench.metrics.measures import Measure, in_order, parse_measure
 from xbench.metrics.significance import ALPHA, holm
 from xbench.reports.board.distinct import Once, distinct
 from xbench.reports.board.rows import KINDS, Board, BoardRow, Value, kind_of
-from xbench.reports.compare.paired import compare
+from xbench.reports.compare.paired import p_value
 from xbench.reports.published.claims import Claim, PublishedRow, published_rows
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.schema import DIRECTIONS, Record, is_called, label_of, protocol_of, scoring_reasons
@@ -143,56 +144,72 @@ def _board(key: _Key, rows: Sequence[BoardRow]) -> Board:
     benchmark, protocol, side, kind, rule, zero_shot = key
     metrics = tuple(in_order({name for row in rows for name in row.values}))
     first = parse_measure(metrics[0])
-    ranked = tuple(marked(placed(rows, first), first, side))
-    return Board(benchmark, protocol, side, KINDS[kind], rule, zero_shot, metrics, ranked)
-
-
-def placed(rows: Sequence[BoardRow], measure: Measure) -> list[BoardRow]:
-    """Sort rows, best first; those that are not comparable or lack the measure come last, without a place.
-
-    Papers print one decimal, so rows that print alike share a place.
-    """
-    name = str(measure)
-    ranked = [row for row in rows if row.comparable and name in row.values]
-    rest = [row for row in rows if not (row.comparable and name in row.values)]
-
-    def printed(row: BoardRow) -> float:
-        value = round(row.values[name].value, measure.digits) if name in row.values else float("-inf")
-        return value if measure.higher_is_better else -value
-
-    better = {value: sum(printed(other) > value for other in ranked) for value in map(printed, ranked)}
-    tied = {value: sum(printed(other) == value for other in ranked) > 1 for value in better}
-    placed = [
-        replace(row, place=f"{better[printed(row)] + 1}{'=' if tied[printed(row)] else ''}") for row in ranked
+    by_name = sorted(rows, key=lambda row: (row.model, row.backbone))
+    with_place = [
+        replace(row, place=place) for row, place in zip(by_name, places(by_name, first), strict=True)
     ]
-    by_name = sorted(placed, key=lambda row: (-printed(row), row.model, row.backbone))
-    return by_name + sorted(rest, key=lambda row: (-printed(row), row.model, row.backbone))
+    placed = sorted(with_place, key=lambda row: (not row.place, -_printed(row, first)))
+    marks = {name: marked(placed, parse_measure(name), side) for name in metrics}
+    finished = [
+        replace(row, mark=marks[metrics[0]][index], marks={name: marks[name][index] for name in metrics})
+        for index, row in enumerate(placed)
+    ]
+    return Board(benchmark, protocol, side, KINDS[kind], rule, zero_shot, metrics, tuple(finished))
 
 
-def marked(rows: Sequence[BoardRow], measure: Measure, side: Direction) -> list[BoardRow]:
-    """Mark the best rows, and the measured ones that are not significantly worse than a measured best one.
+def places(rows: Sequence[BoardRow], measure: Measure) -> list[str]:
+    """Return the place of each row by a measure: `1`, or `2=` where papers print the same.
 
+    Rows that are not comparable or lack the measure have none.
+    """
+    ranked = [row for row in rows if _ranks(row, measure)]
+    alike = Counter(_printed(row, measure) for row in ranked)
+    better = {value: sum(n for other, n in alike.items() if other > value) for value in alike}
+    named = {value: f"{better[value] + 1}{'=' if alike[value] > 1 else ''}" for value in alike}
+    return [named[_printed(row, measure)] if _ranks(row, measure) else "" for row in rows]
+
+
+def _ranks(row: BoardRow, measure: Measure) -> bool:
+    return row.comparable and str(measure) in row.values
+
+
+def _printed(row: BoardRow, measure: Measure) -> float:
+    """The value as papers print it, more for better, so that rows that print alike share a place."""
+    if str(measure) not in row.values:
+        return float("-inf")
+    value = round(row.values[str(measure)].value, measure.digits)
+    return value if measure.higher_is_better else -value
+
+
+def marked(rows: Sequence[BoardRow], measure: Measure, side: Direction) -> list[str]:
+    """Return the mark of each row by a measure.
+
+    `best` are the first; `even` the measured ones that are not significantly worse than a measured best one.
     A record without counts is marked neither: nothing proves it. Where the best row is a claim, no row is
     even with it.
     """
-    first = [row for row in rows if row.place in ("1", "1=")]
-    best = [row for row in first if row.measured or row.measurement is None]
-    against = next((row for row in first if row.measured), None)
-    others = [row for row in rows if row.measured and row.place and row not in first]
-    even = [] if against is None else _even(others, against, measure, side)
-    return [replace(row, mark="best" if row in best else "even" if row in even else "") for row in rows]
+    found = dict(enumerate(places(rows, measure)))
+    first = [index for index, place in found.items() if place in ("1", "1=")]
+    best = [index for index in first if rows[index].measured or rows[index].measurement is None]
+    against = next((rows[index].measurement for index in first if rows[index].measured), None)
+    others = [
+        index for index, place in found.items() if place and rows[index].measured and index not in first
+    ]
+    even = [] if against is None else _even(rows, others, against, measure, side)
+    return ["best" if index in best else "even" if index in even else "" for index in found]
 
 
-def _even(rows: Sequence[BoardRow], best: BoardRow, measure: Measure, side: Direction) -> list[BoardRow]:
-    """The rows over the same queries that a paired test does not tell from the best, after Holm over all."""
-    tested: list[tuple[BoardRow, float]] = []
-    for row in rows:
-        assert best.measurement is not None
-        assert row.measurement is not None
+def _even(
+    rows: Sequence[BoardRow], others: Sequence[int], best: Measurement, measure: Measure, side: Direction
+) -> list[int]:
+    """Those of `others` over the same queries that a paired test does not tell from the best, after Holm."""
+    tested: list[tuple[int, float]] = []
+    for index in others:
+        measurement = rows[index].measurement
+        assert measurement is not None
         try:
-            (versus,) = compare([best.measurement, row.measurement], [measure]).versus
+            tested.append((index, p_value(best, measurement, measure, side)))
         except (DataError, UsageError):
             continue  # other queries, or scores that are not finite: no test
-        tested += [(row, each.p) for each in versus.contrasts if each.direction == side]
     adjusted = holm([p for _, p in tested]) if tested else []
-    return [row for (row, _), p in zip(tested, adjusted, strict=True) if p >= ALPHA]
+    return [index for (index, _), p in zip(tested, adjusted, strict=True) if p >= ALPHA]

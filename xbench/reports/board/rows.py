@@ -1,6 +1,8 @@
 """A leaderboard as values: rows of one protocol and direction."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from xbench.metrics.intervals import Interval
@@ -30,6 +32,9 @@ def kind_of(post_processing: str, evaluation: str = "") -> Kind:
     if post_processing == "unknown":
         return "unknown"
     return "raw" if post_processing == "none" else "processed"
+
+
+_ARXIV = re.compile(r"^https://arxiv\.org/(?:abs|pdf)/(\d\d)\d\d\.")
 
 
 @dataclass(frozen=True)
@@ -65,13 +70,23 @@ class BoardRow:
     """What the user of a measured row calls it."""
     place: str = ""
     """`1`, or `2=` for a tie; empty for a row that is not comparable or lacks the first metric."""
+    marks: Mapping[str, str] = field(default_factory=dict)
+    """By metric `best`, or `even`: measured and not significantly worse than the best."""
     mark: str = ""
-    """`best`, or `even`: measured and not significantly worse than the best."""
+    """That of the first metric."""
 
     @property
     def measured(self) -> bool:
         """Whether its per-query counts prove it; else it is somebody's claim."""
         return self.measurement is not None and self.measurement.per_query is not None
+
+    @property
+    def year(self) -> str:
+        """Of the run, or of a claim's source as its arXiv number tells; empty where nothing does."""
+        if self.measurement is not None:
+            return self.measurement.record.created[:4]
+        found = _ARXIV.search(self.source_url)
+        return f"20{found[1]}" if found else ""
 
     @property
     def honest(self) -> bool:
@@ -103,4 +118,9 @@ class Board:
         what = {"t2v": "text to video", "v2t": "video to text"}[self.direction]
         rule = "" if self.rule in ("", "group-max") else f", v2t rule {self.rule}"
         zero_shot = ", zero-shot" if self.zero_shot else ""
-        return f"{self.protocol}, {what} ({self.direction}){rule}{zero_shot}{_MADE[self.kind]}"
+        return f"{self.protocol}, {what} ({self.direction}){rule}{zero_shot}{self.made}"
+
+    @property
+    def made(self) -> str:
+        """How its rows were made, to go after a name; empty if as scored."""
+        return _MADE[self.kind]

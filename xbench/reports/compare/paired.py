@@ -41,6 +41,22 @@ def compare(
     )
 
 
+def p_value(first: Measurement, second: Measurement, measure: Measure, side: Direction) -> float:
+    """Return the two-sided p-value of one contrast of `compare`, without its intervals.
+
+    Raises what `compare` does.
+    """
+    require_same_queries(first, second)
+    pair = _ranked(first, second, side, Ties.AVERAGE)
+    return paired_test(measure, _gain(pair, measure), clusters_of(first.counts, side))[1].two_sided
+
+
+def _gain(pair: tuple[Ranked, Ranked], measure: Measure) -> Floats:
+    """By how much the second run is better, a query each."""
+    values = [measure.values(ranked) for ranked in pair]
+    return values[1] - values[0] if measure.higher_is_better else values[0] - values[1]
+
+
 def _contrasts(
     first: Measurement, second: Measurement, measures: Sequence[Measure] | None, ties: Ties
 ) -> tuple[Contrast, ...]:
@@ -70,8 +86,7 @@ def _of_direction(
 def _contrast(
     side: Direction, pair: tuple[Ranked, Ranked], measure: Measure, clusters: Ints | None, sample: Floats
 ) -> Contrast:
-    values = [measure.values(ranked) for ranked in pair]
-    gain = values[1] - values[0] if measure.higher_is_better else values[0] - values[1]
+    gain = _gain(pair, measure)
     wins = int(np.count_nonzero(gain < 0)), int(np.count_nonzero(gain > 0))
     interval = percentile_interval(sample)
     test, p = paired_test(measure, gain, clusters)

@@ -15,6 +15,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 _BACKBONES = {(768, 12): "ViT-B", (1024, 24): "ViT-L", (1280, 32): "ViT-H"}
 HEAD_WIDTH = 64
+_FITTING = "Pass the weights of such a model, whole."
 """CLIP's attention heads are 64 wide, whatever the width: heads = width // 64."""
 
 
@@ -43,8 +44,9 @@ def infer_clip_sizes(state: Mapping[str, torch.Tensor], source: str, prefix: str
     """Read the sizes of CLIP weights in OpenAI's layout whose names begin with `prefix`.
 
     `source` names the file in messages. Raises ModelError naming the first parameter that is missing or has a
-    shape that CLIP never has.
+    shape that CLIP never has, and for patches that span several frames.
     """
+    _refuse_patches_over_time(state, source, prefix)
     vocabulary, text_width = shape_of(state, f"{prefix}token_embedding.weight", 2, source)
     context, _ = shape_of(state, f"{prefix}positional_embedding", 2, source)
     vision_width, _, patch, _ = shape_of(state, f"{prefix}visual.conv1.weight", 4, source)
@@ -61,6 +63,19 @@ def infer_clip_sizes(state: Mapping[str, torch.Tensor], source: str, prefix: str
         text_width=head_checked(text_width, "text", source),
         text_layers=count_blocks(state, f"{prefix}transformer."),
     )
+
+
+_KERNEL_OVER_TIME = 5
+"""Dimensions of a convolution's weight over time, height and width; one over a picture has four."""
+
+
+def _refuse_patches_over_time(state: Mapping[str, torch.Tensor], source: str, prefix: str) -> None:
+    for name in (f"{prefix}visual.conv2.weight", f"{prefix}visual.conv1.weight"):
+        if name in state and state[name].dim() == _KERNEL_OVER_TIME:
+            raise ModelError(
+                f"{source} was trained with --linear_patch 3d ({name} is {list(state[name].shape)}: its "
+                "patches span several frames): pass one with 2d patches, the default of CLIP4Clip and X-CLIP."
+            )
 
 
 def clip_shapes(sizes: ClipSizes) -> Shapes:
@@ -112,10 +127,14 @@ def count_blocks(state: Mapping[str, torch.Tensor], prefix: str) -> int:
 def shape_of(state: Mapping[str, torch.Tensor], name: str, dimensions: int, source: str) -> tuple[int, ...]:
     """Return the shape of a parameter; ModelError when it is missing or has another number of dimensions."""
     if name not in state:
-        raise ModelError(f"{source} lacks {name!r}: it is not a complete state dict of this model.")
+        raise ModelError(
+            f"{source} lacks {name!r}: it is not a complete state dict of this model. {_FITTING}"
+        )
     shape = tuple(state[name].shape)
     if len(shape) != dimensions:
-        raise ModelError(f"{name!r} of {source} has the shape {list(shape)}, not {dimensions} dimensions.")
+        raise ModelError(
+            f"{name!r} of {source} has the shape {list(shape)}, not {dimensions} dimensions. {_FITTING}"
+        )
     return shape
 
 
@@ -134,7 +153,7 @@ def check_shapes(state: Mapping[str, torch.Tensor], expected: Shapes, source: st
         if names
     ]
     if faults:
-        raise ModelError(f"The parameters of {source} do not fit. {'. '.join(faults)}.")
+        raise ModelError(f"The parameters of {source} do not fit. {'. '.join(faults)}. {_FITTING}")
 
 
 def head_checked(width: int, tower: str, source: str) -> int:
@@ -143,6 +162,7 @@ def head_checked(width: int, tower: str, source: str) -> int:
     if heads == 0 or width % heads:
         raise ModelError(
             f"The {tower} width {width} of {source} cannot be cut into {heads} heads, CLIP's width // 64."
+            f" {_FITTING}"
         )
     return width
 
@@ -260,12 +280,13 @@ class RetrievalSizes:
     """Sizes of the CLIP towers, the variant, and the numbers of words, frames and temporal layers."""
 
     clip: ClipSizes
-    variant: Variant
+    variant: Variant | Literal["tightTransf"]
     words: int
     frames: int
     temporal_layers: int
+    """Of tightTransf those of the cross encoder."""
     positions: int
-    """Rows of the frame position embeddings; 0 where the variant has none."""
+    """Rows of the frame position embeddings, or of the cross encoder's; 0 where the variant has none."""
 
 
 def infer_retrieval_sizes(
@@ -306,10 +327,12 @@ def check_lengths(sizes: RetrievalSizes, source: str) -> None:
     if sizes.words > sizes.clip.context:
         raise ModelError(
             f"{source} scores {sizes.words} words, more than the {sizes.clip.context} of its text encoder."
+            f" {_FITTING}"
         )
     if sizes.variant == "seqTransf" and sizes.frames > sizes.positions:
         raise ModelError(
             f"{source} scores {sizes.frames} frames, more than its {sizes.positions} frame positions."
+            f" {_FITTING}"
         )
 
 

@@ -9,6 +9,7 @@ import torch
 from xbench.errors import ModelError, UsageError
 from xbench.scorers.base import ScorerInfo, knows_itself
 from xbench.scorers.clip.bpe import ClipTokenizer, clip_tokenizer
+from xbench.scorers.clip.kinds import refuse_other_models
 from xbench.scorers.clip.sizes import (
     ClipSizes,
     RetrievalSizes,
@@ -23,6 +24,8 @@ from xbench.scorers.clip.sizes import (
 from xbench.scorers.clip.sources import ClipWeights, load_clip
 from xbench.scorers.clip.style import OPENAI, Activation, Style
 from xbench.scorers.clip4clip.scorer import Clip4Clip
+from xbench.scorers.clip4clip.sizes import TIGHT, infer_tight_sizes
+from xbench.scorers.clip4clip.tight import TightTransf
 from xbench.scorers.weights import Which, read_weights
 from xbench.terms import Precision
 
@@ -30,11 +33,13 @@ from xbench.terms import Precision
 def infer_sizes(state: Mapping[str, torch.Tensor], source: str, *, words: int, frames: int) -> RetrievalSizes:
     """Read the sizes off a state dict of the published code (`modules/modeling.py`), checked to be whole.
 
-    Raises ModelError for another model's weights, the tight variant, and every parameter that is missing, not
-    expected, or of a shape that does not fit the others.
+    Raises ModelError for another model's weights, and for every parameter that is missing, not expected, or
+    of a shape that does not fit the others.
     """
-    _refuse_other_models(state, source)
+    refuse_other_models(state, source, "clip4clip")
     towers = infer_clip_sizes(state, source, "clip.")
+    if any(name.startswith(TIGHT) for name in state):
+        return infer_tight_sizes(towers, state, source, words=words, frames=frames)
     sizes = infer_retrieval_sizes(towers, state, source, words=words, frames=frames)
     check_shapes(state, retrieval_shapes(sizes), source)
     check_lengths(sizes, source)
@@ -46,23 +51,6 @@ def mean_pooling(clip: ClipSizes, source: str, *, words: int, frames: int) -> Re
     sizes = RetrievalSizes(clip, "meanP", words=words, frames=frames, temporal_layers=0, positions=0)
     check_lengths(sizes, source)
     return sizes
-
-
-def _refuse_other_models(state: Mapping[str, torch.Tensor], source: str) -> None:
-    if any(name.startswith(("cross.", "similarity_dense.")) for name in state):
-        raise ModelError(
-            f"{source} is CLIP4Clip's tightTransf (it has cross.*, similarity_dense.*), whose cross encoder "
-            "runs once for every pair: xbench has meanP, seqLSTM and seqTransf."
-        )
-    if "clip.visual.conv2.weight" in state:
-        raise ModelError(
-            f"{source} was trained with --linear_patch 3d (it has clip.visual.conv2.weight): xbench has the "
-            "2d patches, which are CLIP4Clip's default."
-        )
-    if "global_mat_weight" in state:
-        raise ModelError(f"{source} is an X-CLIP checkpoint (it has global_mat_weight, ...): --model xclip.")
-    if "visual.proj" in state or any(name.startswith(("text_model.", "vision_model.")) for name in state):
-        raise ModelError(f"{source} holds plain CLIP weights: evaluate them with --model clip --clip FILE.")
 
 
 _WIDEST = 1024
@@ -81,8 +69,8 @@ def trained(
     weights: Which | None = None,
     precision: Precision = "fp32",
     device: str = "cpu",
-) -> Clip4Clip:
-    """CLIP4Clip of Luo et al. 2021 from a trained checkpoint: meanP, seqLSTM or seqTransf."""
+) -> Clip4Clip | TightTransf:
+    """CLIP4Clip of Luo et al. 2021 from a trained checkpoint: meanP, seqLSTM, seqTransf or tightTransf."""
     return load_clip4clip(
         checkpoint,
         tokenizer=clip_tokenizer(bpe),
@@ -128,16 +116,17 @@ def load_clip4clip(
     which: Which | None = None,
     precision: Precision = "fp32",
     device: str = "cpu",
-) -> Clip4Clip:
+) -> Clip4Clip | TightTransf:
     """Load a checkpoint as the published training saves it (`pytorch_model.bin.N`), or its state dict in
     another torch file or in safetensors. It does not tell how many words and frames it was trained with.
 
     Raises ModelError when the file is damaged, is another model's, or lacks or adds parameters.
     """
     weights = read_weights(checkpoint, which=which)
-    return Clip4Clip(
+    sizes = infer_sizes(weights.state, str(checkpoint), words=words, frames=frames)
+    return (TightTransf if sizes.variant == "tightTransf" else Clip4Clip)(
         weights.state,
-        infer_sizes(weights.state, str(checkpoint), words=words, frames=frames),
+        sizes,
         tokenizer=tokenizer,
         file=weights.file,
         precision=precision,
@@ -182,7 +171,9 @@ def _style(weights: ClipWeights, activation: Activation | None) -> Style:
     path = weights.file.path
     if weights.style is not None:
         if activation not in (None, weights.style.activation):
-            raise UsageError(f"{path} has the activation {weights.style.activation}, not {activation}.")
+            raise UsageError(
+                f"{path} has the activation {weights.style.activation}, not {activation}: leave it out."
+            )
         return weights.style
     if activation is None:
         raise ModelError(

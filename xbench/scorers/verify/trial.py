@@ -5,6 +5,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from xbench.sampling import frame_rule
 from xbench.scorers.base import Features, Scorer, VideoInput
 
 TEXTS = (
@@ -34,9 +35,14 @@ class Trial:
 
     @cached_property
     def frames(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Three videos of noise with all, half and one of the frames, padded as the harness does."""
+        """Three videos of noise with all, half and one of the frames, padded as the harness does.
+
+        All have all frames where the last one is repeated.
+        """
         wants = self.scorer.video_input
-        counts = (wants.max_frames, max(1, wants.max_frames // 2), 1)
+        counts: tuple[int, ...] = (wants.max_frames, max(1, wants.max_frames // 2), 1)
+        if frame_rule(wants.sampling).repeat_last:
+            counts = (wants.max_frames,) * len(counts)
         clips = [_noise(count, seed, wants) for seed, count in enumerate(counts)]
         mask = torch.arange(wants.max_frames) < torch.tensor(counts)[:, None]
         frames = torch.zeros(len(clips), wants.max_frames, *clips[0].shape[1:])
@@ -53,7 +59,8 @@ class Trial:
     def noise(self) -> tuple[Features, Features]:
         """The features of as many texts as videos that mean nothing."""
         wants = self.scorer.video_input
-        count = min(wants.max_frames, _NOISE_FRAMES)
+        few = not frame_rule(wants.sampling).repeat_last
+        count = min(wants.max_frames, _NOISE_FRAMES) if few else wants.max_frames
         random = np.random.default_rng(0)
         texts = [" ".join(random.choice(_WORDS, 6)) + f" {number}" for number in range(NOISE)]
         mask = torch.arange(wants.max_frames)[None] < torch.full((_AT_ONCE, 1), count)
