@@ -151,7 +151,7 @@ class Model:
 """
 TELLS = """
     def explain(self, caption, text, video):
-        from xbench.scorers.base import Explanation, Part
+        from xbench.metrics.explanation import Explanation, Part
         products = (text["v"][0] * video["v"][0]).tolist()
         parts = Part("length", products[0], products[0]), Part("spread", products[1], SHARE)
         return Explanation(parts, (), ())

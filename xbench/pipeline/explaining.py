@@ -15,7 +15,7 @@ from xbench.pipeline.ids import named_captions, without_extensions
 from xbench.pipeline.material import Places, recorded
 from xbench.pipeline.plan import RunPlan, plan_runs
 from xbench.pipeline.record import computing_threads
-from xbench.pipeline.run import CONTENTS, open_store
+from xbench.pipeline.run import memory_of_contents, open_store
 from xbench.pipeline.worker import wants as wants_of
 from xbench.progress import stage
 from xbench.reports.page.findings import Material
@@ -200,7 +200,7 @@ def _encoded(
         lambda job: is_stored(store, job, wants),
         lambda done: None,
         pixels=plan.pixels,
-        memory=plan.cache / CONTENTS if plan.cache is not None else None,
+        memory=memory_of_contents(plan),
     )
     refuse_faulty(gallery.unreadable, few, allowed=False)
     encoded = encode_videos(

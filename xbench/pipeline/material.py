@@ -13,7 +13,7 @@ from PIL import Image
 from xbench.data.loading import load_split
 from xbench.data.split import Split
 from xbench.data.video_files import VideoFolder, resolve
-from xbench.errors import DataError, XbenchError, explain
+from xbench.errors import DataError, UsageError, XbenchError, explain
 from xbench.pipeline.plan import miniature_folders
 from xbench.progress import stage
 from xbench.readers import check_npy, open_file
@@ -30,6 +30,7 @@ from xbench.reports.page.findings import (
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.per_query import keys_of_captions, keys_of_videos
 from xbench.reports.record.schema import Record
+from xbench.sampling import frame_rule
 from xbench.storage import cache_dir, user_path
 from xbench.video.choice import Sampling
 from xbench.video.decode import DamagedVideo, UnreadableVideo, read_clip
@@ -247,8 +248,17 @@ def _strip(record: Record, path: Path, window: tuple[float, float] | None) -> St
     row = np.concatenate([_bordered(clip.frames[index]) for index in chosen], axis=1)
     stream = io.BytesIO()
     Image.fromarray(row).save(stream, "JPEG", quality=_QUALITY)
-    seconds = tuple(clip.source[index] / clip.info.fps for index in chosen)
+    seconds = tuple(clip.times[index] for index in chosen)
     return Strip(stream.getvalue(), seconds, total)
+
+
+def _rule(said: object) -> str:
+    """The rule by which frames were taken; the published one where the record tells none that gives frames."""
+    try:
+        known = frame_rule(str(said))
+    except UsageError:
+        return "published"
+    return "published" if known.name == "none" else str(known)
 
 
 def _bordered(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -14,7 +14,7 @@ from xbench.engine.store import Store
 from xbench.engine.units import Queries
 from xbench.errors import DataError, ModelError
 from xbench.pipeline.estimate import say_how_long_every_pair_takes
-from xbench.pipeline.features import VideoJob, encode_texts, encode_videos, is_stored
+from xbench.pipeline.features import VideoJob, described_input, encode_texts, encode_videos, is_stored
 from xbench.pipeline.gallery import Fault, Gallery, open_gallery, refuse_faulty
 from xbench.pipeline.plan import RunPlan, info_of
 from xbench.pipeline.precomputed import match_features, rank_features
@@ -34,7 +34,6 @@ from xbench.pipeline.worker import wants as wants_of
 from xbench.progress import say, stage
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.schema import Checkpoint, ScorerRecord
-from xbench.sampling import frame_rule
 from xbench.scorers.base import (
     PairScorer,
     Scorer,
@@ -280,7 +279,7 @@ def _encode_bank(
 
 def describe(scorer: PairScorer, info: ScorerInfo, plan: RunPlan, wants: VideoInput | None = None) -> Scoring:
     """Return what a record says of a scorer. Raises ModelError for what JSON cannot hold."""
-    more = {} if wants is None else {"sampling": str(frame_rule(wants.sampling))}
+    more = {} if wants is None else described_input(wants)
     settings = _plain(scorer, "settings", {**scorer.settings, **_computing(scorer, plan), **more})
     identity = None if scorer.identity is None else _plain(scorer, "identity", scorer.identity)
     return Scoring(

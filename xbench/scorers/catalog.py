@@ -10,7 +10,7 @@ from xbench.registry.checkpoints import checkpoints
 from xbench.registry.scorers import SHIPPED
 from xbench.scorers.arguments import ModelRequest, bind
 from xbench.scorers.base import Scorer, ScorerInfo, info_of
-from xbench.scorers.declared import MEMBERS, METHODS, require_declared
+from xbench.scorers.declared import MEMBERS, methods_of, require_declared
 from xbench.scorers.device import find_device
 from xbench.scorers.every_pair import EveryPair, is_reranker_only
 from xbench.scorers.features import PrecomputedFeatures
@@ -121,7 +121,9 @@ def require_scorer(candidate: Any, name: str) -> Scorer:
     if is_reranker_only(candidate):
         candidate = EveryPair(candidate)
     missing = [member for member in MEMBERS if not _has(candidate, member)]
-    missing += [f"{method}()" for method in METHODS if not callable(getattr(candidate, method, None))]
+    missing += [
+        f"{method}()" for method in methods_of(candidate) if not callable(getattr(candidate, method, None))
+    ]
     if missing:
         raise ModelError(
             f"--model {name} gives a {type(candidate).__name__}, which is no scorer: it lacks "

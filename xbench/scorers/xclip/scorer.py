@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from xbench.scorers.base import Explanation, Features
+from xbench.metrics.explanation import Explanation
+from xbench.scorers.base import Features
 from xbench.scorers.clip.bpe import ClipTokenizer
 from xbench.scorers.clip.scorer import ClipScorer, checked_mask, source_of
 from xbench.scorers.clip.sizes import RetrievalSizes
