@@ -101,7 +101,7 @@ def test_the_page_explains_the_worst_captions(ran: Path, tmp_path: Path) -> None
         ({}, ["--caption", "#77"], 2, "there is no '#77'"),
         ({}, ["--caption", "#0", "--video", "9@N00_9_z.mov"], 2, "--video: there is no"),
         ({"checkpoint": "/gone/model.bin"}, ["--caption", "#0"], 4, "give --checkpoint FILE"),
-        ({"model": "evil.py:Model"}, ["--caption", "#0"], 2, "code is run by name only"),
+        ({"model": "evil.py:Model"}, ["--caption", "#0"], 2, "code that a record names is not run"),
         ({"annotations": "/gone"}, ["--caption", "#0"], 3, "give --annotations DIR"),
         ({"videos": "/gone"}, ["--caption", "#0"], 2, "Where are the videos"),
     ],
@@ -117,13 +117,20 @@ def test_what_is_not_at_hand_is_told(
     assert said in " ".join(outcome.stderr.split())
 
 
-def test_another_model_than_that_of_the_run_is_found_out(ran: Path, world: World, tmp_path: Path) -> None:
+def test_another_model_or_video_than_that_of_the_run_is_found_out(
+    ran: Path, world: World, tmp_path: Path
+) -> None:
     import torch
 
     state = torch.load(world.checkpoint)
     state["local_mat_weight"] = state["local_mat_weight"] * 1.5
     torch.save(state, tmp_path / "pytorch_model.bin.5")
     outcome = invoke("explain", ran, "--caption", "#0", "--checkpoint", tmp_path / "pytorch_model.bin.5")
+    assert outcome.exit_code == 4
+    assert "--checkpoint gives others" in outcome.stderr
+    folder = world.videos / "somewhere"
+    shutil.copy(folder / STEMS[1], folder / STEMS[0])
+    outcome = invoke("explain", ran, "--caption", STEMS[0])
     assert outcome.exit_code == 3
     assert "but its model gives" in outcome.stderr
 
@@ -133,7 +140,7 @@ def test_a_matrix_and_a_scorer_that_cannot_tell_are_refused(world: World, tmp_pa
     scored = xbench.evaluate(np.eye(6), split=split, name="s").save(tmp_path)
     outcome = invoke("explain", scored, "--caption", "#0", "--annotations", world.annotations)
     assert outcome.exit_code == 2
-    assert "made from scores, not by a model" in outcome.stderr
+    assert "was made from scores" in outcome.stderr
 
 
 MUTE = """
@@ -176,7 +183,7 @@ def test_any_scorer_may_tell(world: World, tmp_path: Path, code: str, exit_code:
     (path,) = world.output.glob("*.json")
     refused = invoke("explain", path, "--caption", "#0")
     assert refused.exit_code == 2
-    assert "code is run by name only" in refused.stderr
+    assert "code that a record names is not run" in refused.stderr
     outcome = invoke("explain", path, "--caption", "#0", "--model", f"{model}:Model")
     assert outcome.exit_code == exit_code, outcome.stderr
     assert said in outcome.stderr

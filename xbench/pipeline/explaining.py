@@ -1,47 +1,35 @@
 """Why pairs of a result have their scores: its model again, over the features that its run cached."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from xbench.engine.store import Store
 from xbench.errors import DataError, ModelError, UsageError, did_you_mean
 from xbench.metrics.explanation import Explanation
-from xbench.pipeline import options
 from xbench.pipeline.features import encode_texts, encode_videos, is_stored
 from xbench.pipeline.gallery import open_gallery, refuse_faulty
 from xbench.pipeline.ids import named_captions, without_extensions
 from xbench.pipeline.material import Places, recorded
-from xbench.pipeline.plan import RunPlan, plan_runs
+from xbench.pipeline.plan import RunPlan
 from xbench.pipeline.record import computing_threads
+from xbench.pipeline.rescoring import plan_of
 from xbench.pipeline.run import memory_of_contents, open_store
 from xbench.pipeline.worker import wants as wants_of
 from xbench.progress import stage
 from xbench.reports.page.findings import Material
 from xbench.reports.page.why import Why
 from xbench.reports.record.files import Measurement
+from xbench.reports.record.schema import Record
 from xbench.scorers.base import Explains, Features, Scorer, explains, share_of
 from xbench.scorers.catalog import Model, ResolvedModel
-from xbench.scorers.finding import is_reference
+from xbench.scorers.finding import MEND
+from xbench.storage import cache_dir
 
 Pair = tuple[int, int]
 """A caption and a video, as they stand in the run."""
 
-_AS_IN_THE_RUN = (
-    "model_args",
-    "clip",
-    "precision",
-    "device",
-    "miniature",
-    "threads",
-    "mixed_devices",
-    "allow_damaged",
-    "sampling",
-    "pixels",
-    "cache",
-)
-_FILES = ("checkpoint", "bpe", "cache_dir")
 _EXACT, _RELATIVE = 1e-4, 1e-6
 """By how much parts may miss a score that was computed in float32 on a CPU."""
 
@@ -110,7 +98,8 @@ def _texts(measured: Measurement, material: Material) -> tuple[Sequence[str], Se
     """Return captions and video ids. Raises DataError, saying how to get them, when they are not at hand."""
     if material.captions is None or material.video_ids is None:
         raise DataError(
-            f"{measured.file} cannot be explained without its captions. {' '.join(material.missing)}"
+            f"{measured.file} cannot be explained without its captions: give --annotations DIR. "
+            + " ".join(material.missing)
         )
     return material.captions, material.video_ids
 
@@ -120,38 +109,43 @@ class _Explaining(Scorer, Explains, Protocol):
 
 
 def _plan(measured: Measurement, places: Places, where: ModelOptions) -> RunPlan:
+    """The plan by which the run encoded, over its cache."""
     record = measured.record
     settings = {**record.settings.defaulted, **record.settings.passed}
     if "model" not in settings:
         raise UsageError(
-            f"{measured.file} was made from scores, not by a model: nothing tells why they are so."
+            f"{measured.file} was made from scores, which do not tell why they are so: give a result that a"
+            " model made (`xbench run`)."
         )
-    name = where.model or str(settings["model"])
-    if is_reference(name) and where.model is None:
-        raise UsageError(
-            f"{measured.file} was made by code, {name}: code is run by name only, so give --model {name}."
-        )
-    given: dict[str, Any] = {option: settings.get(option) for option in _AS_IN_THE_RUN}
-    given |= {option: getattr(where, option) or recorded(record, option) for option in _FILES}
-    if where.cache_dir is None and given["cache_dir"] and not (given["cache_dir"] / "features").is_dir():
-        given["cache_dir"] = None  # nothing is written where only a record says so
-    if given["checkpoint"] is None and settings.get("checkpoint"):
+    checkpoint = where.checkpoint or recorded(record, "checkpoint")
+    if checkpoint is None and settings.get("checkpoint"):
         raise ModelError(
             f"{settings['checkpoint']}, the weights of {measured.file}, is not there: give --checkpoint FILE."
         )
-    given |= {"model": name, "device": where.device or settings.get("device"), "allow_missing": True}
-    given |= {"dataset": record.benchmark, "protocol": record.protocol.requested}
+    given = {
+        "model": where.model,
+        "checkpoint": [checkpoint] if checkpoint else [],
+        "clip": settings.get("clip"),
+        "bpe": where.bpe or recorded(record, "bpe"),
+        "device": where.device or settings.get("device"),
+        "cache_dir": _cache_of(record, where) if settings.get("cache", True) else None,
+    }
     if not record.miniature:
         given |= {"annotations": places.annotations.path, "videos": places.videos.path}
-    known = {option: value for option, value in given.items() if option in options.RUN}
-    return plan_runs([known])[0]
+    return replace(plan_of(record, given), mixed_devices=bool(settings.get("mixed_devices")))
+
+
+def _cache_of(record: Record, where: ModelOptions) -> Path:
+    """The cache folder of the run; one that only a record names if it is one, for features may be written."""
+    said = recorded(record, "cache_dir")
+    return where.cache_dir or (said if said and (said / "features").is_dir() else cache_dir())
 
 
 def _require_explains(model: Model) -> _Explaining:
     if not explains(model):
         raise UsageError(
-            f"{model.name} cannot say what a score is made of: it has no explain(). See"
-            " xbench.scorers.base.Explains."
+            f"{model.name} cannot say what a score is made of: it has no explain(). Write one as"
+            " xbench.scorers.base.Explains has it, or explain a result of X-CLIP."
         )
     return model  # type: ignore[return-value]  # a Scorer, for it is in the catalog
 
@@ -230,19 +224,19 @@ def _explain(
     if found.grids and found.frames < len(seconds):
         faults.append(f"it has {found.frames} frames, the video {len(seconds)}")
     if faults:
-        raise ModelError(f"explain of {scorer.name} gives what cannot be shown: {faults[0]}.")
+        raise ModelError(f"explain of {scorer.name} gives what cannot be shown: {faults[0]}. {MEND}")
     similarity = float(scorer.similarity(text, video)[0, 0])
     if not _agree(scorer, found.score, similarity):
         raise ModelError(
             f"explain of {scorer.name} does not add up: its parts give {found.score:.6g} for {caption!r} and"
-            f" {name}, its similarity is {similarity:.6g}."
+            f" {name}, its similarity is {similarity:.6g}. {MEND}"
         )
     stored = _stored(measured, material, pair)
     if stored is not None and not _agree(scorer, found.score, stored):
         raise DataError(
             f"{measured.file} holds the score {stored:.6g} for {caption!r} and {name}, but its model gives"
-            f" {found.score:.6g} here: other weights, another file of the video, or other versions of what"
-            " computes."
+            f" {found.score:.6g} here. Give the weights and videos that it was run with, and install the"
+            " versions that it names (`xbench show`)."
         )
     own = int(measured.counts.caption_to_video[pair[0]]) == pair[1]
     return Why(*pair, caption, name, own, found.folded(len(seconds)), seconds, stored)

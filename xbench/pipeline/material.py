@@ -249,11 +249,11 @@ def _strip(record: Record, path: Path, window: tuple[float, float] | None) -> St
     stream = io.BytesIO()
     Image.fromarray(row).save(stream, "JPEG", quality=_QUALITY)
     seconds = tuple(clip.times[index] for index in chosen)
-    return Strip(stream.getvalue(), seconds, total)
+    return Strip(stream.getvalue(), seconds, total if rule else None)
 
 
 def _rule(said: object) -> str:
-    """The rule by which frames were taken; the published one where the record tells none that gives frames."""
+    """The rule by which frames were taken; the published one where the record tells none that gives any."""
     try:
         known = frame_rule(str(said))
     except UsageError:

@@ -199,7 +199,8 @@
     const said = new URLSearchParams();
     const defaults = { side: "t2v", search: "", filter: "all", sort: start };
     for (const [key, value] of Object.entries(defaults)) if (state[key] !== value) said.set(key, state[key]);
-    history.replaceState(null, "", `#queries${said.size ? `?${said}` : ""}`);
+    const text = said.toString();
+    history.replaceState(null, "", `#queries${text && `?${text}`}`);
   }
 
   function read() {

@@ -28,14 +28,14 @@ _SEED = 0
 
 @dataclass(frozen=True)
 class Strip:
-    """Some of the frames of a video that were scored, side by side: one JPEG of squares.
+    """Some of the frames of a video that were scored, side by side: one JPEG of their centres.
 
-    seconds: when each was taken. frames: how many were scored.
+    seconds: when each was taken. frames: how many were scored; None where no record tells which were.
     """
 
     jpeg: bytes
     seconds: tuple[float, ...]
-    frames: int
+    frames: int | None
 
 
 @dataclass(frozen=True, eq=False)

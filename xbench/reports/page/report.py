@@ -38,7 +38,7 @@ class Picture:
 
     base64: str
     seconds: tuple[float, ...]
-    frames: int
+    frames: int | None
 
 
 def render_report(measured: Measurement, material: Material) -> str:
