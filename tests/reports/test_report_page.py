@@ -357,11 +357,14 @@ def test_the_list_is_searched_filtered_sorted_opened_and_sent(browser: Browser) 
 @pytest.mark.parametrize("width", [500, 1280])
 def test_nothing_is_cut_off(browser: Browser, tmp_path: Path, width: int) -> None:
     similarity, owner = matrix_of(80)
-    material = replace(material_of(similarity, owner), captions=["a" * 300 + f" {i}" for i in range(80)])
-    page = render_report(run_of(similarity, owner), material)
+    long = ["a" * 300 + f" {i}" for i in range(80)]
+    material = replace(material_of(similarity, owner), captions=long, video_ids=long, missing=("b" * 300,))
+    reasons = [f"{'c' * 400} {i}" for i in range(6)]
+    page = render_report(run_of(similarity, owner, not_comparable_because=reasons), material)
+    assert page.count('<li class="reason">') == 3 + 6
     script = """
       document.querySelector(".listing .open").click();
-      const cut = [...document.querySelectorAll("table, tr, td, th, article, figure")].filter((each) =>
+      const cut = [...document.querySelectorAll("h1, h2, h3, p, li, table, tr, td, th, article, figure")].filter((each) =>
         each.getBoundingClientRect().right > innerWidth + 1 || each.scrollWidth > each.clientWidth + 1);
       const wide = document.documentElement.scrollWidth;
       return [wide <= innerWidth, cut.map((each) => each.outerHTML.slice(0, 90))];

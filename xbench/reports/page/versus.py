@@ -110,7 +110,7 @@ def render_versus(both: Beside) -> str:
     comparison = compare([first, second])
     page = render(
         "versus.html",
-        title=f"{protocol_of(first.record)}: {first.name} and {second.name}",
+        title=f"{protocol_of(first.record)}: two results side by side",
         runs=list(zip("AB", (first, second), PAGES, strict=True)),
         rows=[_row(each) for each in comparison.versus[0].contrasts],
         notes=comparison.notes,
