@@ -364,7 +364,8 @@ def test_nothing_is_cut_off(browser: Browser, tmp_path: Path, width: int) -> Non
     assert page.count('<li class="reason">') == 3 + 6
     script = """
       document.querySelector(".listing .open").click();
-      const cut = [...document.querySelectorAll("h1, h2, h3, p, li, table, tr, td, th, article, figure")].filter((each) =>
+      const blocks = "h1, h2, h3, p, li, table, tr, td, th, article, figure";
+      const cut = [...document.querySelectorAll(blocks)].filter((each) =>
         each.getBoundingClientRect().right > innerWidth + 1 || each.scrollWidth > each.clientWidth + 1);
       const wide = document.documentElement.scrollWidth;
       return [wide <= innerWidth, cut.map((each) => each.outerHTML.slice(0, 90))];

@@ -99,7 +99,8 @@ def test_it_loads_nothing_reports_nothing_and_shows_both_retrievals(browser: Bro
         found.counts[name] = Number(part("count").textContent.split(" ")[0]);
       }
       found.strips = document.querySelectorAll(".strip").length;
-      found.wide = [...document.querySelectorAll("h1, h2, h3, p, li, table, td, th, article")].filter((each) =>
+      const blocks = "h1, h2, h3, p, li, table, td, th, article";
+      found.wide = [...document.querySelectorAll(blocks)].filter((each) =>
         each.getBoundingClientRect().right > innerWidth + 1).length;
       return found;
     """
