@@ -93,13 +93,16 @@ def test_the_page_explains_the_worst_captions(ran: Path, tmp_path: Path) -> None
         5 <= many <= 6 for many in explained[:2]
     )  # five retrieved, and the right one if it is not there
     assert set(explained[2:]) == {0}
+    refused = invoke("report", ran, "-o", page, "--explain", "21")
+    assert refused.exit_code == 2
+    assert "at most 20" in refused.stderr
 
 
 @pytest.mark.parametrize(
     ("change", "more", "code", "said"),
     [
-        ({}, ["--caption", "#77"], 2, "there is no '#77'"),
-        ({}, ["--caption", "#0", "--video", "9@N00_9_z.mov"], 2, "--video: there is no"),
+        ({}, ["--caption", "#77"], 2, "none of the 6 captions is called '#77'"),
+        ({}, ["--caption", "#0", "--video", "9@N00_9_z.mov"], 2, "none of the 6 videos is called"),
         ({"checkpoint": "/gone/model.bin"}, ["--caption", "#0"], 4, "give --checkpoint FILE"),
         ({"model": "evil.py:Model"}, ["--caption", "#0"], 2, "code that a record names is not run"),
         ({"annotations": "/gone"}, ["--caption", "#0"], 3, "give --annotations DIR"),

@@ -9,6 +9,7 @@ from xbench.errors import DataError, UsageError, explain
 from xbench.pipeline.options import count
 
 _path = click.Path(path_type=Path)
+_EXPLAINED = 20
 
 
 @click.command("report")
@@ -23,7 +24,7 @@ _path = click.Path(path_type=Path)
     "--explain",
     "explained",
     metavar="N",
-    help="Say for the N worst captions why the right video and those retrieved first have their scores.",
+    help="Say for the N worst captions (at most 20) why what they retrieved has its score.",
 )
 @click.option(
     "--similarity",
@@ -58,11 +59,14 @@ def command(
 
     if len(results) > 2 or len(similarity) > len(results):
         raise UsageError("report shows one result, or two side by side, each with one --similarity at most.")
+    many = 0 if explained is None else count("--explain", explained)
+    if many > _EXPLAINED:
+        raise UsageError(f"--explain {many}: give at most {_EXPLAINED}, as many as the page shows.")
     wanted = Wanted(
         annotations=annotations,
         videos=videos,
         similarity=[*similarity, None, None][:2],
-        explained=0 if explained is None else count("--explain", explained),
+        explained=many,
         model=ModelOptions(checkpoint=checkpoint),
     )
     pages = report([read(path) for path in results], wanted)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from xbench.engine.store import Store
-from xbench.errors import DataError, ModelError, UsageError, did_you_mean
+from xbench.errors import DataError, ModelError, UsageError
 from xbench.metrics.explanation import Explanation
 from xbench.pipeline.features import encode_texts, encode_videos, is_stored
 from xbench.pipeline.gallery import open_gallery, refuse_faulty
@@ -56,14 +56,20 @@ def find_pair(measured: Measurement, material: Material, caption: str, video: st
     known = named_captions(captions, [ids[owner] for owner in owners])
     known |= {f"#{number}": number for number in range(len(owners))}
     if caption not in known:
-        raise UsageError(f"--caption: there is no {caption!r}.{did_you_mean(caption, known)}")
+        raise UsageError(
+            f"--caption: none of the {len(owners)} captions is called {caption!r}. Give its text, VIDEO#N, or #N"
+            " with the number that `xbench queries --format csv` lists."
+        )
     row = known[caption]
     if video is None:
         return row, int(owners[row])
     names = {name: index for index, name in enumerate(ids)}
     stems = dict(zip(without_extensions(ids), names.values(), strict=True))
     if video not in names | stems:
-        raise UsageError(f"--video: there is no {video!r}.{did_you_mean(video, names)}")
+        raise UsageError(
+            f"--video: none of the {len(ids)} videos is called {video!r}. Give an id as `xbench queries` lists"
+            " them."
+        )
     return row, (stems | names)[video]
 
 

@@ -23,7 +23,7 @@ from xbench.reports.page.why import Why
 from xbench.reports.pages import render
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.schema import DIRECTIONS, model_name, protocol_of
-from xbench.reports.record.text import NOT_COMPARABLE, tie_lines
+from xbench.reports.record.text import NOT_COMPARABLE, tie_lines, verdict
 from xbench.terms import Direction
 
 MAX_BYTES = 20_000_000
@@ -55,6 +55,7 @@ def render_report(measured: Measurement, material: Material) -> str:
     pictured = {side: [query.index for query in worst[side] + random[side]] for side in DIRECTIONS}
     runs = {side: [found] for side, found in outcomes.items()}
     listing, left_out = list_queries(measured, material, [model_name(record)], runs, pictured)
+    explained = _fitting_why(material.explained)
     page = render(
         "report.html",
         title=f"{protocol_of(record)}: {model_name(record)}",
@@ -62,6 +63,7 @@ def render_report(measured: Measurement, material: Material) -> str:
         record=record,
         directions=DIRECTION_NAMES,
         not_comparable=NOT_COMPARABLE,
+        standing=" ".join(verdict(record)) if record.comparable else "",
         metrics=in_order({name for side in record.metrics.values() for name in side}),
         remarks=[*tie_lines(record), *record.protocol.notes],
         charts=list(_charts(measured)),
@@ -71,10 +73,10 @@ def render_report(measured: Measurement, material: Material) -> str:
         random=random,
         listing=listing,
         left_out=left_out,
-        missing=material.missing,
+        missing=[*material.missing, *_too_much(material, explained)],
         own_captions=captions_of(measured),
         strips=fitting(material.strips, videos_shown(shown)),
-        explained=_fitting_why(material.explained),
+        explained=explained,
         **texts_of(material),
     )
     return str(page)
@@ -103,6 +105,14 @@ def fitting(strips: Mapping[int, Strip], wanted: Iterable[int]) -> dict[int, Pic
             used += len(strip.jpeg)
             kept[video] = Picture(base64.b64encode(strip.jpeg).decode(), strip.seconds, strip.frames)
     return kept
+
+
+def _too_much(material: Material, explained: Sequence[Why]) -> list[str]:
+    """What is said of explanations that do not fit."""
+    many = len(material.explained) - len(explained)
+    return (
+        [f"{many} explanations are left out, for the size of the page: see `xbench explain`."] if many else []
+    )
 
 
 def _fitting_why(explained: Iterable[Why]) -> list[Why]:
