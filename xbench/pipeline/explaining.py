@@ -57,8 +57,8 @@ def find_pair(measured: Measurement, material: Material, caption: str, video: st
     known |= {f"#{number}": number for number in range(len(owners))}
     if caption not in known:
         raise UsageError(
-            f"--caption: none of the {len(owners)} captions is called {caption!r}. Give its text, VIDEO#N, or #N"
-            " with the number that `xbench queries --format csv` lists."
+            f"--caption: none of the {len(owners)} captions is called {caption!r}. Give its text, VIDEO#N,"
+            " or #N with the number that `xbench queries --format csv` lists."
         )
     row = known[caption]
     if video is None:
@@ -67,8 +67,8 @@ def find_pair(measured: Measurement, material: Material, caption: str, video: st
     stems = dict(zip(without_extensions(ids), names.values(), strict=True))
     if video not in names | stems:
         raise UsageError(
-            f"--video: none of the {len(ids)} videos is called {video!r}. Give an id as `xbench queries` lists"
-            " them."
+            f"--video: none of the {len(ids)} videos is called {video!r}. Give an id as `xbench queries`"
+            " lists them."
         )
     return row, (stems | names)[video]
 
