@@ -13,6 +13,7 @@ WORDS = {
     "TEXT",
     "KEY=VALUE",
     "METRIC=DROP",
+    "RULE",
     "CONDITION",
     "GIB",
     "[HOST:PORT]",
