@@ -1,6 +1,7 @@
 """`xbench sweep`: candidates on one protocol, the best of them on another, and the record says how."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from tests.pipeline.conftest import STEMS, World
+from tests.pipeline.conftest import STEMS, World, write_video
 from xbench.cli import main
 from xbench.errors import DataError, UsageError
 from xbench.pipeline import features
@@ -124,3 +125,20 @@ def test_wrong_rules_and_patterns_are_told(world: World, runs: Path, tmp_path: P
     refused = sweep(world, runs, "--metrics", "R@1")
     assert refused.exit_code == 2
     assert "--metrics must have MnR" in refused.stderr
+
+
+def test_a_video_replaced_between_two_sweeps_is_measured_anew(world: World, runs: Path) -> None:
+    assert sweep(world, runs).exit_code == 0
+    before = {path.name for path in (world.output / "candidates").glob("*.json")}
+    file = world.videos / "somewhere" / STEMS[0]
+    stamp = file.stat()
+    write_video(file, seed=99)
+    os.utime(file, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))  # as copying with its time does
+    again = sweep(world, runs)
+    assert again.exit_code == 0, again.stderr
+    assert "measured already" not in again.stderr
+    after = {path.name for path in (world.output / "candidates").glob("*.json")}
+    assert len(after - before) == 3
+    contents = {each["videos"]["contents"] for each in records(world.output / "candidates")}
+    assert len(contents) == 2
+    assert sweep(world, runs).stderr.count("measured already") == 3

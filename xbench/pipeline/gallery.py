@@ -1,6 +1,7 @@
 """The data of a run: the split as asked for, the files it needs, and what of it can be scored."""
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
@@ -47,6 +48,32 @@ class Gallery:
     unreadable: tuple[Fault, ...]
     notes: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
+
+    @property
+    def contents(self) -> str:
+        """The digest of the files that were found and open; see `contents_digest`."""
+        return contents_digest((job.video.id, job.content) for job in self.jobs)
+
+
+def contents_digest(contents: Iterable[tuple[str, str]]) -> str:
+    """Return the sha256 of the sorted `id<TAB>content key` lines of videos, joined by newlines, in hex."""
+    lines = sorted(f"{video}\t{content}" for video, content in contents)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def contents_of(found: Resolved, memory: Path | None) -> str | None:
+    """Return the digest of the files of a split, None when one cannot be read.
+
+    memory: where contents are remembered from run to run, so that a file is read again only once it changed.
+    """
+    identities = Identities(memory)
+    try:
+        with ThreadPool(_THREADS) as pool:
+            keys = pool.map(lambda path: identities.of(path)[0], found.paths.values())
+    except OSError:
+        return None
+    identities.save()
+    return contents_digest(zip(found.paths, keys, strict=True))
 
 
 def open_gallery(

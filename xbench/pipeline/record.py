@@ -151,6 +151,8 @@ class Seen:
     """Sentences about the files as a whole."""
     reasons: Sequence[str] = ()
     """Why numbers on these files are not comparable."""
+    contents: str | None = None
+    """The digest of the files."""
     trust: Trust = NO_DOUBT
     """What the ranks say of the order of the scores."""
 
@@ -292,6 +294,7 @@ def _videos(plan: Plan, seen: Seen) -> Videos:
         ],
         looks=_looks(list(seen.facts.values())),
         other_pixels=sum(bool(facts.get("pixels_differ")) for facts in seen.facts.values()),
+        contents=seen.contents,
     )
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from xbench.data.split import Split
@@ -95,10 +96,10 @@ def _run(scorer: Model, plan: RunPlan) -> list[Measurement]:
         counts = rank_features(scorer, scored, (captions, videos), plan=plan, place=place)
         known = _known(scorer)
         trust = judge_order(counts["none"][0], scored, known, turned=None if known == BOTH else _TURNED)
-        seen, described = Seen(scored, missing, trust=trust), _describe(scorer, info, plan)
+        seen, described = Seen(scored, missing, trust=trust), describe(scorer, info, plan)
     else:
         wants = wants_of(scorer, plan.sampling)
-        _describe(scorer, info, plan)  # what no record can hold is told before hours of encoding
+        describe(scorer, info, plan)  # what no record can hold is told before hours of encoding
         if scorer.settings.get("precision") == "bf16" and slow_bfloat16(str(scorer.settings.get("device"))):
             say(
                 "This CPU has no instructions for bfloat16: --precision bf16 will take several times as long."
@@ -106,8 +107,7 @@ def _run(scorer: Model, plan: RunPlan) -> list[Measurement]:
         if is_cross_encoder(scorer):
             say_how_long_every_pair_takes(scorer, wants, plan.split)
         seen, counts = _encode_and_rank(scorer, wants, plan=plan, place=place)
-        sampling = str(frame_rule(wants.sampling))
-        described = _describe(scorer, info, plan, sampling=sampling)  # scoring decides what computes
+        described = describe(scorer, info, plan, wants)  # scoring decides what computes
     records = make_records(plan, seen, described, counts, place.clock.seconds)
     place.tidy()
     return records
@@ -137,6 +137,11 @@ def look(plans: Sequence[RunPlan]) -> Iterator[tuple[RunPlan, Model, str]]:
         yield plan, scorer, found
 
 
+def memory_of_contents(plan: RunPlan) -> Path | None:
+    """Return the file in which a plan's cache remembers what each video file holds; None without a cache."""
+    return None if plan.cache is None else plan.cache / _CONTENTS
+
+
 def _known(features: PrecomputedFeatures) -> frozenset[str]:
     """The sides whose ids the files tell."""
     files = {"captions": features.texts, "videos": features.videos}
@@ -147,19 +152,14 @@ def _encode_and_rank(
     scorer: Scorer, wants: VideoInput, *, plan: RunPlan, place: Workplace
 ) -> tuple[Seen, CountsByPost]:
     split = plan.split
-    with _store(scorer, plan) as store, ExitStack() as workers:
+    with open_store(scorer, plan) as store, ExitStack() as workers:
         with place.clock("open videos"):
-            gallery = _open(
-                plan, lambda job: is_stored(store, job, wants), remember=scorer.identity is not None
-            )
+            gallery = open_videos(scorer, wants, store, plan)
         if plan.ray is not None:
             with place.clock("start workers"):
                 place.remote = workers.enter_context(remote(scorer, wants, plan, store))
         with place.clock("encode videos"):
-            encoded = _encode_videos(scorer, wants, store, gallery, plan=plan, place=place)
-        faults = [*gallery.unreadable, *_faults(gallery, encoded)]
-        refuse_faulty(faults, split, allowed=plan.allow_damaged)
-        by_id = {job.video.id: each for job, each in zip(gallery.jobs, encoded, strict=True)}
+            by_id, faults = encode_gallery(scorer, wants, store, gallery, plan=plan, place=place)
         features = {video: each.features for video, each in by_id.items() if each.features is not None}
         scored = split.without(video.id for video in split.videos if video.id not in features)
         if not scored.captions:
@@ -168,11 +168,12 @@ def _encode_and_rank(
         counts = _score(scorer, store, scored, videos, plan=plan, place=place)
     facts = {video: each.info for video, each in by_id.items()}
     trust = judge_model(counts["none"][0], scored, whereabouts(scorer, "similarity"))
-    return Seen(scored, gallery.missing, faults, facts, gallery.notes, gallery.reasons, trust), counts
+    told = gallery.notes, gallery.reasons, gallery.contents
+    return Seen(scored, gallery.missing, faults, facts, *told, trust), counts
 
 
 @contextmanager
-def _store(scorer: Scorer, plan: RunPlan) -> Iterator[Store]:
+def open_store(scorer: Scorer, plan: RunPlan) -> Iterator[Store]:
     """The feature store of a scorer: in the cache, or in a folder that goes away with the run."""
     with ExitStack() as stack:
         if plan.cache is not None and scorer.identity is not None:
@@ -182,6 +183,11 @@ def _store(scorer: Scorer, plan: RunPlan) -> Iterator[Store]:
         else:
             root, identity = stack.enter_context(scratch(plan.cache if plan.ray else None)), {}
         yield stack.enter_context(closing(Store(root, scorer.name, identity)))
+
+
+def open_videos(scorer: Scorer, wants: VideoInput, store: Store, plan: RunPlan) -> Gallery:
+    """Open every video of a plan's split. Raises DataError for unreadable ones unless that is allowed."""
+    return _open(plan, lambda job: is_stored(store, job, wants), remember=scorer.identity is not None)
 
 
 def _open(plan: RunPlan, is_known: Callable[[VideoJob], bool], *, remember: bool) -> Gallery:
@@ -194,10 +200,23 @@ def _open(plan: RunPlan, is_known: Callable[[VideoJob], bool], *, remember: bool
             is_known,
             advance,
             pixels=plan.pixels,
-            memory=plan.cache / _CONTENTS if plan.cache is not None and remember else None,
+            memory=memory_of_contents(plan) if remember else None,
         )
     refuse_faulty(gallery.unreadable, split, allowed=plan.allow_damaged)
     return gallery
+
+
+def encode_gallery(
+    scorer: Scorer, wants: VideoInput, store: Store, gallery: Gallery, *, plan: RunPlan, place: Workplace
+) -> tuple[dict[str, Encoded], list[Fault]]:
+    """Encode the videos of a gallery; return what each id gave, and what is wrong with which.
+
+    Raises DataError for damaged videos unless that is allowed.
+    """
+    encoded = _encode_videos(scorer, wants, store, gallery, plan=plan, place=place)
+    faults = [*gallery.unreadable, *_faults(gallery, encoded)]
+    refuse_faulty(faults, plan.split, allowed=plan.allow_damaged)
+    return {job.video.id: each for job, each in zip(gallery.jobs, encoded, strict=True)}, faults
 
 
 def _encode_videos(
@@ -256,7 +275,9 @@ def _encode_bank(
         return encode_texts(scorer, store, captions, _after(told, advance))
 
 
-def _describe(scorer: PairScorer, info: ScorerInfo, plan: RunPlan, **more: Any) -> Scoring:
+def describe(scorer: PairScorer, info: ScorerInfo, plan: RunPlan, wants: VideoInput | None = None) -> Scoring:
+    """Return what a record says of a scorer. Raises ModelError for what JSON cannot hold."""
+    more = {} if wants is None else {"sampling": str(frame_rule(wants.sampling))}
     settings = _plain(scorer, "settings", {**scorer.settings, **_computing(scorer, plan), **more})
     identity = None if scorer.identity is None else _plain(scorer, "identity", scorer.identity)
     return Scoring(

@@ -10,8 +10,9 @@ from typing import Any
 from xbench.data.recognition import members
 from xbench.errors import DataError, UsageError, did_you_mean
 from xbench.metrics.measures import Measure, parse_measure, parse_measures
+from xbench.pipeline.gallery import contents_of
 from xbench.pipeline.plan import RunPlan, plan_runs, require_writable
-from xbench.pipeline.run import Models, run
+from xbench.pipeline.run import Models, memory_of_contents, run
 from xbench.progress import say
 from xbench.registry.datasets import Benchmark, benchmark
 from xbench.registry.scorers import SHIPPED
@@ -124,9 +125,10 @@ def compare_candidates(plans: Sequence[RunPlan], folder: Path) -> Iterator[Measu
     Each video is decoded once for all candidates that want the same frames of it.
     """
     known = _saved(folder)
+    contents = _contents(plans[0]) if known else None  # all have one gallery
     with scratch() as frames:
         for plan in plans:
-            there = next((each for each in known if _is_of(each, plan)), None)
+            there = next((each for each in known if _is_of(each, plan, contents)), None)
             if there is not None:
                 say(f"{plan.label}: measured already, {there.file}")
                 yield there
@@ -161,10 +163,16 @@ def _saved(folder: Path) -> list[Measurement]:
     return found
 
 
-def _is_of(measured: Measurement, plan: RunPlan) -> bool:
+def _contents(plan: RunPlan) -> str | None:
+    """The digest of the video files that a plan reads; None where it reads none, or one cannot be read."""
+    return None if plan.found is None else contents_of(plan.found, memory_of_contents(plan))
+
+
+def _is_of(measured: Measurement, plan: RunPlan, contents: str | None) -> bool:
     """Whether a record is what a plan would give: same data, settings, weights and xbench.
 
-    Code that is not xbench's may have changed since: its models are measured again.
+    contents: the digest of the video files as they are now. Code that is not xbench's may have changed since:
+    its models are measured again.
     """
     from xbench.pipeline.record import git_revision, versions
 
@@ -173,6 +181,8 @@ def _is_of(measured: Measurement, plan: RunPlan) -> bool:
         return False
     if record.videos.missing != list(plan.found.missing if plan.found else ()) or record.videos.damaged:
         return False
+    if plan.found is not None and (contents is None or record.videos.contents != contents):
+        return False  # a video was replaced since
     same = measured.per_query is not None and record.settings.passed == plan.passed
     same = same and (record.versions, record.git) == (versions(), git_revision())
     same = same and record.protocol.fingerprint == Fingerprint(**asdict(plan.split.fingerprint()))

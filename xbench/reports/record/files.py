@@ -27,6 +27,8 @@ from xbench.storage import write_atomically
 
 _SHOWN_PROBLEMS = 3
 _LABEL_IN_NAME = 40
+_CONTENT = 10
+"""Digits of the hash in a name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +72,7 @@ def save(record: Record, per_query: PerQuery, folder: Path) -> tuple[Path, Recor
     """
     counts = per_query.to_bytes()
     sha256 = hashlib.sha256(counts).hexdigest()
-    content = hashlib.sha256(record.model_dump_json().encode() + sha256.encode()).hexdigest()
-    stem = f"{_stem(record)}_{content[:10]}"
+    stem = f"{_stem(record)}_{_content(record, sha256)}"
     written = record.model_copy(update={"per_query": PerQueryFile(file=f"{stem}.npz", sha256=sha256)})
     path = folder / f"{stem}.json"
     with os_errors(DataError, f"cannot write the result to {folder}"):
@@ -84,6 +85,23 @@ def save(record: Record, per_query: PerQuery, folder: Path) -> tuple[Path, Recor
                 path.with_suffix(".npz").unlink()
             raise
     return path, written
+
+
+def is_named_by_content(path: Path) -> bool:
+    """Whether a saved record's file has the name that `save` gave it; a later label changes the content.
+
+    Raises DataError as `read` does.
+    """
+    record = _read_record(path)
+    return record.per_query is not None and path.stem.endswith(
+        f"_{_content(record, record.per_query.sha256)}"
+    )
+
+
+def _content(record: Record, sha256: str) -> str:
+    """The hash in a name: of the record and of its counts."""
+    bare = record.model_copy(update={"per_query": None})
+    return hashlib.sha256(bare.model_dump_json().encode() + sha256.encode()).hexdigest()[:_CONTENT]
 
 
 def relabel(path: Path, label: str) -> None:

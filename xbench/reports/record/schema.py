@@ -124,11 +124,15 @@ class Videos(_Part):
     """Histograms of the files, e.g. {"size": {"320x240": 1004}, "fps": {...}, "codec": {...}}."""
     other_pixels: int | None = None
     """How many give other pixels under the other pixel rule (setting `pixels`); older records do not tell."""
+    contents: str | None = None
+    """sha256 of which file content each id had, see `contents_digest`; None where no files were read, and in
+    older records."""
 
     @model_serializer(mode="wrap")
-    def _without_untold_pixels(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_untold(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         fields = handler(self).items()
-        return {key: value for key, value in fields if key != "other_pixels" or value is not None}
+        untold = {"other_pixels", "contents"}
+        return {key: value for key, value in fields if key not in untold or value is not None}
 
 
 class ScorerRecord(_Part):

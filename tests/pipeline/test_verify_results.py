@@ -1,0 +1,212 @@
+"""`xbench verify`: honest results hold, whatever a forger makes consistent is caught by scoring again."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from tests.pipeline.conftest import STEMS, World, write_video
+from xbench.cli import main
+from xbench.metrics.measures import DEFAULT_MEASURES
+from xbench.reports.record.files import read, save
+from xbench.reports.record.per_query import PerQuery, scored
+from xbench.reports.record.schema import Checkpoint, Record
+
+
+def invoke(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
+
+
+@pytest.fixture
+def record(world: World) -> Path:
+    assert CliRunner().invoke(main, world.arguments()).exit_code == 0
+    (path,) = world.output.glob("*.json")
+    return path
+
+
+def rescore(world: World, path: Path, *more: str | Path, weights: Path | None = None) -> Result:
+    return invoke(
+        *("verify", path, "--rescore", "6", "--annotations", world.annotations, "--videos", world.videos),
+        *("--checkpoint", weights or world.checkpoint, "--bpe", world.bpe, *more),
+    )
+
+
+def forge(path: Path, change: Callable[[PerQuery], PerQuery] = lambda counts: counts, **fields: Any) -> Path:
+    """Rewrite counts, numbers, record and every hash alike, as a forger with this very code would."""
+    measured = read(path)
+    counts = change(measured.counts)
+    numbers = scored(counts.t2v, counts.v2t, counts.caption_to_video, measures=DEFAULT_MEASURES)
+    values = {**measured.record.model_dump(), **numbers, "per_query": None, **fields}
+    forged, _ = save(Record.model_validate(values), counts, path.parent / "forged")
+    assert invoke("verify", forged).exit_code == 0, "a forgery that proves itself is what is wanted here"
+    return forged
+
+
+def all_first(counts: PerQuery) -> PerQuery:
+    return replace(
+        counts,
+        t2v=replace(counts.t2v, better=counts.t2v.better * 0),
+        v2t=replace(counts.v2t, better=counts.v2t.better * 0),
+    )
+
+
+def test_an_honest_result_holds(world: World, record: Path) -> None:
+    plain = invoke("verify", record)
+    assert plain.exit_code == 0, plain.output
+    for name in ("counts", "numbers", "protocol", "name"):
+        assert f"ok  {name}" in plain.stdout
+    for more in ((), ("--rescore-gallery",), ("--precision", "bf16"), ("--seed", "7")):
+        done = rescore(world, record, *more)
+        assert done.exit_code == 0, done.output
+        assert "ok  rescored" in done.stdout
+        assert "ok  ranks" in done.stdout
+    assert "seed 7," in done.stdout
+    assert not list(world.output.glob("cache*"))
+
+
+def test_a_bot_reads_json(world: World, record: Path) -> None:
+    found = json.loads(rescore(world, record, "--json", "--seed", "3").stdout)
+    assert found["holds"] is True
+    (one,) = found["results"]
+    assert one["comparable"] is False
+    assert one["rescored"]["seed"] == 3
+    assert one["rescored"]["captions"] == 6
+    assert one["rescored"]["largest"] <= one["rescored"]["allowed"]
+    assert all(finding["right"] for finding in one["findings"])
+
+
+def test_ranks_that_were_made_up_are_caught(world: World, record: Path) -> None:
+    forged = forge(record, all_first)
+    done = rescore(world, forged)
+    assert done.exit_code == 3
+    assert "ok  rescored" in done.stdout  # he left the scores alone
+    assert "NO  ranks" in done.stdout
+    assert "counts 0 better rivals" in " ".join(done.stdout.split())
+
+
+def test_one_rank_that_was_made_up_is_caught_by_the_gallery(world: World, record: Path) -> None:
+    def one_better(counts: PerQuery) -> PerQuery:
+        better = counts.t2v.better.copy()
+        better[np.argmax(better)] -= 1
+        return replace(counts, t2v=replace(counts.t2v, better=better))
+
+    done = rescore(world, forge(record, one_better), "--rescore-gallery")
+    assert done.exit_code == 3
+    assert "1 counts contradict all videos" in " ".join(done.stdout.split())
+
+
+def test_scores_that_were_made_up_with_the_ranks_are_caught(world: World, record: Path) -> None:
+    def lifted(counts: PerQuery) -> PerQuery:
+        first = all_first(counts)
+        return replace(first, t2v=replace(first.t2v, right=first.t2v.right + 1))
+
+    done = rescore(world, forge(record, lifted))
+    assert done.exit_code == 3
+    assert "NO  rescored" in done.stdout
+    assert "the very video files" in " ".join(done.stdout.split())
+
+
+def test_a_result_of_other_weights_is_caught(world: World, record: Path, tmp_path: Path) -> None:
+    """The forger trained one model and names the sha256 of another, which he hands in."""
+    other = tmp_path / "other.bin"
+    state = torch.load(world.checkpoint, weights_only=True)
+    noise = {name: value + 0.1 * torch.randn_like(value) for name, value in state.items()
+             if value.is_floating_point()}  # fmt: skip
+    torch.save(state | noise, other)
+    done = rescore(world, record, weights=other)
+    assert done.exit_code == 3
+    assert "the record names weights with the sha256" in " ".join(done.stdout.split())
+    from xbench.storage import file_sha256
+
+    named = read(record).record
+    identity = {**(named.scorer.identity or {}), "weights": file_sha256(other)}
+    forged = forge(
+        record,
+        checkpoint=Checkpoint(file="other.bin", sha256=file_sha256(other)).model_dump(),
+        scorer={**named.scorer.model_dump(), "identity": identity},
+    )
+    done = rescore(world, forged, weights=other)
+    assert done.exit_code == 3
+    assert "NO  rescored" in done.stdout
+
+
+def test_a_model_that_is_described_otherwise_is_caught(world: World, record: Path) -> None:
+    scorer = read(record).record.scorer.model_dump()
+    scorer["settings"] = {**scorer["settings"], "backbone": "ViT-L/14"}
+    done = rescore(world, forge(record, scorer=scorer))
+    assert done.exit_code == 3
+    assert "the record says ViT-L/14" in " ".join(done.stdout.split())
+
+
+def test_other_video_files_are_named_as_such(world: World, record: Path) -> None:
+    write_video(world.videos / "somewhere" / STEMS[0], seed=77)
+    done = rescore(world, record)
+    assert done.exit_code == 3
+    assert "other video files than there" in " ".join(done.stdout.split())
+
+
+def test_other_captions_are_caught(world: World, record: Path) -> None:
+    file = world.annotations / "test_data.json"
+    file.write_text(file.read_text().replace("a dog runs", "a dog sits"))
+    done = rescore(world, record)
+    assert done.exit_code == 3
+    assert "the annotations here are not those of the record" in " ".join(done.stdout.split())
+
+
+def test_a_matrix_has_nothing_to_encode_again(world: World, tmp_path: Path) -> None:
+    np.save(tmp_path / "matrix.npy", np.eye(6, dtype=np.float32))
+    done = invoke(
+        *("score", tmp_path / "matrix.npy", "--rows", "captions", "--dataset", "didemo"),
+        *("--annotations", world.annotations, "--output", world.output),
+    )
+    assert done.exit_code == 0, done.output
+    (path,) = world.output.glob("*.json")
+    assert invoke("verify", path).exit_code == 0
+    done = rescore(world, path)
+    assert done.exit_code == 3
+    assert "its scores come from a matrix" in " ".join(done.stdout.split())
+
+
+def test_code_that_a_record_names_is_not_run(world: World, record: Path, tmp_path: Path) -> None:
+    trap = tmp_path / "trap.py"
+    trap.write_text(
+        f"import pathlib; pathlib.Path({str(tmp_path / 'sprung')!r}).touch()\nclass Model: pass\n"
+    )
+    settings = read(record).record.settings.model_dump()
+    settings["passed"]["model"] = f"{trap}:Model"
+    done = rescore(world, forge(record, settings=settings))
+    assert done.exit_code == 2
+    assert "code that a record names is not run" in done.stderr
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_what_is_missing_or_damaged_does_not_hold(world: World, record: Path, tmp_path: Path) -> None:
+    shutil.copy(record, tmp_path / "alone.json")
+    alone = invoke("verify", tmp_path / "alone.json")
+    assert alone.exit_code == 3
+    assert "a claim that nothing proves" in " ".join(alone.stdout.split())
+    text = record.read_text()
+    record.write_text(text.replace('"value": ', '"value": 1'))
+    both = invoke("verify", record, tmp_path / "alone.json")
+    assert both.exit_code == 3
+    assert "contradicts itself" in both.stdout
+    assert "2 of 2 results do not hold" in both.stderr
+    (tmp_path / "empty").mkdir()
+    for wrong in (tmp_path / "empty", tmp_path / "nothing.json"):
+        assert invoke("verify", wrong).exit_code == 3
+
+
+def test_what_must_be_said_is_asked_for(world: World, record: Path) -> None:
+    asked = invoke("verify", record, "--rescore", "6", "--annotations", world.annotations,
+                   "--videos", world.videos, "--bpe", world.bpe)  # fmt: skip
+    assert asked.exit_code == 2
+    assert "--rescore needs the weights: --checkpoint FILE" in asked.stderr
+    for wrong in (("--seed", "3"), ("--rescore-gallery",), ("--rescore", "0"), ("--rescore", "many")):
+        assert invoke("verify", record, *wrong).exit_code == 2
