@@ -19,7 +19,7 @@ from xbench.engine.ledger import Ledger
 from xbench.scorers.base import Features, PairScorer
 from xbench.storage import scratch
 
-_TEXTS, _VIDEOS = 8, 5
+_TEXTS, _VIDEOS = 4, 3
 """So many texts are scored again with so many of their videos each, to see whether others play a part."""
 _SEED = 20220715
 
@@ -36,9 +36,9 @@ def score_candidates(
 ) -> NDArray[np.float32]:
     """Return the scores of all pairs, end to end, float32.
 
-    wanted: texts, each with its videos int64 [K]. ledger: a folder for this scoring alone, in which the scores
-    of finished texts are kept; what is there is not scored again. memory: bytes of video features that may be
-    held. on_pairs is told how many more pairs are done.
+    wanted: texts, each with its videos int64 [K]. ledger: a folder for this scoring alone, in which the
+    scores of finished texts are kept; what is there is not scored again. memory: bytes of video features that
+    may be held. on_pairs is told how many more pairs are done.
 
     Raises ModelError when some pairs, scored again beside others, get other scores: see `require_contract`.
     """

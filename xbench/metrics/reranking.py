@@ -190,7 +190,7 @@ def _count(queries: Ints, length: int) -> Ints:
 
 
 def second_scores(matrix: NDArray[Any], stages: TwoStages) -> NDArray[Any]:
-    """Return what a matrix [T, V] of second-stage scores gives the pairs [P], of equal texts the first row."""
+    """Return what second-stage scores [T, V] give the pairs [P]; of equal texts the first row counts."""
     _, first_row = np.unique(stages.row, return_index=True)
     texts, videos = np.divmod(stages.pairs, stages.first.shape[1])
     return np.asarray(matrix[first_row[texts], videos])

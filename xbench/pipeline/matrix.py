@@ -12,7 +12,7 @@ from xbench.pipeline.bank import bank_of, read_scores
 from xbench.pipeline.matrix_file import read_matrix
 from xbench.pipeline.plan import ScoresPlan
 from xbench.pipeline.record import Clock, CountsByPost, Scoring, Seen, make_records
-from xbench.pipeline.trust import judge_order
+from xbench.pipeline.trust import judge_order, known_sides
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.schema import Checkpoint, ScorerRecord
 from xbench.storage import file_sha256
@@ -61,7 +61,8 @@ def score_scores(
             scores = read_scores(plan.bank.path, split)
             bank = bank_of(as_similarity(scores) if plan.distance else scores)
             counts["qbnorm"] = qbnorm_t2v_counts(matrix, owners, bank), counts["none"][1]
-    trust = judge_order(counts["none"][0], split, _known(facts), turned=_TURNED[plan.distance])
+    known = frozenset() if facts is None else known_sides(facts)
+    trust = judge_order(counts["none"][0], split, known, turned=_TURNED[plan.distance])
     scoring = Scoring(_scorer(plan, dtype, facts or {}), file, precision=dtype)
     return make_records(plan, Seen(split, trust=trust), scoring, counts, clock.seconds)
 
@@ -80,15 +81,6 @@ def as_similarity(distances: Any) -> Any:
     if getattr(distances.dtype, "kind", "f") == "f":
         return -distances
     return -1 - distances if distances.dtype.kind == "i" else distances.max() - distances
-
-
-def _known(facts: Mapping[str, Any] | None) -> frozenset[str]:
-    """The sides with ids, by what they are."""
-    if facts is None:
-        return frozenset()
-    captions, videos = ("rows", "columns") if facts["rows"] == "captions" else ("columns", "rows")
-    sides = {captions: "captions", videos: "videos"}
-    return frozenset(sides[side] for side in facts["ids"])
 
 
 def _check_shape(shape: tuple[int, ...], split: Split, name: str) -> None:

@@ -16,8 +16,9 @@ from xbench.data.video_files import Resolved, VideoFolder, resolve
 from xbench.errors import DataError, UsageError, explain
 from xbench.metrics.dsl import require_one_to_one
 from xbench.metrics.measures import Measure
-from xbench.pipeline import options
+from xbench.pipeline import first_stage, options
 from xbench.pipeline.bank import Bank, read_captions
+from xbench.pipeline.first_stage import FirstStage
 from xbench.pipeline.gallery import refuse_missing
 from xbench.pipeline.matrix_file import MatrixFile
 from xbench.progress import say
@@ -86,6 +87,8 @@ class RunPlan(Plan):
     cache: Path | None
     """The cache folder; None: features are kept for this run only."""
     save_similarity: Path | None
+    first: FirstStage | None = None
+    """What finds the candidates, where the model is the second of two stages."""
     frames: Path | None = None
     """A folder in which decoded frames are kept for whoever wants the same; None: they are not."""
 
@@ -116,6 +119,7 @@ class _Asked:
     protocol: Protocol
     model: ResolvedModel | Scorer
     """By name, found but not built; or an object that is one."""
+    first: FirstStage | None
 
 
 def plan_runs(each: Sequence[Mapping[str, Any]], output: Path | None = None) -> list[RunPlan]:
@@ -173,7 +177,9 @@ def by_benchmark(given: Mapping[str, Any]) -> list[dict[str, Any]]:
     """
     asked = _named(given["dataset"], miniature=bool(given.get("miniature")))
     names = list(asked)
-    for option in ("protocol", "save_similarity"):
+    for option in ("protocol", "save_similarity", "first"):
+        if option == "first" and not first_stage.is_file(str(given.get(option))):
+            continue
         if len(names) > 1 and given.get(option) is not None:
             raise UsageError(
                 f"{options.flag(option)} is for one benchmark, but {len(names)} run: {', '.join(names)}."
@@ -255,23 +261,41 @@ def _miniatures() -> list[str]:
 
 
 def _ask(given: Mapping[str, Any]) -> _Asked:
-    by_name = isinstance(given.get("model"), str | None)
-    values = options.read(options.RUN, given if by_name else {**given, "model": None})
+    role = "model" if given.get("rerank") is None else "rerank"
+    objects = {name: given.get(name) for name in (role, "first") if not _is_name(given.get(name))}
+    values = options.read(options.RUN, {**given, **dict.fromkeys(objects)})
     passed, defaulted = options.told_apart(options.RUN, values)
+    passed |= {name: f"{type(each).__module__}:{type(each).__qualname__}" for name, each in objects.items()}
     protocol = choose_protocol(benchmark(values["dataset"]).id, values["protocol"])
     _refuse_contradictions(passed)
-    if by_name:
-        model: ResolvedModel | Scorer = catalog.resolve(_model_request(values, protocol))
-        if not info_of(model).needs_videos:
-            _refuse(passed, "of_videos", f"--model {values['model']} reads no video files: leave {{}} out.")
-            _refuse_bank(values)
-    else:
+    first_stage.refuse_contradictions(values, given)
+    model = _model(values, passed, role, objects.get(role), protocol)
+    _refuse_workers(values, by_name=role not in objects, needs_videos=info_of(model).needs_videos)
+    first = None
+    if role == "rerank":
+        small = _miniature_weights() if values["miniature"] else None
+        first = first_stage.plan_first(values, given["first"], protocol, small)
+    return _Asked(values, passed, defaulted, protocol, model, first)
+
+
+def _is_name(given: Any) -> bool:
+    return given is None or isinstance(given, str | Path)
+
+
+def _model(
+    values: Mapping[str, Any], passed: Mapping[str, Any], role: str, given: Any, protocol: Protocol
+) -> ResolvedModel | Scorer:
+    """Return the model of a run: given as an object, else found by its name, and its options refused or not."""
+    if given is not None:
         _refuse(passed, "of_model", "{} is for a model given by name; this one is an object and has its own.")
-        kind = type(given["model"])
-        passed["model"] = f"{kind.__module__}:{kind.__qualname__}"
-        model = require_scorer(given["model"], kind.__name__)
-    _refuse_workers(values, by_name=by_name, needs_videos=info_of(model).needs_videos)
-    return _Asked(values, passed, defaulted, protocol, model)
+        return require_scorer(given, type(given).__name__)
+    model = catalog.resolve(_model_request(values, values[role], protocol))
+    if not info_of(model).needs_videos:
+        if role == "rerank":
+            raise UsageError(f"--rerank {values[role]} has no model to score with: it reads features.")
+        _refuse(passed, "of_videos", f"--model {values['model']} reads no video files: leave {{}} out.")
+        _refuse_bank(values)
+    return model
 
 
 def _refuse_contradictions(passed: Mapping[str, Any]) -> None:
@@ -313,10 +337,10 @@ def _refuse_bank(values: Mapping[str, Any]) -> None:
         )
 
 
-def _model_request(values: Mapping[str, Any], protocol: Protocol) -> ModelRequest:
+def _model_request(values: Mapping[str, Any], name: str, protocol: Protocol) -> ModelRequest:
     same = ("checkpoint", "clip", "text_features", "video_features", "bpe", "precision", "device")
     return ModelRequest(
-        name=values["model"],
+        name=name,
         args=values["model_args"] or {},
         words=protocol.words,
         frames=protocol.frames,
@@ -371,6 +395,7 @@ def _run_plan(asked: _Asked) -> RunPlan:
         devices=values["devices"] or (),
         cache=cache if values["cache"] else None,
         miniature=values["miniature"],
+        first=asked.first,
         **{option: values[option] for option in _TAKEN_OVER},
         passed=asked.passed,
         defaulted=asked.defaulted,
@@ -395,8 +420,9 @@ def _label(asked: _Asked) -> str:
     values, model = asked.values, asked.model
     if values["label"] is not None:
         return str(values["label"])
-    if isinstance(model, ResolvedModel) and model.request.name != values["model"]:
-        return str(values["model"])
+    named = values["rerank"] or values["model"]
+    if isinstance(model, ResolvedModel) and model.request.name != named:
+        return str(named)
     if values["checkpoint"] is None:
         return ""
     file = values["checkpoint"].absolute()
