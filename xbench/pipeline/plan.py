@@ -285,7 +285,7 @@ def _is_name(given: Any) -> bool:
 def _model(
     values: Mapping[str, Any], passed: Mapping[str, Any], role: str, given: Any, protocol: Protocol
 ) -> ResolvedModel | Scorer:
-    """Return the model of a run: given as an object, else found by its name, and its options refused or not."""
+    """Return the model of a run, an object or found by its name. Raises UsageError for options not its."""
     if given is not None:
         _refuse(passed, "of_model", "{} is for a model given by name; this one is an object and has its own.")
         return require_scorer(given, type(given).__name__)

@@ -136,7 +136,7 @@ def _first_scores(plan: RunPlan, place: Workplace) -> Iterator[FirstScores | Non
             assert isinstance(model, Scorer)
             wants = wants_of(model, plan.sampling)
             seen, _ = _encode_and_rank(model, wants, None, plan=alone, place=place)
-            described = _describe(model, info_of(source), alone, sampling=str(frame_rule(wants.sampling)))
+            described = describe(model, info_of(source), alone, wants)
             yield first_of_model(np.load(matrix, mmap_mode="r"), seen.scored, described)
 
 

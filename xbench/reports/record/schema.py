@@ -277,7 +277,8 @@ class Record(_Part):
             raise ValueError(f"comparable is {self.comparable}, but there are {len(reasons)} reasons against")
         if self.comparable and scoring_reasons(self.ties.policy, self.post_processing, self.reranked):
             raise ValueError(
-                "a result with other ties than average, with post-processing or re-ranked cannot be comparable"
+                "a result with other ties than average, with post-processing or re-ranked cannot be"
+                " comparable"
             )
         return self
 
@@ -314,8 +315,9 @@ def scoring_reasons(ties: Ties, post_processing: str = "none", reranked: Reranke
 
 
 def reranking(reranked: Reranked) -> str:
-    """Say what a second stage was given: `re-ranked the first 128 of xclip`."""
-    return f"re-ranked the first {reranked.k} of {reranked.first.name}"
+    """Say what a second stage was given: `re-ranked the first 128 of clip4clip meanP`."""
+    variant = reranked.first.settings.get("variant")
+    return f"re-ranked the first {reranked.k} of {reranked.first.name}{f' {variant}' if variant else ''}"
 
 
 def processing_of(record: Record) -> str:
