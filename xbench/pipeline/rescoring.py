@@ -34,7 +34,7 @@ from xbench.registry.scorers import SHIPPED
 from xbench.reports.check.proving import Finding
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.per_query import PerQuery, keys_of_captions, keys_of_videos
-from xbench.reports.record.schema import Fingerprint, Record, unscored
+from xbench.reports.record.schema import Fingerprint, Record, reranking, unscored
 from xbench.scorers.base import Scorer
 from xbench.scorers.catalog import ResolvedModel
 from xbench.scorers.device import find_device, gpu_memory_errors
@@ -175,6 +175,11 @@ def _require_scores_of_a_model(record: Record) -> None:
         raise DataError(
             "its scores come from saved features, not from a model that xbench ran: there is nothing to "
             "encode again. Ask for a record of `xbench run`"
+        )
+    if record.reranked is not None:
+        raise DataError(
+            f"its scores are of two stages ({reranking(record.reranked)}), and a sample does not give the "
+            "candidates: its counts prove its numbers, and its scores are not computed again"
         )
     if record.post_processing != "none":
         raise DataError(

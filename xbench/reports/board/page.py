@@ -121,7 +121,7 @@ def _section(board: Board, name: str, links: Callable[[Measurement], Links]) -> 
 
 def _anchor(board: Board) -> str:
     rule = "" if board.rule in ("", "group-max") else f" {board.rule}"
-    kind = "" if board.kind == "raw" else f" {board.kind}"
+    kind = "" if board.kind == "raw" else f" {board.kind}{board.k or ''}"
     return _slug(f"{board.protocol} {board.direction}{rule}{' zero-shot' if board.zero_shot else ''}{kind}")
 
 

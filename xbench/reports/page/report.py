@@ -20,7 +20,7 @@ from xbench.reports.page.matrix import heat_of, hubs_of
 from xbench.reports.pages import render
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.schema import model_name, protocol_of
-from xbench.reports.record.text import NOT_COMPARABLE, tie_lines
+from xbench.reports.record.text import NOT_COMPARABLE, stage_lines, tie_lines
 
 MAX_BYTES = 5_000_000
 _THUMBNAIL_BYTES = 3_000_000
@@ -53,7 +53,7 @@ def render_report(measured: Measurement, material: Material) -> str:
         record=record,
         not_comparable=NOT_COMPARABLE,
         metrics=in_order({name for side in record.metrics.values() for name in side}),
-        remarks=[*tie_lines(record), *record.protocol.notes],
+        remarks=[*tie_lines(record), *stage_lines(record), *record.protocol.notes],
         charts=list(_charts(measured)),
         heat=None if similarity is None else heat_of(measured, similarity),
         hubs=None if similarity is None else hubs_of(measured, similarity),
