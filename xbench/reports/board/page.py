@@ -159,7 +159,7 @@ def _overview(sections: Sequence[Section]) -> list[Group]:
 
 def _model_of(line: Line) -> tuple[str, ...]:
     row = line.row
-    return "own" if row.measured else "claim", row.model, row.backbone, line.made
+    return "own" if row.measured else "claim", row.model, row.backbone, row.reranked or line.made
 
 
 def _models(found: Iterable[_Found]) -> list[Model]:
