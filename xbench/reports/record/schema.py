@@ -277,8 +277,8 @@ class Record(_Part):
             raise ValueError(f"comparable is {self.comparable}, but there are {len(reasons)} reasons against")
         if self.comparable and scoring_reasons(self.ties.policy, self.post_processing, self.reranked):
             raise ValueError(
-                "a result with other ties than average, with post-processing or re-ranked cannot be"
-                " comparable"
+                "a result with other ties than average, re-ranked or with"
+                " post-processing cannot be comparable"
             )
         return self
 
