@@ -14,6 +14,8 @@ from xbench.cli import main
 from xbench.scorers.finding import GROUP
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "scorers.md"
+MODULES = ("colours", "clips", "hearing")
+"""Those of the page."""
 BLOCK = re.compile(r"(?:<!-- file: (?P<file>\S+) -->\n)?```(?P<kind>\w+)\n(?P<code>.*?)```", re.DOTALL)
 
 
@@ -34,7 +36,8 @@ def test_every_example_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     monkeypatch.setenv("XBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("XBENCH_CHECKPOINTS", raising=False)
-    monkeypatch.delitem(sys.modules, "colours", raising=False)
+    for module in MODULES:
+        monkeypatch.delitem(sys.modules, module, raising=False)
     names: dict[str, Any] = {}
     page = PAGE.read_text("utf-8")
     blocks = list(BLOCK.finditer(page))
@@ -48,12 +51,19 @@ def test_every_example_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.Mon
             assert block["kind"] == "sh"
             for line in block["code"].splitlines():
                 shell(line, monkeypatch)
-    records = [path.name for path in (tmp_path / "results").glob("*.json")]
-    assert sorted(name.split("_")[1] for name in records) == ["colours", "colours", "features", "mine"]
+    scorers = sorted(path.name.split("_")[1] for path in (tmp_path / "results").glob("*.json"))
+    assert scorers == [
+        "colours",
+        "colours",
+        "features",
+        "lasting",
+        "mine",
+    ]
     assert names["result"].record.scorer.name == "colours"
     announced = tomllib.loads(Path("pyproject.toml").read_text())["project"]["entry-points"]
     assert announced == {GROUP: {"colours": "colours:Colours"}}
-    del sys.modules["colours"]
+    for module in MODULES:
+        sys.modules.pop(module, None)
 
 
 README = PAGE.parent.parent / "README.md"

@@ -22,6 +22,10 @@ which scores it shows."""
 ClaimedRule = Literal["", "group-max", "any-caption", "unknown"]
 """The v2t rule of a published number; empty where each video has one caption, so that no rule is needed."""
 
+Crop = Literal["centre", "three", "whole"]
+"""What of a frame is seen once its smaller side has the wanted size: the square in the middle; three squares,
+at both ends of the longer side and in the middle, a view each; all of it, in its own aspect ratio."""
+
 PixelRule = Literal["published", "tagged"]
 """How decoded frames become RGB: as OpenCV 4 does, with which all published numbers were made, whatever a
 file says of its colours; or as OpenCV 5 does, by what it says."""

@@ -112,11 +112,11 @@ def test_a_csv_where_json_should_be_is_told(didemo: Path) -> None:
         ("msrvtt", "video_id,sentence\n", "no caption of the wanted videos"),
         ("msrvtt-json", "[1]", "expected a JSON object"),
         ("msrvtt-json", '{"videos": []}', "the key 'sentences' is missing; found 'videos'"),
-        ("msrvtt-json", '{"videos": {}, "sentences": []}', "'videos' is an object"),
+        ("msrvtt-json", '{"videos": {}, "sentences": []}', "expected 'videos' to be a list, found an object"),
         (
             "msrvtt-json",
             '{"videos": [{"video_id": 3}], "sentences": []}',
-            r"videos\[0\]: 'video_id' is a number",
+            r"videos\[0\]: expected 'video_id' to be a string",
         ),
         ("msvd", "a_0_9\na_0_9\n", "line 2: video id 'a_0_9' is already on line 1"),
         ("msvd", '["a_0_9"]', "expected one video id a line, found JSON"),
@@ -133,7 +133,7 @@ def test_a_csv_where_json_should_be_is_told(didemo: Path) -> None:
         ("msvd-json", '{"a_0_9": ["x"], "a_0_9": ["y"]}', "the key 'a_0_9' occurs twice"),
         ("lsmdc", "a,b,c,d,e,f\n", "line 1: expected 6 TAB-separated columns"),
         ("didemo", '{"a": 1}', r"expected a JSON list \[...\] at the top, found an object"),
-        ("didemo", "[3]", "entry 0: expected an object with the key 'video', found a number"),
+        ("didemo", "[3]", "entry 0: expected an object with the key 'video', found a whole number"),
         ("didemo", '[{"video": "1@N0_a_f.mov"}]', "entry 0: the key 'description' is missing"),
         ("didemo", '[{"video": "other.mov", "description": "x"}]', "no caption of the wanted videos"),
         ("activitynet", '{"v_a": {"sentences": ["x"]}}', "no caption of the wanted videos"),
@@ -161,7 +161,7 @@ def test_a_csv_where_json_should_be_is_told(didemo: Path) -> None:
             "v_aaaaaaaaaaa: expected 'duration' in seconds",
         ),
         ("didemo", "[1" + "0" * 5000 + "]", "not an annotation file"),
-        ("activitynet-list", "[1]", "entry 0: expected a video id, found a number"),
+        ("activitynet-list", "[1]", "entry 0: expected a video id, found a whole number"),
     ],
 )
 def test_wrong_content_is_told_with_its_place(

@@ -169,7 +169,10 @@ def test_activitynet_rows_are_recognised_with_their_durations(shared: Path, tmp_
     [
         ([{"video_id": "v", "text": "x"}], "row 0: the key 'caption' is missing; found 'video_id', 'text'"),
         ([{"caption": "x"}], "row 0: the key 'video' is missing"),
-        ([{"video_id": 7, "caption": "x"}], "row 0: 'video_id' is a number"),
+        (
+            [{"video_id": 7, "caption": "x"}],
+            "row 0: expected 'video_id' to be a string, found a whole number",
+        ),
         (
             [{"video_id": "v", "caption": ["x", 3]}],
             "row 0: expected 'caption' as a string or a list of strings",

@@ -129,8 +129,8 @@ def test_masks_and_lengths_are_read_under_every_name(tmp_path: Path, key: str, v
         ({"mask": MASK, "lengths": LENGTHS}, "holds mask and lengths, and nothing says"),
         ({"ids": np.arange(ITEMS)}, "ids must be a list of strings"),
         ({"video_ids": np.array("clip00")}, "video_ids must be a list of strings"),
-        ({"lengths": LENGTHS + 4}, "items have 1 to 4 vectors"),
-        ({"lengths": LENGTHS - 1}, "items have 1 to 4 vectors"),
+        ({"lengths": LENGTHS + 4}, "expected 1 to 4"),
+        ({"lengths": LENGTHS - 1}, "expected 1 to 4"),
         ({"lengths": LENGTHS[1:]}, r"lengths of .* are int64 \[11\]"),
         ({"lengths": MASK}, r"lengths of .* are bool \[12, 4\]"),
         ({"mask": np.array(["a"] * ITEMS)}, "mask must be an array of numbers"),
@@ -145,9 +145,9 @@ def test_what_is_not_read_is_named(tmp_path: Path, extra: dict[str, np.ndarray],
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("f.ids.csv", "is none of the kinds that are read: .txt, .json, .npy"),
+        ("f.ids.csv", "is none of the kinds that are read: save it as .txt or .json or .npy"),
         ("f.filenames.pkl", "is none of the kinds"),
-        ("f.mask.pt", "is none of the kinds that are read: .npy"),
+        ("f.mask.pt", "is none of the kinds that are read: save it as .npy"),
     ],
 )
 def test_a_file_beside_that_is_not_read_is_named(tmp_path: Path, name: str, said: str) -> None:

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from tests.pipeline.conftest import STEMS, World
 from xbench.cli import main
-from xbench.video.decode import Clip, read_clip, resize_and_crop
+from xbench.video.decode import Taken, read_clip, resize_and_crop
 from xbench.video.identity import content_key
 
 MIB = 1 << 20
@@ -106,9 +106,9 @@ def test_a_file_that_vanishes_or_changes_while_a_run_reads_it_is_named_and_nothi
     whole = path.read_bytes()
     reading: list[Path] = []
 
-    def watched(of: Path, *more: Any) -> Clip:
+    def watched(of: Path, *more: Any, **named: Any) -> Taken:
         reading.append(of)
-        return read_clip(of, *more)
+        return read_clip(of, *more, **named)
 
     def interrupted(*more: Any) -> Any:
         if reading[-1] == path:

@@ -14,7 +14,7 @@ from tests.pipeline.conftest import STEMS, World, write_video
 from xbench.cli import main
 from xbench.engine.store import stored
 from xbench.metrics.ranking import t2v_counts, v2t_counts
-from xbench.video.decode import Clip, read_clip
+from xbench.video.decode import Taken, read_clip
 
 ANNOTATIONS = Path("annotations") / "MSRVTT"
 
@@ -371,9 +371,9 @@ def test_features_do_not_outlive_a_file_of_the_same_size_and_ends(
     afresh(world)
     decoded: list[Path] = []
 
-    def watched(path: Path, *more: Any) -> Clip:
+    def watched(path: Path, *more: Any, **named: Any) -> Taken:
         decoded.append(path)
-        return read_clip(path, *more)
+        return read_clip(path, *more, **named)
 
     monkeypatch.setattr("xbench.pipeline.features.read_clip", watched)
     afresh(world)

@@ -88,7 +88,7 @@ def test_shape_tells_the_sides_where_there_are_more_captions_than_videos(
         assert json.loads(result.stdout)["queries"] == {"t2v": 12, "v2t": 6}
     wrong = score(world, tmp_path / "t.npy", *arguments, rows="captions")
     assert wrong.exit_code == 3
-    assert "needs (12, 6) (rows captions). It is the other way round." in wrong.stderr
+    assert "needs (12, 6) (rows captions). It is the other way round: leave --rows out." in wrong.stderr
 
 
 def test_own_annotations_are_scored_unless_a_published_protocol_is_named(

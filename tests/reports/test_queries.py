@@ -77,7 +77,11 @@ def test_conditions_choose_and_csv_is_whole(world: World) -> None:
     (row,) = csv.DictReader(io.StringIO(result.stdout))
     assert row["query"] == "2"
     assert "--similarity" in result.stderr
-    for wrong, said in (("rnak > 1", "Did you mean 'rank'"), ("rank > x", "neither"), ("rank", "write NAME")):
+    for wrong, said in (
+        ("rnak > 1", "Did you mean 'rank'"),
+        ("rank > x", "expected a number or one of rank"),
+        ("rank", "write NAME"),
+    ):
         refused = invoke("queries", path, "--where", wrong)
         assert refused.exit_code == 2
         assert said in refused.stderr

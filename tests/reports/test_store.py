@@ -101,7 +101,7 @@ def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_or_damaged_record_is_refused(saved: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"cannot read the result .*nothing\.json: No such file"):
+    with pytest.raises(DataError, match=r"cannot read a result: .*nothing\.json: No such file"):
         read(tmp_path / "nothing.json")
     with pytest.raises(DataError, match="Is a directory"):
         read(tmp_path)

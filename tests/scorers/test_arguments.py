@@ -46,7 +46,11 @@ def test_an_open_ended_model_gets_what_was_chosen_and_every_argument():
 @pytest.mark.parametrize(
     ("options", "args", "said"),
     [
-        (with_checkpoint("w.bin"), {}, r"--model m has no --checkpoint\. It takes --model-args depth="),
+        (
+            with_checkpoint("w.bin"),
+            {},
+            r"--model m has no --checkpoint: leave it out\. It takes --model-args depth=",
+        ),
         (OFFERED, {"dept": "5"}, "no argument 'dept'. Did you mean 'depth'"),
         (OFFERED, {"depth": "deep"}, "depth=deep: expected int"),
         (OFFERED, {"device": "cuda"}, "give it as --device"),

@@ -86,7 +86,7 @@ def test_a_file_that_changed_is_read_again(tmp_path):
         ("", "absent.py:Model", UsageError, "There is no file"),
         ("", "mine.py", UsageError, r"names no class: write .*mine\.py:Class"),
         ("class Modell: pass", "mine.py:Model", UsageError, "no 'Model'. Did you mean 'Modell'"),
-        ("Model = 3", "mine.py:Model", UsageError, "is a int, not a class or function"),
+        ("Model = 3", "mine.py:Model", UsageError, "is a int: name a class or function"),
         ("x = 1\nx.y", "mine.py:Model", ModelError, r"AttributeError: .*mine\.py, line 2\)"),
         ("def (", "mine.py:Model", ModelError, "SyntaxError"),
         ("import nowhere_to_be_found", "mine.py:Model", ModelError, "nowhere_to_be_found"),

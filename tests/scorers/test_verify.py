@@ -14,7 +14,8 @@ from xclip_small import state, tokenizer
 from xbench.cli import main
 from xbench.scorers.base import VideoInput
 from xbench.scorers.verify import Check, promises, verify
-from xbench.scorers.verify.trial import BrokenError, Trial
+from xbench.scorers.verify.broken import BrokenError
+from xbench.scorers.verify.trial import Trial
 from xbench.scorers.xclip import XClip
 
 FILE = Path(__file__).resolve().parent.parent / "plugin" / "xbench_colours" / "__init__.py"
@@ -154,7 +155,7 @@ def pooled_by_own_caption(sound: Callable[..., Any], text: Any, video: Any) -> A
     return sound(text, {"colour": seen})
 
 
-def test_a_video_that_sees_its_own_caption_is_found_among_noise() -> None:
+def test_a_video_that_sees_its_own_caption_is_found_among_noise(tmp_path: Path) -> None:
     def textual(sound: Callable[..., Any], texts: Any) -> Any:
         random = [torch.Generator().manual_seed(sum(map(ord, text))) for text in texts]
         return {"colour": torch.stack([torch.rand(3, generator=each) for each in random])}
@@ -168,7 +169,7 @@ def test_a_video_that_sees_its_own_caption_is_found_among_noise() -> None:
     failed = [check for check in checks.values() if check.passed is False]
     assert failed
     assert failed[0].promise in ("scores a full block as its pieces", "finds nothing in noise")
-    trial = Trial(broken(encode_texts=textual, similarity=pooled_by_own_caption), 1e-3)
+    trial = Trial(broken(encode_texts=textual, similarity=pooled_by_own_caption), 1e-3, tmp_path)
     with pytest.raises(BrokenError, match="t2v finds the right one among noise"):
         promises.chance(trial)
     with pytest.raises(BrokenError, match="do not move with their items"):

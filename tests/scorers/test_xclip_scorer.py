@@ -118,7 +118,7 @@ def test_the_scorer_computes_what_the_module_computes(scorer, clips):
 @pytest.mark.parametrize(
     ("shape", "mask", "said"),
     [
-        ((1, 4, 3, 8, 8), [[1, 1, 1, 1]], r"\[1, 4, 3, 8, 8\], not \[B, at most 4, 3, 16, 16\]"),
+        ((1, 4, 3, 8, 8), [[1, 1, 1, 1]], r"\[1, 4, 3, 8, 8\]: expected \[B, at most 4, 3, 16, 16\]"),
         ((1, 5, 3, 16, 16), [[1, 1, 1, 1, 1]], "at most 4"),
         ((4, 3, 16, 16), [[1, 1, 1, 1]], "was given frames of shape"),
         ((2, 2, 3, 16, 16), [[1, 1]], r"mask of shape \[1, 2\]"),

@@ -10,15 +10,18 @@ from hypothesis import strategies as st
 
 from tests.video.made_clips import irregular, make, number_of
 from xbench.errors import UsageError
-from xbench.sampling import FrameRule, frame_rule, names
+from xbench.sampling import FrameRule, Windows, frame_rule, names
 from xbench.video.choice import Sampling
 from xbench.video.decode import DamagedVideo, read_clip
-from xbench.video.positions import repeated, segment_positions, strided_positions, timed_positions
+from xbench.video.positions import repeated, segment_positions, strided_positions, timed_positions, windows_of
 
 windows = st.none() | st.tuples(st.integers(0, 20), st.integers(1, 20)).map(lambda w: (w[0], w[0] + w[1]))
 
 
-@pytest.mark.parametrize("text", [*names(), "fps=0.5", "fps=29.97002997", "segments=1x100+repeat-last"])
+@pytest.mark.parametrize(
+    "text",
+    [*names(), "fps=0.5", "fps=29.97002997", "segments=1x100+repeat-last", "fps=1+repeat-last+windows=4"],
+)
 def test_a_rule_is_written_as_it_is_read(text: str) -> None:
     assert str(frame_rule(text)) == text
     assert frame_rule(str(frame_rule(text))) == frame_rule(text)
@@ -44,6 +47,10 @@ def test_equal_rules_have_one_text() -> None:
         ("segments=0x4", "from 1 on"),
         ("segments=99999x99999", "100,000 frames in all"),
         ("uniform+repeat", r"Did you mean 'uniform\+repeat-last'"),
+        ("uniform+windows=3+repeat-last", r"Did you mean 'uniform\+repeat-last'"),
+        ("fps=2+windows=2s/3", "write windows=3, windows=10s"),
+        ("fps=2+windows=1.2.3s", "is none"),
+        ("fps=2+windows=0.01s", "0.1 to 100,000 seconds"),
         ("", "Known"),
         (3, "is a int"),
     ],
@@ -128,6 +135,24 @@ def test_the_last_is_repeated() -> None:
     assert repeated([], 4) == []
 
 
+@given(
+    start=st.floats(0, 100),
+    length=st.floats(0.01, 100),
+    windows=st.builds(Windows, st.integers(1, 9))
+    | st.builds(Windows, st.none(), st.floats(0.1, 20), st.none() | st.floats(0.5, 20)),
+)
+def test_windows_lie_in_their_clip_and_reach_its_end(start: float, length: float, windows: Windows) -> None:
+    found = windows_of(windows, start, start + length)
+    assert found[0][0] == start
+    assert all(start <= begin < end <= start + length + 1e-9 for begin, end in found)
+    step = windows.step or windows.seconds
+    if step is None or step <= (windows.seconds or 0):
+        assert found[-1][1] == pytest.approx(start + length, abs=1e-4)
+    if windows.count is not None:
+        assert len(found) == windows.count
+    assert windows_of(windows, start, start) == []
+
+
 def numbers(
     path: Path, rule: str, most: int | None = None, window: tuple[float, float] | None = None
 ) -> list[int]:
@@ -196,7 +221,7 @@ def test_files_of_odd_kinds_give_the_same_frames_by_time_as_by_number(
 def test_a_damaged_file_is_told_whatever_the_rule(tmp_path: Path) -> None:
     path = make(tmp_path / "clip.mkv", frames=100, gop=10)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    for rule in ("fps=2", "every=1", "segments=4x2", "uniform+repeat-last"):
+    for rule in ("fps=2", "every=1", "segments=4x2", "uniform+repeat-last", "fps=1+windows=3", "none"):
         with pytest.raises(DamagedVideo) as raised:
             read_clip(path, None, Sampling(8, rule), None)
         assert 0 < raised.value.got < raised.value.wanted, rule

@@ -15,7 +15,7 @@ from made_clips import make
 
 from xbench.terms import PixelRule
 from xbench.video.choice import PIXELS_MAY_DIFFER, Sampling
-from xbench.video.decode import Clip, read_clip
+from xbench.video.decode import Taken, read_clip
 
 ALL = Sampling(max_frames=10_000)
 FOLDER = Path(__file__).resolve().parent.parent / "fixtures" / "video" / "pixels"
@@ -35,7 +35,7 @@ SLOW = {"bt2020.mp4", "hlg.mov", "pq.mp4"}
 """FFmpeg builds a table of the whole gamut for each."""
 
 
-def read(name: str, folder: Path, rule: PixelRule) -> Clip:
+def read(name: str, folder: Path, rule: PixelRule) -> Taken:
     path = FOLDER / name
     if not path.exists():
         path = folder / name

@@ -51,7 +51,7 @@ def evaluate(
     infinite (unless ties are `reference`), UsageError when not exactly one of the two is given.
     """
     if (split is None) == (caption_to_video is None):
-        raise UsageError("xbench.evaluate needs either split or caption_to_video.")
+        raise UsageError("xbench.evaluate needs either split or caption_to_video: give one of them.")
     settings: dict[str, Any] = {"v2t": v2t, "ties": ties, "metrics": metrics, "post": post, "name": name}
     settings |= {"label": label, "distance": distance, "bank": bank, "force": force}
     matrix = _as_matrix(similarity)

@@ -71,7 +71,7 @@ def run(
     precision: None for fp32, or what checkpoints.yaml says of the model.
 
     sampling: which frames are taken; None: as the model asks. `published`, `uniform`, `fps=2`, `every=1`,
-    `segments=8x4`, with `+repeat-last` or without, or a `xbench.sampling.FrameRule`.
+    `segments=8x4`, with `+repeat-last` and the like or without, or a `xbench.sampling.FrameRule`.
 
     pixels: `published` gives colours as OpenCV 4 does, whatever a file's tags say; `tagged` as OpenCV 5.
 

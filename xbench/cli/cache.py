@@ -93,7 +93,7 @@ def clear_features(names: tuple[str, ...], everything: bool, cache_dir: Path | N
     chosen = list(entries) if everything else names
     kept = [line for name in chosen for line in clear(entries[name])]
     if kept:
-        raise DataError("\n  ".join(["These could not be removed:", *kept]))
+        raise DataError("\n  ".join(["These could not be removed; clear again when that is mended:", *kept]))
     freed = sum(entries[name].size for name in chosen) / 1e6
     click.echo(f"Cleared {len(chosen)} of {len(entries)} entries, {freed:.1f} MB.")
 

@@ -57,7 +57,7 @@ def command(
     result that is not comparable was to be checked against published numbers. Improvement never fails. With
     $GITHUB_STEP_SUMMARY set, the table is appended there; with $GITHUB_ACTIONS, failures are annotated.
     """
-    from xbench.reports.check.text import conclusion, github_error, render_junit_error
+    from xbench.reports.check.text import failure, github_error, render_junit_error
 
     try:
         verdict = _check(result, baseline, limits, significance)
@@ -67,7 +67,7 @@ def command(
         raise
     _report(verdict, junit)
     if verdict.failures:
-        raise RegressionError(conclusion(verdict))
+        raise RegressionError(f"{failure(verdict)}. Mend what fell, or allow more with --max-drop.")
 
 
 def _check(result: Path, baseline: str, limits: tuple[str, ...], significance: float | None) -> "Verdict":

@@ -30,7 +30,7 @@ def command(results: tuple[Path, ...], metrics: str | None, style: str) -> None:
     from xbench.reports.record.files import read
 
     if len(results) < 2:
-        raise UsageError("compare needs two results or more: xbench compare A.json B.json")
+        raise UsageError("Give two results or more: xbench compare A.json B.json")
     measures = parse_measures(metrics) if metrics else None
     comparison = compare([read(path) for path in results], measures)
     click.echo(comparison.render(style))  # type: ignore[arg-type]  # click.Choice checked it

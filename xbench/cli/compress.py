@@ -56,4 +56,7 @@ def command(name: str, videos: Path | None, to: Path, workers: int | None, squee
             click.echo(f"failed: {outcome.source}: {outcome.cause}")
     click.echo(f"{to}: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
     if counts["failed"]:
-        raise DataError(f"{counts['failed']} of {len(jobs)} videos have no copy; they are listed on stdout.")
+        raise DataError(
+            f"{counts['failed']} of {len(jobs)} videos have no copy; they are listed on stdout. Replace"
+            " their files and run this again, or score the originals."
+        )

@@ -81,7 +81,10 @@ def verify(name: str, annotations: str | None, videos: Path | None, deep: bool, 
     click.echo(json.dumps(verification_json(seen), indent=2) if as_json else verification_text(seen))
     if not seen.is_right:
         problems = len(seen.findings) + bool(seen.unexpected)
-        raise DataError(f"{name}: {problems} problem{'s' if problems > 1 else ''}, listed on stdout.")
+        raise DataError(
+            f"{name}: {problems} problem{'s' if problems > 1 else ''}, listed on stdout. Mend them, and"
+            " verify again."
+        )
 
 
 @command.command("fingerprint")
@@ -128,7 +131,9 @@ def fetch(name: str, to: Path | None) -> None:
 
     entry, protocol = find(name)
     if entry.home is not None:
-        raise UsageError(f"{entry.home} names no place to fetch {entry.id} from: its files are your own.")
+        raise UsageError(
+            f"{entry.home} names no place to fetch {entry.id} from: put its files there yourself."
+        )
     default = default_folders(entry.id)
     folder = to or (default[0] if default else None)
     if folder is None:
@@ -144,7 +149,10 @@ def fetch(name: str, to: Path | None) -> None:
     click.echo(f"licence: {entry.licence}")
     failed = [file.name for file in files if not file.is_fine]
     if failed:
-        raise DataError(f"{len(failed)} of {len(files)} files are not there: {', '.join(failed)}.")
+        raise DataError(
+            f"{len(failed)} of {len(files)} files are not there: {', '.join(failed)}. Put them below {folder}"
+            " yourself, or fetch again, which goes on from here."
+        )
 
 
 command.add_command(compress)

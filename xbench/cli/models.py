@@ -67,7 +67,10 @@ def fetch_weights(name: str) -> None:
         return
     where = name if entry is None else place(name, entry)
     if where is None:
-        raise UsageError(f"The entry {name} of checkpoints.yaml names no weights: there is nothing to fetch.")
+        raise UsageError(
+            f"The entry {name} of checkpoints.yaml names no weights, so there is nothing to fetch: pass"
+            " yours."
+        )
     if where in listed:
         where = str(fetched(listed[where], "Download it by hand, and pass its path."))
     click.echo(where)
@@ -101,15 +104,15 @@ def verify_model(name: str, model_args: tuple[str, ...], tolerance: float, **opt
     request = ModelRequest(name, args=key_values("--model-args", model_args), **options)
     model = resolve(request).build()
     if isinstance(model, PrecomputedFeatures):
-        raise UsageError("--model features encodes nothing, so there is nothing to verify.")
+        raise UsageError(
+            "--model features encodes nothing, so there is nothing to verify: name a model that does."
+        )
     failed = 0
     for check in verify(model, tolerance):
         click.echo(str(check))
         failed += check.passed is False
     if failed:
-        raise ModelError(
-            f"{name} breaks {failed} of the promises above. docs/scorers.md tells what they mean."
-        )
+        raise ModelError(f"{name} breaks {failed} of the promises above: mend them as docs/scorers.md tells.")
     click.echo(f"{name} keeps the contract.")
 
 
@@ -120,4 +123,7 @@ def _from_hub(hub_id: str) -> str:
     try:
         return str(snapshot_download(hub_id))
     except (HfHubHTTPError, OSError) as error:
-        raise ModelError(f"{hub_id} cannot be fetched: {str(error).splitlines()[0]}") from error
+        raise ModelError(
+            f"{hub_id} cannot be fetched: {str(error).splitlines()[0]}. Check the id and the network, and"
+            " try again."
+        ) from error

@@ -61,7 +61,9 @@ def command(*, transpose: bool, output: Path | None, as_json: bool, **options: A
 
     given = as_keywords(options)
     if transpose and given.setdefault("rows", "videos") != "videos":
-        raise UsageError("--transpose says that the rows are videos, --rows that they are captions.")
+        raise UsageError(
+            "--transpose says that the rows are videos, --rows that they are captions: give one of the two."
+        )
     measurements = score_matrix(plan_matrix(given, output))
     records = [each.record if output is None else save_and_say(each, output) for each in measurements]
     if as_json:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from xbench.cli.options import metrics_option, option, run_keywords, ties_option
-from xbench.errors import DataError
+from xbench.errors import DataError, explain
 
 if TYPE_CHECKING:
     from xbench.pipeline.sweep import Rule
@@ -107,5 +107,5 @@ def _draw(svg: Path | None, found: Sequence["Measurement"], rule: "Rule", best: 
     try:
         write_atomically(svg, picture.encode())
     except OSError as error:
-        raise DataError(f"cannot write {svg}: {error.strerror or error}") from error
+        raise DataError(f"cannot write {svg}: {explain(error)}") from error
     click.echo(f"Wrote {svg}", err=True)

@@ -67,7 +67,9 @@ def command(
         click.echo("\n".join(render_proof(proof) for proof in proofs))
     wrong = sum(not proof.holds for proof in proofs)
     if wrong:
-        raise DataError(f"{wrong} of {len(proofs)} results do not hold; stdout says why.")
+        raise DataError(
+            f"{wrong} of {len(proofs)} results do not hold; stdout says why. Measure these again."
+        )
 
 
 def _order(rescore: str | None, seed: str | None, *, gallery: bool) -> "Order | None":

@@ -13,6 +13,8 @@ from xbench.registry.datasets import AnnotationFile, Benchmark, Download, Pinned
 from xbench.registry.download import Advance, Wanted, download
 from xbench.storage import appearing, file_sha256, lock
 
+_YOURSELF = "What stands at its source has changed: put the file in its place yourself."
+
 ADDRESS = "https://raw.githubusercontent.com/{repository}/{commit}/{path}"
 
 
@@ -140,10 +142,10 @@ def _extract(archive: Path, name: str, wanted: Download, target: Path) -> None:
             members = [m for m in opened.infolist() if PurePosixPath(m.filename).name == name]
             fitting = [member for member in members if member.file_size == wanted.bytes]
             if not fitting:
-                raise DataError(f"{archive.name} holds no {name} of {wanted.bytes} bytes.")
+                raise DataError(f"{archive.name} holds no {name} of {wanted.bytes} bytes. {_YOURSELF}")
             with opened.open(fitting[0]) as member:
                 part.write_bytes(member.read(wanted.bytes + 1))
             if file_sha256(part) != wanted.sha256:
-                raise DataError(f"{name} in its archive is not the listed file (sha256 differs).")
+                raise DataError(f"{name} in its archive is not the listed file (sha256 differs). {_YOURSELF}")
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, zlib.error) as error:
-        raise DataError(f"{archive.name} is no usable zip archive ({error}).") from error
+        raise DataError(f"{archive.name} is no usable zip archive ({error}). {_YOURSELF}") from error

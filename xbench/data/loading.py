@@ -27,7 +27,7 @@ def load_split(benchmark: str, annotations: Path | str, protocol: str | None = N
     if not path.is_dir():
         raise DataError(f"{path} is not a folder; give the folder that holds {_names(wanted)}.")
     if wanted.id == CUSTOM:
-        raise DataError(f"{path} is a folder; custom annotations are {wanted.files[0]}.")
+        raise DataError(f"{path} is a folder; custom annotations are {wanted.files[0]}: give the file.")
     if not _has_published_files(path, wanted) and hub.find_files(path, wanted):
         return hub.load_local(path, wanted)
     return room(wanted.benchmark).load(path, wanted)
@@ -45,7 +45,8 @@ def choose_protocol(benchmark: str, protocol: str | None) -> Protocol:
     chosen = entry.protocols[full]
     if chosen.recognised_only:
         raise UsageError(
-            f"{full} is an accident that xbench recognises, not a protocol to run: {chosen.rule}"
+            f"{full} is an accident that xbench recognises, not a protocol to run: {chosen.rule} Name"
+            " another one."
         )
     return chosen
 

@@ -28,7 +28,17 @@ from xbench.readers import (
 )
 from xbench.registry.datasets import Protocol, benchmark
 
+MEND = "Correct it, or get the file again from its source."
 _DAY = 24 * 3600
+_TYPES: dict[type, str] = {
+    dict: "an object",
+    list: "a list",
+    str: "a string",
+    bool: "a boolean",
+    int: "a whole number",
+    float: "a number",
+    type(None): "null",
+}
 
 
 def read_bytes(path: Path) -> bytes:
@@ -38,17 +48,19 @@ def read_bytes(path: Path) -> bytes:
     except FileNotFoundError:
         raise DataError(f"{path} does not exist.{_what_is_there(path)}") from None
     except IsADirectoryError:
-        raise DataError(f"{path} is a folder, but a file of that name is wanted.") from None
+        raise DataError(
+            f"{path} is a folder, but a file of that name is wanted: put the file there."
+        ) from None
     except NotADirectoryError:
         raise DataError(f"{path.parent} is not a folder; give the folder that holds {path.name}.") from None
     except PermissionError:
-        raise DataError(f"{path} cannot be read: no permission.") from None
+        raise DataError(f"{path} cannot be read: no permission. Give this user access to it.") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {explain(error)}") from None
     except ValueError as error:
-        raise DataError(f"{path} is no annotation file: {error}.") from None
+        raise DataError(f"{path} is no annotation file: {error}. {MEND}") from None
     if not content.strip():
-        raise DataError(f"{path} is empty.")
+        raise DataError(f"{path} is empty. {MEND}")
     return content
 
 
@@ -90,7 +102,7 @@ def require_unique(path: Path, numbered_ids: Iterable[tuple[int, str]]) -> None:
     for number, video_id in numbered_ids:
         if video_id in first:
             raise DataError(
-                f"{path}, line {number}: video id {video_id!r} is already on line {first[video_id]}."
+                f"{path}, line {number}: video id {video_id!r} is already on line {first[video_id]}. {MEND}"
             )
         first[video_id] = number
 
@@ -104,10 +116,10 @@ def read_json(path: Path, unique_keys: bool = False) -> Any:
     except json.JSONDecodeError as error:
         raise DataError(
             f"{path}, line {error.lineno}, column {error.colno}: not valid JSON ({error.msg}); "
-            f"the file starts with {text[:40]!r}."
+            f"the file starts with {text[:40]!r}. {MEND}"
         ) from None
     except ValueError as error:  # too much, or a number of more than 4,300 digits
-        raise DataError(f"{path}: not an annotation file ({error}).") from None
+        raise DataError(f"{path}: not an annotation file ({error}). {MEND}") from None
 
 
 def read_json_lines(path: Path) -> list[tuple[int, Any]]:
@@ -161,14 +173,13 @@ def read_csv(path: Path, columns: Sequence[str], delimiter: str = ",") -> list[t
                 )
             rows.append((reader.line_num, tuple(row[index] for index in wanted)))
     except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: not valid CSV ({error}).") from None
+        raise DataError(f"{path}, line {reader.line_num}: not valid CSV ({error}). {MEND}") from None
     return rows
 
 
 def kind(value: Any) -> str:
     """Name the JSON type of a value, for messages."""
-    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
-    return names.get(type(value), "a number" if isinstance(value, int | float) else type(value).__name__)
+    return _TYPES.get(type(value), type(value).__name__)
 
 
 def field(where: str, entry: Any, key: str, wanted: type | tuple[type, ...]) -> Any:
@@ -177,11 +188,12 @@ def field(where: str, entry: Any, key: str, wanted: type | tuple[type, ...]) -> 
         raise DataError(f"{where}: expected an object with the key {key!r}, found {kind(entry)}.")
     if key not in entry:
         raise DataError(
-            f"{where}: the key {key!r} is missing; found {', '.join(map(repr, entry)) or 'none'}."
+            f"{where}: the key {key!r} is missing; found {', '.join(map(repr, entry)) or 'none'}. {MEND}"
         )
     value = entry[key]
     if not isinstance(value, wanted) or isinstance(value, bool):
-        raise DataError(f"{where}: {key!r} is {kind(value)}, which is not what was expected there.")
+        widest = wanted[-1] if isinstance(wanted, tuple) else wanted
+        raise DataError(f"{where}: expected {key!r} to be {_TYPES[widest]}, found {kind(value)}.")
     return value
 
 
@@ -207,7 +219,7 @@ def _unique_object(path: Path) -> Any:
         if len(built) < len(pairs):
             counts = Counter(key for key, _ in pairs)
             twice = next(key for key, count in counts.items() if count > 1)
-            raise DataError(f"{path}: the key {twice!r} occurs twice.")
+            raise DataError(f"{path}: the key {twice!r} occurs twice. {MEND}")
         return built
 
     return build
@@ -215,16 +227,18 @@ def _unique_object(path: Path) -> Any:
 
 def _what_is_there(path: Path) -> str:
     if not path.parent.is_dir():
-        return f" There is no folder {path.parent} either."
+        return f" There is no folder {path.parent} either: check the path."
     names = [entry.name for entry in path.parent.iterdir()]
-    return f" The folder is there.{did_you_mean(path.name, names[:50])}" if names else " The folder is empty."
+    if not names:
+        return " The folder is empty: put the file there, or name another folder."
+    return f" The folder is there.{did_you_mean(path.name, names[:50])}"
 
 
 def _limited(path: Path, check: Callable[[], None]) -> None:
     try:
         check()
     except TooMuchError as error:
-        raise DataError(f"{path}: not an annotation file ({error}).") from None
+        raise DataError(f"{path}: not an annotation file ({error}). {MEND}") from None
 
 
 def _new_list() -> list[Any]:
@@ -255,7 +269,7 @@ def read_pickle(path: Path) -> Any:
             "anything else in a pickle can run code. Get the file from its official source."
         ) from None
     except ValueError as error:
-        raise DataError(f"{path}: not a pickle, or a damaged one ({error}).") from None
+        raise DataError(f"{path}: not a pickle, or a damaged one ({error}). {MEND}") from None
 
 
 def read_pickled_dict(path: Path) -> dict[str, Any]:
@@ -294,16 +308,18 @@ def build_split(
 def require_text(pairs: Sequence[tuple[str, str]], source: Path | str) -> None:
     """Raise unless there are pairs and each id and caption is a non-empty string that UTF-8 can hold."""
     if not pairs:
-        raise DataError(f"{source}: no caption of the wanted videos is in it; is it the right file?")
+        raise DataError(f"{source}: no caption of the wanted videos is in it. Give the file that has them.")
     for video, text in pairs:
         if not isinstance(video, str) or not video:
             raise DataError(f"{source}: expected a video id, found {video!r}.")
         if not isinstance(text, str):
             raise DataError(f"{source}: video {video!r}: expected a caption, found {text!r}.")
         if not text.strip():
-            raise DataError(f"{source}: video {video!r} has an empty caption.")
+            raise DataError(f"{source}: video {video!r} has an empty caption. {MEND}")
         if not (_is_unicode(text) and _is_unicode(video)):
-            raise DataError(f"{source}: video {video!r}: its id or caption holds half a Unicode character.")
+            raise DataError(
+                f"{source}: video {video!r}: its id or caption holds half a Unicode character. {MEND}"
+            )
 
 
 def _is_unicode(text: str) -> bool:

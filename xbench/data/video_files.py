@@ -137,7 +137,7 @@ def resolve(split: Split, folder: VideoFolder) -> Resolved:
             paths[video.id] = path
     if ambiguous:
         more = f" (first 10 of {len(ambiguous)})" if len(ambiguous) > 10 else ""
-        raise DataError(f"In {folder.root}{more}: " + "\n".join(ambiguous[:10]))
+        raise DataError(f"In {folder.root}, keep one file for each video{more}: " + "\n".join(ambiguous[:10]))
     shared = _shared(paths)
     if split.protocol == CUSTOM or find_benchmark(split.benchmark).home:
         _refuse_same(split, shared, paths)

@@ -139,7 +139,7 @@ def _compare(
     raise ModelError(
         f"{whereabouts(scorer, 'similarity')} gives text {probed.probe.texts[text]} and video "
         f"{probed.probe.videos[video]} the score {one:.6g} in a block of the run and {other:.6g} in one of "
-        f"{shape[0]} x {shape[1]}; rounding explains {allowed:.2g} of that. A score may depend on its own "
+        f"{shape[0]} x {shape[1]}; rounding explains {allowed:.2g} of that. Make it depend on its own "
         "text and video only: no softmax over the gallery, no top-k, nothing taken from other items of a "
         "block; dual softmax is --post dsl. If it computes in less than float32, its settings must tell: "
         "precision."

@@ -301,7 +301,10 @@ def rank_queries(counts: Counts, ties: Ties = Ties.AVERAGE, *, as_torch: bool = 
 def _as_published(counts: Counts, as_torch: bool) -> Ranked:
     kept = np.isfinite(counts.right)
     if not kept.any():
-        raise DataError("no query has a finite score for its right item: the published code divides by zero")
+        raise DataError(
+            "no query has a finite score for its right item, and the published code divides by zero: mend the"
+            " scores, or the features that they come from"
+        )
     above = (counts.better + counts.nan_rivals if as_torch else counts.better)[kept]
     tied = counts.tied[kept]
     return Ranked(

@@ -83,9 +83,9 @@ def require_one_to_one(caption_to_video: Ints, videos: int) -> None:
     """Raise UsageError unless every video has exactly one caption: anything else makes the prior false."""
     if not is_one_to_one(caption_to_video, videos):
         raise UsageError(
-            f"--post dsl assumes that each video belongs to exactly one caption; here are"
-            f" {len(caption_to_video)} captions of {videos} videos, so its numbers would mean nothing;"
-            " --force makes them all the same, to reproduce published ones, and the record says so"
+            "--post dsl assumes that each video belongs to exactly one caption; here are"
+            f" {len(caption_to_video)} captions of {videos} videos, so its numbers would mean nothing."
+            " Leave it out, or give --force to reproduce published numbers, which the record says"
         )
 
 

@@ -39,7 +39,8 @@ class QueryBank:
         scores = to_numpy(strip).astype(np.float64)
         if not np.isfinite(scores).all():
             raise DataError(
-                "The bank's scores hold NaN or infinite values, so there is nothing to divide by."
+                "The bank's scores hold NaN or infinite values, so there is nothing to divide by: score it"
+                " again, in --precision fp32 where it was half precision."
             )
         self._log_sums[columns] = np.logaddexp.reduce(BETA * scores, axis=0)
         at = scores.argmax(axis=1)

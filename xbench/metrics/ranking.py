@@ -232,11 +232,13 @@ def check_sizes(similarity: Array, caption_to_video: Ints) -> None:
     """Raise DataError unless the similarity is [T, V] for these T captions and their videos."""
     captions, (rows, columns) = len(caption_to_video), similarity.shape
     if captions != rows or not captions:
-        raise DataError(f"the similarity has {rows} rows and there are {captions} captions")
+        raise DataError(
+            f"the similarity has {rows} rows and there are {captions} captions: give one row for each"
+        )
     if caption_to_video.min() < 0 or caption_to_video.max() >= columns:
         raise DataError(
             f"the similarity has {columns} columns, but captions belong to videos"
-            f" {caption_to_video.min()} to {caption_to_video.max()}"
+            f" {caption_to_video.min()} to {caption_to_video.max()}: give one column for each, counted from 0"
         )
 
 

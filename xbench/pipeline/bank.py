@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbench.data.split import Split
-from xbench.errors import DataError
+from xbench.errors import DataError, explain
 from xbench.metrics.counts import to_numpy
 from xbench.metrics.qbnorm import QueryBank
 from xbench.metrics.ranking import chunks
@@ -36,13 +36,15 @@ def read_captions(path: Path) -> Bank:
     try:
         text = path.read_text(encoding="utf-8")
         found: Any = json.loads(text) if path.suffix == ".json" else text.splitlines()
-    except (OSError, ValueError) as error:
-        raise DataError(f"--bank: {path} cannot be read: {error}.") from error
+    except OSError as error:
+        raise DataError(f"--bank: {explain(error)}") from error
+    except ValueError as error:
+        raise DataError(f"--bank: {path} cannot be read ({error}): save it as UTF-8 text or JSON.") from error
     if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
         raise DataError(f"--bank: {path} must be a JSON list of captions, or text with one on each line.")
     captions = tuple(dict.fromkeys(each.strip() for each in found if each.strip()))
     if not captions:
-        raise DataError(f"--bank: {path} holds no captions.")
+        raise DataError(f"--bank: {path} holds no captions: write one on each line.")
     return Bank(path, file_sha256(path), captions)
 
 
@@ -59,7 +61,10 @@ def read_scores(path: Path, split: Split) -> NDArray[Any]:
         raise DataError(f"--bank: {path} must hold one matrix, bank captions x videos; it holds {held}.")
     matrix, wanted = to_numpy(contents.arrays[matrices[0]]), video_ids(split)
     if matrix.dtype.kind not in "fiu" or not len(matrix):
-        raise DataError(f"--bank: {path} holds no scores: {matrix.dtype}, shape {matrix.shape}.")
+        raise DataError(
+            f"--bank: {path} holds no scores: {matrix.dtype}, shape {matrix.shape}. Save real numbers,"
+            " [bank captions, videos]."
+        )
     order = (
         rows_of(contents.strings("column_ids"), wanted)
         if "column_ids" in contents
@@ -68,7 +73,7 @@ def read_scores(path: Path, split: Split) -> NDArray[Any]:
     if order is None or not len(order) == len(wanted) == matrix.shape[1]:
         raise DataError(
             f"--bank: {path} has {matrix.shape[1]} columns, and they are not the {len(wanted)} videos of"
-            f" {split.protocol}: one row for each caption of the bank, one column for each video."
+            f" {split.protocol}: give one row for each caption of the bank, one column for each video."
         )
     return matrix[:, order]
 

@@ -16,7 +16,9 @@ def plan_copies(benchmark: str, videos: Path, to: Path) -> list[tuple[Path, Path
     that would share a copy.
     """
     if to.resolve().is_relative_to(videos.resolve()):
-        raise UsageError(f"--to {to} lies inside --videos {videos}: copies would be taken for originals.")
+        raise UsageError(
+            f"--to {to} lies inside --videos {videos}: copies would be taken for originals. Name another."
+        )
     found = sorted(path for paths in VideoFolder.index(videos).by_stem.values() for path in paths)
     if not found:
         raise DataError(f"{videos} holds no video files; give the folder with the videos of {benchmark}.")

@@ -5,7 +5,7 @@ import io
 import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,11 @@ from xbench.engine.encoding import Encoded, FeatureTable, Prepared, encode
 from xbench.engine.store import Store, key_of
 from xbench.errors import ModelError
 from xbench.sampling import frame_rule
-from xbench.scorers.base import Features, Scorer, VideoInput
+from xbench.scorers.base import Clip, ClipScorer, Features, FrameScorer, Scorer, VideoInput
 from xbench.storage import write_atomically
 from xbench.terms import PixelRule
 from xbench.video.choice import Sampling
-from xbench.video.decode import FRAME_RULES, Clip, DamagedVideo, UnreadableVideo, normalise, read_clip
+from xbench.video.decode import FRAME_RULES, DamagedVideo, Taken, UnreadableVideo, normalise, read_clip
 from xbench.video.identity import FileState, file_state
 
 
@@ -85,7 +85,7 @@ def encode_videos(
         "video",
         [video_key(job, wants) for job in jobs],
         lambda index: _frames(jobs[index], wants, use_damaged, kept),
-        lambda frames: _encode_one(scorer, wants, frames),
+        lambda seen: _encode_one(scorer, wants, seen),
         workers=workers,
         on_done=lambda index: on_done(1),
     )
@@ -96,9 +96,26 @@ def is_stored(store: Store, job: VideoJob, wants: VideoInput) -> bool:
     return store.has("video", video_key(job, wants))
 
 
-def _frames(
-    job: VideoJob, wants: VideoInput, use_damaged: bool, kept: Path | None
-) -> Prepared[NDArray[np.uint8]]:
+@dataclass(frozen=True)
+class Frames:
+    """What was decoded of a video for a scorer.
+
+    pixels: uint8 [F, 3, h, w] as `VideoInput` asks for, or [F, H, W, 3] in the file's own size. times, view
+    and fps: as those of a `Clip`.
+    """
+
+    job: VideoJob
+    pixels: NDArray[np.uint8]
+    times: NDArray[np.float64]
+    view: NDArray[np.int64]
+    fps: float
+
+
+_KEPT = ("pixels", "times", "view", "fps")
+"""The arrays of frames that are kept for other scorers."""
+
+
+def _frames(job: VideoJob, wants: VideoInput, use_damaged: bool, kept: Path | None) -> Prepared[Frames]:
     """Decode a video, or take its frames from those kept."""
     if kept is None:
         return _decode(job, wants, use_damaged)
@@ -106,22 +123,25 @@ def _frames(
     path = kept / f"{video_key(job, wants)}-{form}.npz"
     if path.is_file():
         with np.load(path, allow_pickle=False) as found:
-            return Prepared(found["frames"], json.loads(str(found["info"])))
+            pixels, times, view, fps = (found[name] for name in _KEPT)
+            return Prepared(Frames(job, pixels, times, view, float(fps)), json.loads(str(found["info"])))
     prepared = _decode(job, wants, use_damaged)
     if prepared.value is not None:
         content = io.BytesIO()
-        np.savez(content, frames=prepared.value, info=np.array(json.dumps(prepared.info)))
+        arrays = {name: getattr(prepared.value, name) for name in _KEPT}
+        np.savez(content, info=np.array(json.dumps(prepared.info)), **arrays)
         with suppress(OSError):  # a full disk costs decoding again, nothing else
             write_atomically(path, content.getvalue())
     return prepared
 
 
-def _decode(job: VideoJob, wants: VideoInput, use_damaged: bool) -> Prepared[NDArray[np.uint8]]:
+def _decode(job: VideoJob, wants: VideoInput, use_damaged: bool) -> Prepared[Frames]:
+    """Decode what a scorer wants to see of a video, with the facts of `encode_videos`."""
     sampling = Sampling(wants.max_frames, wants.sampling)
     size = None if wants.frame_transform else wants.size
     damage: dict[str, Any] = {}
     try:
-        clip = read_clip(job.path, job.video.window, sampling, size, job.pixels)
+        clip = read_clip(job.path, job.video.window, sampling, size, job.pixels, crop=wants.crop)
     except DamagedVideo as error:
         clip = error.clip
         damage = {"damage": {"wanted": error.wanted, "got": error.got, "cause": error.cause}}
@@ -129,25 +149,34 @@ def _decode(job: VideoJob, wants: VideoInput, use_damaged: bool) -> Prepared[NDA
         return _nothing(error.cause)
     if not job.is_unchanged():
         return _nothing("it changed or vanished while xbench was running")
-    return Prepared(None if damage and not use_damaged else clip.frames, _facts(clip) | damage)
+    times, view = np.array(clip.times, np.float64), np.array(clip.view, np.int64)
+    frames = Frames(job, clip.frames, times, view, clip.info.fps)
+    return Prepared(None if damage and not use_damaged else frames, _facts(clip) | damage)
 
 
-def _nothing(cause: str) -> Prepared[NDArray[np.uint8]]:
+def _nothing(cause: str) -> Prepared[Frames]:
     return Prepared(None, {"damage": {"wanted": None, "got": 0, "cause": cause}})
 
 
-def _facts(clip: Clip) -> dict[str, Any]:
+def _facts(clip: Taken) -> dict[str, Any]:
     seen = {"source": list(clip.source), "looks": asdict(clip.info), "notes": list(clip.notes)}
     return seen | {"pixels_differ": clip.pixels_differ}
 
 
-def _encode_one(scorer: Scorer, wants: VideoInput, frames: NDArray[np.uint8]) -> Features:
-    """Normalise, pad with zeros to max_frames and encode a video: one shape of input for every video."""
-    clip = _to_input(frames, wants)
-    padded = torch.zeros(1, wants.max_frames, *clip.shape[1:])
-    mask = torch.zeros(1, wants.max_frames, dtype=torch.bool)
-    padded[0, : len(clip)] = clip
-    mask[0, : len(clip)] = True
+def _encode_one(scorer: Scorer, wants: VideoInput, seen: Frames) -> Features:
+    """Encode a video by itself, as a clip or, padded with zeros to max_frames, as a tensor of one shape."""
+    frames = _to_input(seen.pixels, wants)
+    if wants.clips:
+        assert isinstance(scorer, ClipScorer)
+        job, times, view = seen.job, torch.from_numpy(seen.times), torch.from_numpy(seen.view)
+        clip = Clip(job.video.id, job.path, job.video.window, frames, times, view, seen.fps)
+        return _one(scorer.encode_clips([clip]), scorer)
+    assert isinstance(scorer, FrameScorer)
+    most = wants.max_frames or len(frames)
+    padded = torch.zeros(1, most, *frames.shape[1:], dtype=frames.dtype)
+    mask = torch.zeros(1, most, dtype=torch.bool)
+    padded[0, : len(frames)] = frames
+    mask[0, : len(frames)] = True
     return _one(scorer.encode_videos(padded, mask), scorer)
 
 
@@ -162,10 +191,13 @@ def _one(features: Features, scorer: Scorer) -> Features:
     return features
 
 
-def _to_input(frames: NDArray[np.uint8], wants: VideoInput) -> torch.Tensor:
-    if wants.frame_transform is not None:
-        return torch.stack([wants.frame_transform(frame) for frame in frames])
-    return normalise(torch.from_numpy(frames), wants.mean, wants.std)
+def _to_input(pixels: NDArray[np.uint8], wants: VideoInput) -> torch.Tensor:
+    if wants.frame_transform is not None and len(pixels):
+        return torch.stack([wants.frame_transform(frame) for frame in pixels])
+    if wants.size is None and len(pixels):
+        pixels = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+    frames = torch.from_numpy(pixels)
+    return frames if wants.as_uint8 else normalise(frames, wants.mean, wants.std)
 
 
 def text_key(text: str) -> str:
@@ -175,7 +207,34 @@ def text_key(text: str) -> str:
 
 def video_key(job: VideoJob, wants: VideoInput) -> str:
     """Everything beside the scorer's identity that can change a video's features."""
-    sees = {name: getattr(wants, name) for name in ("size", "mean", "std", "max_frames")}
-    sees["sampling"] = str(frame_rule(wants.sampling))
     decoder = {name: importlib.metadata.version(name) for name in ("av", "pillow")} | {"rules": FRAME_RULES}
-    return key_of(video=job.content, window=job.video.window, sees=sees, decoder=decoder, pixels=job.pixels)
+    own = {"id": job.video.id} if wants.clips else {}
+    return key_of(
+        video=job.content,
+        window=job.video.window,
+        sees=sees(wants),
+        decoder=decoder,
+        pixels=job.pixels,
+        **own,
+    )
+
+
+_ALWAYS = ("size", "mean", "std", "max_frames", "sampling")
+
+
+def sees(wants: VideoInput) -> dict[str, Any]:
+    """Return all that a scorer's video input says, as JSON has it: what is as it always was is left out.
+
+    Its own transform of a frame is a part of the scorer's identity.
+    """
+    usual = VideoInput()
+    names = [field.name for field in fields(wants) if field.name != "frame_transform"]
+    said = {name: getattr(wants, name) for name in names} | {"sampling": str(frame_rule(wants.sampling))}
+    return {name: said[name] for name in names if name in _ALWAYS or said[name] != getattr(usual, name)}
+
+
+def described_input(wants: VideoInput) -> dict[str, str]:
+    """Return what a record says of a scorer's video input: its sampling, and all of it if unusual."""
+    seen = sees(wants)
+    rest = ", ".join(f"{name} {value}" for name, value in seen.items() if name != "sampling")
+    return {"sampling": seen["sampling"]} | ({"video input": rest} if seen.keys() - {*_ALWAYS} else {})

@@ -171,7 +171,7 @@ def refuse_missing(missing: Sequence[str], split: Split, folder: Path, *, allowe
             f"--allow-missing (NOT COMPARABLE).{hints}"
             if len(missing) < total
             else f"None of the {total} videos of {split.benchmark} has a file in {folder}, e.g. "
-            f"{_first(missing)}. Is it the right folder for --videos?{hints}"
+            f"{_first(missing)}. Give --videos the folder that has them.{hints}"
         )
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from xbench.data.loading import load_split
 from xbench.data.split import Split
 from xbench.data.video_files import VideoFolder, resolve
-from xbench.errors import DataError, XbenchError
+from xbench.errors import DataError, XbenchError, explain
 from xbench.pipeline.plan import miniature_folders
 from xbench.readers import check_npy, open_file
 from xbench.registry.datasets import is_known
@@ -29,6 +29,7 @@ from xbench.video.decode import DamagedVideo, UnreadableVideo, read_clip
 T = TypeVar("T")
 _PICTURE = (192, 144)
 _QUALITY = 60
+_MATRIX = "Give the .npy file that --save-similarity wrote."
 
 
 @dataclass(frozen=True)
@@ -149,10 +150,12 @@ def _read_matrix(path: Path) -> NDArray[np.floating]:
         with open_file(path) as file:
             check_npy(file)
         matrix = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"cannot read the similarity {path}: {error}") from error
+    except OSError as error:
+        raise DataError(f"cannot read the similarity: {explain(error)}") from error
+    except (ValueError, EOFError) as error:
+        raise DataError(f"cannot read the similarity {path}: {error}. {_MATRIX}") from error
     if not isinstance(matrix, np.ndarray) or matrix.ndim != 2 or matrix.dtype.kind != "f":
-        raise DataError(f"{path} holds no matrix of floating-point scores")
+        raise DataError(f"{path} holds no matrix of floating-point scores. {_MATRIX}")
     return matrix
 
 
@@ -163,7 +166,10 @@ def _read_split(measured: Measurement, path: Path) -> Split:
     owners = [split.videos[caption.video].id for caption in split.captions]
     keys = keys_of_captions([caption.text for caption in split.captions], owners)
     if not np.isin(measured.counts.caption_keys, keys).all():
-        raise DataError(f"the annotations at {path} are not those that {measured.file} was scored with")
+        raise DataError(
+            f"the annotations at {path} are not those that {measured.file} was scored with: give"
+            " --annotations those"
+        )
     return split
 
 

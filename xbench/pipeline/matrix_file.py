@@ -35,6 +35,7 @@ _CAPTIONS = ("text_ids", "caption_ids")
 _VIDEOS = ("video_ids",)
 _SIDES = ("row_ids", "column_ids")
 _NAMES = (*_SIDES, *_CAPTIONS, *_VIDEOS)
+_IDS = "Give the ids in the order of the matrix, as the protocol's files have them."
 _HOLDS = "A file of scores holds one matrix and ids: row_ids and column_ids, or text_ids and video_ids."
 
 
@@ -129,7 +130,9 @@ def _matrix(contents: Contents) -> tuple[str, NDArray[Any]]:
         )
     matrix = contents.arrays[name]
     if matrix.dtype.kind not in "fiu":
-        raise DataError(f"{contents.path} is a matrix of {matrix.dtype}, not of real numbers.")
+        raise DataError(
+            f"{contents.path} is a matrix of {matrix.dtype}, not of real numbers: save the scores as floats."
+        )
     return name, matrix
 
 
@@ -146,7 +149,9 @@ def _all_ids(contents: Contents, file: MatrixFile) -> Ids:
         ids = (inside | read).get(name)
         if ids is not None and len(ids) != length:
             where, what = (files | given).get(name) or contents.path, name.replace("_", " ")
-            raise DataError(f"{where} has {len(ids)} {what} for the {length} of {contents.path}.")
+            raise DataError(
+                f"{where} has {len(ids)} {what} for the {length} of {contents.path}: give one for each."
+            )
     return inside | read
 
 
@@ -157,7 +162,8 @@ def _refuse_unread(
     for name in files.keys() & known:
         if given.get(name) != files[name]:
             raise DataError(
-                f"{files[name]} stands beside {file.path.name}, whose {name} come from elsewhere."
+                f"{files[name]} stands beside {file.path.name}, whose {name} come from elsewhere: keep one"
+                " of the two."
             )
     for path in beside(file.path, [name for name in IDS if name not in _NAMES], ID_KINDS).values():
         if path not in given.values():
@@ -172,7 +178,11 @@ def _why_not(file: MatrixFile, shape: tuple[int, ...], split: Split, ids: Ids) -
     if not possible or (file.rows and file.rows not in possible):
         wanted = _expected(split, file.rows or "captions")
         other = "" if file.rows else f" or {wanted[::-1]} (rows videos)"
-        turned = " It is the other way round." if possible else ""
+        turned = (
+            " It is the other way round: leave --rows out."
+            if possible
+            else " Save one row or column for each."
+        )
         return (
             f"{file.path} has shape {shape}, but {split.protocol} needs {wanted} "
             f"(rows {file.rows or 'captions'}){other}.{turned}"
@@ -187,7 +197,9 @@ def _why_not(file: MatrixFile, shape: tuple[int, ...], split: Split, ids: Ids) -
         said.append(f"of the {len(split.captions)} captions it {disagreement(captions, closest)}")
     if videos and rows_of(videos, video_ids(split)) is None:
         said.append(f"of the {len(split.videos)} videos it {disagreement(videos, video_ids(split))}")
-    return f"The ids of {file.path}, rows {rows}, are not those of {split.protocol}: {'; '.join(said)}."
+    return (
+        f"The ids of {file.path}, rows {rows}, are not those of {split.protocol}: {'; '.join(said)}. {_IDS}"
+    )
 
 
 def _ambiguous(path: Path, shape: tuple[int, ...], *, named: bool) -> str:

@@ -87,7 +87,7 @@ def split_by_benchmark(option: str, values: Sequence[str], benchmarks: Sequence[
         if not separator or not name.isidentifier() or (name not in benchmarks and Path(value).exists()):
             if len(benchmarks) > 1:
                 raise UsageError(
-                    f"{option} {value}: several benchmarks run, so say for which one, e.g. "
+                    f"{option} {value}: several benchmarks run: say for which one, e.g. "
                     f"{option} {benchmarks[0]}={value}"
                 )
             name, rest = benchmarks[0], value
@@ -96,7 +96,7 @@ def split_by_benchmark(option: str, values: Sequence[str], benchmarks: Sequence[
                 f"{option} {value}: {name!r} is not a benchmark of this run.{did_you_mean(name, benchmarks)}"
             )
         if name in found:
-            raise UsageError(f"{option} is given twice for {name}: {found[name]} and {rest}")
+            raise UsageError(f"{option} is given twice for {name}, {found[name]} and {rest}: keep one.")
         found[name] = rest
     return found
 
@@ -109,7 +109,7 @@ def key_values(option: str, values: Iterable[str]) -> dict[str, str]:
         if not separator or not key.isidentifier():
             raise UsageError(f"{option} {value}: write {option} key=value.")
         if key in pairs:
-            raise UsageError(f"{option} gives {key} twice: {pairs[key]} and {rest}.")
+            raise UsageError(f"{option} gives {key} twice, {pairs[key]} and {rest}: keep one.")
         pairs[key] = rest
     return pairs
 

@@ -182,7 +182,8 @@ def by_benchmark(given: Mapping[str, Any]) -> list[dict[str, Any]]:
             continue
         if len(names) > 1 and given.get(option) is not None:
             raise UsageError(
-                f"{options.flag(option)} is for one benchmark, but {len(names)} run: {', '.join(names)}."
+                f"{options.flag(option)} is for one benchmark, but {len(names)} run ({', '.join(names)}):"
+                " run it for one alone."
             )
     apart = {name for name, option in options.RUN.items() if option.per_benchmark and given.get(name)}
     paths = {name: options.split_by_benchmark(options.flag(name), given[name], names) for name in apart}
@@ -287,7 +288,11 @@ def _model(
 ) -> ResolvedModel | Scorer:
     """Return the model of a run, an object or found by its name. Raises UsageError for options not its."""
     if given is not None:
-        _refuse(passed, "of_model", "{} is for a model given by name; this one is an object and has its own.")
+        _refuse(
+            passed,
+            "of_model",
+            "{} is for a model given by name, and this one is an object that has its own: leave it out.",
+        )
         return require_scorer(given, type(given).__name__)
     model = catalog.resolve(_model_request(values, values[role], protocol))
     if not info_of(model).needs_videos:
@@ -315,11 +320,18 @@ def _refuse_workers(values: Mapping[str, Any], *, by_name: bool, needs_videos: b
     if not by_name:
         raise UsageError("--ray builds the model in other processes: give it by name, not as an object.")
     if not needs_videos:
-        raise UsageError("--ray is for models that encode: features are scored faster than workers start.")
+        raise UsageError(
+            "--ray is for models that encode, and features are scored faster than workers start: leave it"
+            " out."
+        )
     if not values["cache"]:
-        raise UsageError("--ray needs a cache folder, through which workers share features: no --no-cache.")
+        raise UsageError(
+            "--ray needs a cache folder, through which workers share features: leave --no-cache out."
+        )
     if values["ray"] != "local" and values["devices"]:
-        raise UsageError("--devices is for a local cluster: --ray ADDRESS uses what that cluster has.")
+        raise UsageError(
+            "--devices is for a local cluster, and --ray ADDRESS uses what that cluster has: leave it out."
+        )
 
 
 def _refuse(passed: Mapping[str, Any], kind: str, why: str) -> None:
@@ -453,14 +465,14 @@ def _bank(values: Mapping[str, Any]) -> Bank | None:
         raise UsageError("--force is for --post dsl, where a video has several captions: leave it out.")
     if (path is None) != (post != "qbnorm"):
         raise UsageError(
-            "--post qbnorm and --bank FILE go together: QB-Norm needs a bank of training captions."
+            "--post qbnorm and --bank FILE, its training captions, go together: give both or none of them."
         )
     if path is None:
         return None
     if "model" in values:  # one that encodes captions; a matrix has a bank of scores
         return read_captions(path)
     if not path.is_file():
-        raise DataError(f"--bank: there is no file {path}.")
+        raise DataError(f"--bank: there is no file {path}. Check the path.")
     return Bank(path, file_sha256(path))
 
 

@@ -48,8 +48,9 @@ def match_features(scorer: PrecomputedFeatures, plan: RunPlan) -> tuple[Split, I
     if len(absent):
         raise DataError(
             f"{scorer.texts.path} has no features for {len(absent)} of the {len(captions)} captions of "
-            f"{split.protocol}, e.g. {ways[0][absent[0]]!r}. Its ids are like {_example(scorer.texts)!r}; a "
-            "caption's id is VIDEO#N, its text, or its video's id where every video has one caption."
+            f"{split.protocol}, e.g. {ways[0][absent[0]]!r}. Its ids are like {_example(scorer.texts)!r}."
+            " Name each "
+            "caption VIDEO#N, by its text, or by its video's id where every video has one caption."
         )
     return scored, captions, rows[rows != _ABSENT], missing
 
@@ -76,8 +77,8 @@ def _rows(file: FeatureFile, ways: Sequence[Sequence[str]], what: str) -> Ints:
     if file.ids is None:
         if len(file.vectors) != wanted:
             raise DataError(
-                f"{file.path} has {len(file.vectors)} items and no ids, for the {wanted} {what}. Without "
-                "ids a file has one item for each, in the protocol's order."
+                f"{file.path} has {len(file.vectors)} items and no ids, for the {wanted} {what}. Save its"
+                " ids, or one item for each in the protocol's order."
             )
         return np.arange(wanted, dtype=np.int64)
     for way in ways:
@@ -99,7 +100,9 @@ def _look_up(file: FeatureFile, ids: Sequence[str], wanted: Sequence[str]) -> In
     rows = {name: row for row, name in enumerate(ids)}
     twice = [name for name, count in Counter(ids).items() if count > 1 and name in set(wanted)]
     if twice:
-        raise DataError(f"{file.path} has several features for {len(twice)} ids, e.g. {twice[0]!r}.")
+        raise DataError(
+            f"{file.path} has several features for {len(twice)} ids, e.g. {twice[0]!r}: keep one."
+        )
     return np.array([rows.get(name, _ABSENT) for name in wanted], dtype=np.int64)
 
 

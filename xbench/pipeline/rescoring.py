@@ -111,7 +111,10 @@ def rescore(measured: Measurement, given: Mapping[str, Any], order: Order) -> tu
         scorer = _build(plan)
         other = _differences(scorer, plan, record)
         if other:
-            raise ModelError(f"the model here is another than the record's: {'; '.join(other[:_SHOWN])}")
+            raise ModelError(
+                f"the model here is another than the record's: {'; '.join(other[:_SHOWN])}. Give the same"
+                " model"
+            )
         scores = _score(scorer, replace(plan, split=sample.split))
     allowed = _allowed(scores, _ways(record, scorer))
     found = list(_compare(measured.counts, scored, sample, scores, allowed))
@@ -183,8 +186,9 @@ def _require_scores_of_a_model(record: Record) -> None:
         )
     if record.post_processing != "none":
         raise DataError(
-            f"its scores are post-processed ({record.post_processing}), which a sample does not give: verify "
-            "the raw record of the same run"
+            f"its scores are post-processed ({record.post_processing}), which a sample does not give. Give"
+            " the "
+            "raw record of the same run"
         )
 
 
@@ -203,18 +207,19 @@ def _checkpoint(record: Record, files: Sequence[Path]) -> Path | None:
         return None
     if not files:
         raise UsageError(
-            f"--rescore needs the weights: --checkpoint FILE, {wanted.file} with the sha256 {wanted.sha256}."
+            f"--rescore needs the weights: give --checkpoint FILE, {wanted.file} with the sha256"
+            f" {wanted.sha256}."
         )
     hashes = {}
     for file in files:
         if not file.is_file():
-            raise UsageError(f"--checkpoint {file}: there is no such file.")
+            raise UsageError(f"--checkpoint {file}: there is no such file. Check the path.")
         hashes[file_sha256(file)] = file
     if wanted.sha256 not in hashes:
         given = ", ".join(f"{file.name} {sha256[:12]}..." for sha256, file in hashes.items())
         raise ModelError(
             f"the record names weights with the sha256 {wanted.sha256[:12]}... ({wanted.file}); --checkpoint"
-            f" gives others: {given}"
+            f" gives others, {given}: give those"
         )
     return hashes[wanted.sha256]
 
@@ -224,7 +229,9 @@ def _scored_split(plan: RunPlan, record: Record, counts: PerQuery) -> Split:
     if record.protocol.fingerprint != Fingerprint(**asdict(plan.split.fingerprint())):
         raise DataError(
             f"the annotations here are not those of the record: {len(plan.split.captions)} captions of "
-            f"{len(plan.split.videos)} videos, the record's fingerprint is of another content"
+            f"{len(plan.split.videos)} videos, the record's fingerprint is of another content. Give"
+            " --annotations"
+            " those of the run"
         )
     scored = plan.split.without(unscored(record))
     ids, owners = [video.id for video in scored.videos], scored.caption_to_video
@@ -234,25 +241,27 @@ def _scored_split(plan: RunPlan, record: Record, counts: PerQuery) -> Split:
         and np.array_equal(captions, counts.caption_keys)
         and np.array_equal(owners, counts.caption_to_video)
     ):
-        raise DataError("its counts are of other captions or videos than those of its protocol")
+        raise DataError(
+            "its counts are of other captions or videos than those of its protocol: measure again"
+        )
     return scored
 
 
 def _require_files(plan: RunPlan, sample: Sample) -> None:
     if plan.found is None:
-        raise DataError("its model reads no videos: there is nothing to encode again")
+        raise DataError("its model reads no videos: leave --rescore out, there is nothing to encode again")
     gone = [video.id for video in sample.split.videos if video.id not in plan.found.paths]
     if gone:
         raise DataError(
             f"{len(gone)} of the {len(sample.split.videos)} videos to encode have no file in {plan.videos}: "
-            f"{', '.join(gone[:_SHOWN])}"
+            f"{', '.join(gone[:_SHOWN])}. Put them there, or point --videos elsewhere"
         )
 
 
 def _build(plan: RunPlan) -> Scorer:
     scorer = plan.model.build() if isinstance(plan.model, ResolvedModel) else plan.model
     if not isinstance(scorer, Scorer):
-        raise DataError("its model encodes nothing: there is nothing to score again")
+        raise DataError("its model encodes nothing: leave --rescore out, there is nothing to score again")
     return scorer
 
 
@@ -284,7 +293,8 @@ def _score(scorer: Scorer, plan: RunPlan) -> NDArray[np.float32]:
         given = [each for each in features if each is not None]
         if len(given) < len(split.videos):
             raise DataError(
-                f"{len(split.videos) - len(given)} videos give no frame here and did for the record"
+                f"{len(split.videos) - len(given)} videos give no frame here and did for the record:"
+                " replace them"
             )
         texts, rows = distinct([caption.text for caption in split.captions], split.caption_to_video)
         with stage(f"{split.benchmark}: encoding captions", len(texts), "texts") as advance:

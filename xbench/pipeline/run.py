@@ -17,7 +17,7 @@ from xbench.engine.store import Store
 from xbench.engine.units import Queries
 from xbench.errors import DataError, ModelError
 from xbench.pipeline.estimate import say_how_long_every_pair_takes
-from xbench.pipeline.features import VideoJob, encode_texts, encode_videos, is_stored
+from xbench.pipeline.features import VideoJob, described_input, encode_texts, encode_videos, is_stored
 from xbench.pipeline.gallery import Fault, Gallery, open_gallery, refuse_faulty
 from xbench.pipeline.matrix_file import MatrixFile
 from xbench.pipeline.plan import RunPlan, info_of
@@ -39,7 +39,6 @@ from xbench.pipeline.worker import wants as wants_of
 from xbench.progress import say, stage
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.schema import Checkpoint, ScorerRecord
-from xbench.sampling import frame_rule
 from xbench.scorers.base import (
     PairScorer,
     Scorer,
@@ -56,7 +55,7 @@ from xbench.storage import scratch
 
 _CONTENTS = "contents.json"
 """In the cache folder: which content each file had when it was last read."""
-_TURNED = "are both files of one model, and in the protocol's order? Ids would tell."
+_TURNED = "see that both files are of one model and in the protocol's order, or give ids, which tell."
 
 
 class Models:
@@ -204,7 +203,10 @@ def _encode_and_rank(
         features = {video: each.features for video, each in by_id.items() if each.features is not None}
         scored = split.without(video.id for video in split.videos if video.id not in features)
         if not scored.captions:
-            raise DataError(f"No video of {split.benchmark} gave a frame, so there is nothing to score.")
+            raise DataError(
+                f"No video of {split.benchmark} gave a frame, so there is nothing to score: replace the"
+                " files."
+            )
         videos = FeatureTable([features[video.id] for video in scored.videos])
         counts = _score(scorer, store, scored, videos, first, plan=plan, place=place)
     facts = {video: each.info for video, each in by_id.items()}
@@ -329,7 +331,7 @@ def _encode_bank(
 
 def describe(scorer: PairScorer, info: ScorerInfo, plan: RunPlan, wants: VideoInput | None = None) -> Scoring:
     """Return what a record says of a scorer. Raises ModelError for what JSON cannot hold."""
-    more = {} if wants is None else {"sampling": str(frame_rule(wants.sampling))}
+    more = {} if wants is None else described_input(wants)
     settings = _plain(scorer, "settings", {**scorer.settings, **_computing(scorer, plan), **more})
     identity = None if scorer.identity is None else _plain(scorer, "identity", scorer.identity)
     return Scoring(
@@ -355,7 +357,9 @@ def _plain(scorer: PairScorer, what: str, values: Mapping[str, Any]) -> dict[str
     try:
         plain: dict[str, Any] = json.loads(json.dumps(dict(values), allow_nan=False))
     except (TypeError, ValueError) as error:
-        raise ModelError(f"{what} of {scorer.name} holds what JSON cannot: {error}.") from error
+        raise ModelError(
+            f"{what} of {scorer.name} holds what JSON cannot ({error}): give plain values."
+        ) from error
     return plain
 
 

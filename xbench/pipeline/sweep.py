@@ -70,7 +70,7 @@ def find_candidates(patterns: Sequence[str]) -> list[Path]:
     for pattern in patterns:
         matching = [Path(name) for name in glob.glob(str(Path(pattern).expanduser()), recursive=True)]
         if not matching:
-            raise DataError(f"--checkpoint {pattern}: there is no such file.")
+            raise DataError(f"--checkpoint {pattern}: there is no such file. Check the path or pattern.")
         found |= dict.fromkeys(sorted(matching, key=_natural))
     return list(found)
 

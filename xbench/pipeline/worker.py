@@ -29,7 +29,8 @@ from xbench.sampling import FrameRule
 from xbench.scorers.base import Features, Scorer, VideoInput
 from xbench.scorers.catalog import ModelRequest, resolve
 from xbench.scorers.declared import sampling_fault
-from xbench.storage import write_atomically
+from xbench.scorers.verify.inputs import most_frames, noise_videos
+from xbench.storage import scratch, write_atomically
 from xbench.terms import V2TRule
 
 _PROBED = 64
@@ -167,7 +168,7 @@ def wants(scorer: Scorer, sampling: FrameRule | None) -> VideoInput:
         return own
     asked = replace(own, sampling=sampling)
     if what := sampling_fault(asked):
-        raise UsageError(f"--sampling {sampling} does not go with {scorer.name}: {what}")
+        raise UsageError(f"--sampling {sampling} does not go with {scorer.name}: {what} Name another one.")
     return asked
 
 
@@ -188,16 +189,9 @@ def probe(scorer: Scorer, wants: VideoInput) -> str:
 
 def made_up(scorer: Scorer, wants: VideoInput) -> tuple[Features, Features]:
     """Encode a text and a video of noise, always the same."""
-    generator = torch.Generator().manual_seed(0)
-    frames = torch.randn(1, wants.max_frames, *_frame(wants), generator=generator)
-    video = scorer.encode_videos(frames, torch.ones(1, wants.max_frames, dtype=torch.bool))
+    with scratch() as folder:
+        video = noise_videos(wants, [most_frames(wants)], 0, folder).encode(scorer)
     return scorer.encode_texts(["a probe of what is computed here"]), video
-
-
-def _frame(wants: VideoInput) -> tuple[int, ...]:
-    if wants.frame_transform is None:
-        return 3, wants.size, wants.size
-    return tuple(wants.frame_transform(np.zeros((64, 64, 3), np.uint8)).shape)
 
 
 def spread(features: Features, count: int) -> Features:

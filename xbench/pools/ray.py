@@ -191,7 +191,7 @@ def _import(address: str) -> Any:
         import ray
         import ray.exceptions
     except ImportError as error:
-        raise UsageError(f"--ray needs Ray ({error}): pip install 'xbench[ray]'.") from error
+        raise UsageError(f"--ray needs Ray ({error}): install it with pip install 'xbench[ray]'.") from error
     return ray
 
 
@@ -208,7 +208,10 @@ def _start(ray: Any, devices: Sequence[str], threads: int, temporary: str) -> No
         os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
     cpus = max(os.cpu_count() or 1, threads * len(devices))
     more = {"num_gpus": len(gpus)} if devices else {}
-    with _told("No local Ray cluster can be started"):
+    with _told(
+        "No local Ray cluster can be started: free memory and space in the temporary folder, or leave"
+        " --ray out"
+    ):
         ray.init(
             num_cpus=cpus,
             include_dashboard=False,
@@ -249,8 +252,13 @@ def _join(ray: Any, address: str) -> None:
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
         except (OSError, OverflowError) as error:
-            raise UsageError(f"No Ray cluster answers at {address}: {error}") from error
-    with _told(f"The Ray cluster at {address} cannot be joined: is it there, and has this user its token?"):
+            raise UsageError(
+                f"No Ray cluster answers at {address} ({error}): start it, or check HOST:PORT."
+            ) from error
+    with _told(
+        f"The Ray cluster at {address} cannot be joined: check that it is there and that this user has its"
+        " token"
+    ):
         ray.init(address=address, log_to_driver=False, logging_level="CRITICAL")
 
 
@@ -260,7 +268,7 @@ def _told(what: str) -> Iterator[None]:
         yield
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise UsageError(f"{what} ({first})") from error
+        raise UsageError(f"{what} ({first}).") from error
 
 
 def _actors(ray: Any, target: str, path: Path, devices: Sequence[str], threads: int) -> Iterator[Any]:
@@ -283,7 +291,9 @@ def _result(reference: Any) -> Any:
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, XbenchError):
             raise error.cause from None
-        raise ModelError(f"A worker failed: {type(error.cause).__name__}: {error.cause}") from error
+        raise ModelError(
+            f"A worker failed ({type(error.cause).__name__}: {error.cause}). Run without --ray to see where."
+        ) from error
 
 
 def _deadline() -> float:
@@ -296,14 +306,14 @@ def _check(deadline: float, waiting: int) -> None:
         return
     if waiting or not deadline:
         raise ModelError(
-            f"No worker answers any more ({waiting} are waited for): are the nodes of the cluster gone, or "
-            "busy? The same command goes on from here."
+            f"No worker answers any more ({waiting} are waited for). See whether the nodes of the cluster"
+            " are gone or busy; the same command goes on from here."
         )
 
 
 def _check_tries(tries: int, method: str, unit: Any) -> None:
     if tries == _TRIES:
         raise ModelError(
-            f"{_TRIES} workers died over the same piece of work ({method} {unit}): is there too little "
-            "memory for the model?"
+            f"{_TRIES} workers died over the same piece of work ({method} {unit}), as they do where memory"
+            " is short: give fewer --workers or --devices, or machines with more memory."
         )

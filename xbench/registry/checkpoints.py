@@ -152,7 +152,9 @@ def user_file() -> Path | None:
         with os_errors(UsageError, f"{VARIABLE} cannot be read"):
             there = path.is_file()
         if not there:
-            raise UsageError(f"{VARIABLE} names {path}, and there is no such file.")
+            raise UsageError(
+                f"{VARIABLE} names {path}, and there is no such file: check the path, or unset it."
+            )
         return path
     here = Path(_FILE)
     if chosen is not None or not here.is_file() or here.samefile(shipped(_FILE)):
@@ -191,7 +193,7 @@ def _refuse_taken(layer: Layer, base: Checkpoints, path: Path, chosen: bool) -> 
     if layer.clip:
         raise UsageError(
             f"{path}: the section clip says which archives may run code, so it counts only in a file that "
-            f"you name: {VARIABLE}={path}."
+            f"you name: set {VARIABLE}={path}."
         )
     for section in ("checkpoints", "vocabulary"):
         for name in sorted(getattr(layer, section).keys() & getattr(base, section).keys()):

@@ -490,7 +490,9 @@ def _layer() -> Mapping[str, Benchmark]:
         with os_errors(UsageError, f"{VARIABLE} cannot be read"):
             there = path.is_file()
         if not there:
-            raise UsageError(f"{VARIABLE} names {path}, and there is no such file.")
+            raise UsageError(
+                f"{VARIABLE} names {path}, and there is no such file: check the path, or unset it."
+            )
         return _read_own(path)
     here = Path(_FILE)
     if chosen is not None or not here.is_file() or filecmp.cmp(here, shipped(_FILE), shallow=False):

@@ -11,6 +11,7 @@ from xbench.readers import MIB, check_yaml, read_at_most
 
 Model = TypeVar("Model", bound=BaseModel)
 _SHOWN = 5
+_MEND = "Correct it there."
 
 
 def read_lined(path: Path, model: type[Model]) -> Model:
@@ -28,9 +29,9 @@ def read_lined(path: Path, model: type[Model]) -> Model:
         raise UsageError(f"{path} cannot be read: {explain(error)}") from error
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise UsageError(f"{path}{line}: this is no YAML: {error.problem}.") from error
+        raise UsageError(f"{path}{line}: this is no YAML: {error.problem}. {_MEND}") from error
     except (yaml.YAMLError, ValueError) as error:  # not UTF-8, too much, or what is no number or date
-        raise UsageError(f"{path}: this is no YAML: {error}.") from error
+        raise UsageError(f"{path}: this is no YAML: {error}. {_MEND}") from error
     _refuse_twice(path, root)
     try:
         return model.model_validate({} if values is None else values)
@@ -50,7 +51,7 @@ def _refuse_twice(path: Path, node: "yaml.Node | None") -> None:
         line = key.start_mark.line + 1
         if key.value in seen:
             raise UsageError(
-                f"{path}, line {line}: {key.value} stands here again, after line {seen[key.value]}."
+                f"{path}, line {line}: {key.value} stands here again, after line {seen[key.value]}: keep one."
             )
         seen[key.value] = line
         _refuse_twice(path, value)
@@ -62,8 +63,9 @@ def _faults(path: Path, root: "yaml.Node | None", error: ValidationError) -> str
         line, keys = _find(root, fault["loc"])
         message = fault["msg"].removeprefix("Value error, ")
         said.append(f"{path}, line {line}: {'.'.join(keys) or 'the whole file'}: {message}")
-    more = error.error_count() - _SHOWN
-    return "\n".join([*said, *([f"and {more} more"] if more > 0 else [])])
+    if (more := error.error_count() - _SHOWN) > 0:
+        said.append(f"and {more} more")
+    return "\n".join([*said, _MEND])
 
 
 def _find(root: "yaml.Node | None", where: tuple[Any, ...]) -> tuple[int, list[str]]:

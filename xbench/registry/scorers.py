@@ -8,6 +8,8 @@ SHIPPED = {
     "xclip-zeroshot": "xbench.scorers.xclip.load:untrained",
     "clip4clip": "xbench.scorers.clip4clip.load:trained",
     "clip": "xbench.scorers.clip4clip.load:untrained",
+    "xpool": "xbench.scorers.xpool.load:trained",
+    "wti": "xbench.scorers.wti.load:trained",
     "hf": "xbench.scorers.hf:build",
     "features": "xbench.scorers.features.scorer:build",
 }

@@ -92,7 +92,7 @@ def _limit(text: str, value: str) -> Callable[[QueryRow], float | None]:
         number = float(value)
     except ValueError:
         raise UsageError(
-            f"--where {text!r}: {value!r} is neither a number nor one of {', '.join(_NUMBERS)}."
+            f"--where {text!r}: expected a number or one of {', '.join(_NUMBERS)}, not {value!r}."
         ) from None
     return lambda row: number
 

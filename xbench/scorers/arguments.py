@@ -83,7 +83,9 @@ def bind(
             if option.value is not None:
                 bound[key] = option.value
         elif option.chosen:
-            raise UsageError(f"--model {name} has no {_flag(key, options)}.{_known(named, options)}")
+            raise UsageError(
+                f"--model {name} has no {_flag(key, options)}: leave it out.{_known(named, options)}"
+            )
     for key, value in args.items():
         if key in options and options[key].flag:
             raise UsageError(f"--model-args {key}=...: give it as {_flag(key, options)}.")
@@ -92,7 +94,7 @@ def bind(
         bound[key] = read(value, named[key], key) if key in named and isinstance(value, str) else value
     for key, parameter in named.items():
         if parameter.default is parameter.empty and key not in bound:
-            raise UsageError(f"--model {name} needs {_flag(key, options)}.")
+            raise UsageError(f"--model {name} needs {_flag(key, options)}: give it.")
     return bound
 
 

@@ -1,8 +1,8 @@
 """The contract between the harness and a model: what a scorer declares and the three things it can do.
 
-Everything an item costs is in `encode_texts` and `encode_videos`, which see each caption and each video once.
-Everything a pair costs is in `similarity`, which sees features only. The harness decodes, samples and
-transforms the frames, caches the features, and cuts the T x V matrix into blocks.
+Everything an item costs is in `encode_texts` and in `encode_videos` or `encode_clips`, which see each caption
+and each video once. Everything a pair costs is in `similarity`, which sees features only. The harness
+decodes, samples and transforms the frames, caches the features, and cuts the T x V matrix into blocks.
 
 To write one: a class with these members, no base class. `xbench run --model path/to/file.py:Class` evaluates
 it, `xbench models verify path/to/file.py:Class` tells whether it keeps this contract; docs/scorers.md has
@@ -13,12 +13,14 @@ examples. Its constructor gets, by the names of its parameters, what the command
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 
 from xbench.sampling import FrameRule
+from xbench.terms import Crop
 
 ENCODER_RULES = 2
 """Part of the identity of every scorer that comes with xbench. Raised whenever their code gives other
@@ -39,22 +41,63 @@ same for every item, whatever its length: pad, and keep a mask as one more tenso
 
 @dataclass(frozen=True)
 class VideoInput:
-    """What a scorer wants to see of a video: at most `max_frames` frames of `size` x `size` pixels.
+    """What a scorer wants to see of a video: at most `max_frames` frames of `size` x `size` pixels, or more.
 
     The smaller side is resized to `size` (bicubic, as CLIP does), the centre is cropped, values are divided
     by 255, and `mean` and `std` (RGB) are applied. `sampling` is the rule that picks the frames, a text or a
     `FrameRule` (xbench/sampling.py): `published` (one a second, cut uniformly to `max_frames`), `uniform`
     (the middle of `max_frames` equal parts), `fps=2`, `every=1`, `segments=8x4`, `uniform+repeat-last`.
-    With `frame_transform`, one uint8 RGB frame [H, W, 3] is handed to it instead and the float tensor
-    [3, h, w] that it returns is taken as it is; `identity` must then tell what it does.
+    With `as_uint8` the frames come as uint8, `mean` and `std` are not applied. With `frame_transform`, one
+    uint8 RGB frame [H, W, 3] is handed to it instead and the float tensor [3, h, w] that it returns is taken
+    as it is; `identity` must then tell what it does.
+
+    With `clips`, the scorer is handed `Clip`s (`encode_clips`) in place of padded tensors, so that videos may
+    differ in shape and number of frames. Then there may be more: `size` None, frames in the file's own size;
+    `crop` `whole`, resized in their own aspect ratio, or `three`, three squares, a view each; `max_frames`
+    None, as many as the rule finds; `sampling` with `+windows=3` or the like, a view each, or `none`, no
+    frame at all, for a scorer that opens the file itself.
     """
 
-    size: int = 224
+    size: int | None = 224
     mean: tuple[float, float, float] = (0.48145466, 0.4578275, 0.40821073)
     std: tuple[float, float, float] = (0.26862954, 0.26130258, 0.27577711)
-    max_frames: int = 12
+    max_frames: int | None = 12
     sampling: FrameRule | str = "published"
     frame_transform: Callable[[Any], torch.Tensor] | None = None
+    crop: Crop = "centre"
+    as_uint8: bool = False
+    clips: bool = False
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One video as `encode_clips` gets it: its file, and the frames that `VideoInput` asks for.
+
+    id: the video's id in the protocol. path: its file, which a scorer may open itself, for sound or frames of
+    its own. window: start and end in seconds of the part that is meant, None for all of the file. frames:
+    [F, 3, H, W] on the CPU, float32 as `VideoInput` says, or uint8; of all views, one after the other. times:
+    float64 [F], when each is shown, in seconds from the file's first frame. view: int64 [F], the number of
+    the view that each frame belongs to, from 0. fps: the file's average rate.
+
+    Features may depend on all of it. The id and the window are in the key of cached features, the file is by
+    its content, its name is not.
+    """
+
+    id: str
+    path: Path
+    window: tuple[float, float] | None
+    frames: torch.Tensor
+    times: torch.Tensor
+    view: torch.Tensor
+    fps: float
+
+    def views(self) -> "list[Clip]":
+        """Return a clip for each view, in order, with that view's frames and times."""
+        numbers = range(int(self.view.max()) + 1 if len(self.view) else 0)
+        return [self._view(self.view == number) for number in numbers]
+
+    def _view(self, own: torch.Tensor) -> "Clip":
+        return replace(self, frames=self.frames[own], times=self.times[own], view=self.view[own])
 
 
 @runtime_checkable
@@ -103,7 +146,11 @@ class PairScorer(Protocol):
 
 @runtime_checkable
 class Scorer(PairScorer, Protocol):
-    """A model behind the harness. No base class is needed; any object with these members will do."""
+    """A model behind the harness. No base class is needed; any object with these members will do.
+
+    Beside these it has `encode_videos` (`FrameScorer`), or, where its `video_input` says `clips`,
+    `encode_clips` (`ClipScorer`).
+    """
 
     @property
     def video_input(self) -> VideoInput:
@@ -117,11 +164,28 @@ class Scorer(PairScorer, Protocol):
         """
         ...
 
+
+@runtime_checkable
+class FrameScorer(Scorer, Protocol):
+    """A scorer that gets the frames of videos as one tensor of one shape."""
+
     def encode_videos(self, frames: torch.Tensor, mask: torch.Tensor) -> Features:
         """Encode B videos. Returns features with first dimension B, which do not depend on the batch.
 
-        frames: float32 [B, F, 3, H, W] on the CPU, F = max_frames, zeros after a video's last frame; mask:
-        bool [B, F], true for the frames of the video, of which there is at least one.
+        frames: float32 (uint8 if so asked) [B, F, 3, H, W] on the CPU, F = max_frames, zeros after a video's
+        last frame; mask: bool [B, F], true for the frames of the video, of which there is at least one.
+        """
+        ...
+
+
+@runtime_checkable
+class ClipScorer(Scorer, Protocol):
+    """A scorer that gets videos as clips, which may differ in everything."""
+
+    def encode_clips(self, clips: Sequence[Clip]) -> Features:
+        """Encode B clips. Returns features with first dimension B, which do not depend on the batch.
+
+        Each has at least one frame, unless `sampling` is `none`.
         """
         ...
 

@@ -10,11 +10,11 @@ from xbench.registry.checkpoints import checkpoints
 from xbench.registry.scorers import SHIPPED
 from xbench.scorers.arguments import ModelRequest, bind
 from xbench.scorers.base import Scorer, ScorerInfo, info_of
-from xbench.scorers.declared import MEMBERS, METHODS, require_declared
+from xbench.scorers.declared import MEMBERS, methods_of, require_declared
 from xbench.scorers.device import find_device
 from xbench.scorers.every_pair import EveryPair, is_reranker_only
 from xbench.scorers.features import PrecomputedFeatures
-from xbench.scorers.finding import is_reference, load_plugin, load_reference, plugins, what_failed
+from xbench.scorers.finding import MEND, is_reference, load_plugin, load_reference, plugins, what_failed
 from xbench.scorers.foreign import Foreign
 from xbench.scorers.named import resolve_named
 
@@ -58,7 +58,9 @@ class ResolvedModel:
         except XbenchError:
             raise
         except Exception as error:
-            raise ModelError(f"--model {self.request.name} cannot be built: {what_failed(error)}") from error
+            raise ModelError(
+                f"--model {self.request.name} cannot be built: {what_failed(error)}. {MEND}"
+            ) from error
         return Foreign(require_scorer(scorer, self.request.name), self.request.checkpoint)
 
 
@@ -85,7 +87,7 @@ def resolve(request: ModelRequest) -> ResolvedModel:
         kind = ModelError if option in _WEIGHTS else DataError
         with os_errors(kind, f"--{option.replace('_', '-')} cannot be read"):
             if not file.exists():
-                raise kind(f"There is no file {file}.")
+                raise kind(f"There is no file {file}: check the path.")
     return ResolvedModel(request, info, builder, arguments)
 
 
@@ -119,7 +121,9 @@ def require_scorer(candidate: Any, name: str) -> Scorer:
     if is_reranker_only(candidate):
         candidate = EveryPair(candidate)
     missing = [member for member in MEMBERS if not _has(candidate, member)]
-    missing += [f"{method}()" for method in METHODS if not callable(getattr(candidate, method, None))]
+    missing += [
+        f"{method}()" for method in methods_of(candidate) if not callable(getattr(candidate, method, None))
+    ]
     if missing:
         raise ModelError(
             f"--model {name} gives a {type(candidate).__name__}, which is no scorer: it lacks "

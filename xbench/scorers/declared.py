@@ -6,18 +6,17 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from xbench.errors import ModelError, UsageError
+from xbench.errors import ModelError, UsageError, did_you_mean
 from xbench.sampling import frame_rule
 from xbench.scorers.base import VideoInput, whereabouts
-from xbench.scorers.finding import what_failed
+from xbench.scorers.finding import MEND, what_failed
+from xbench.terms import Crop, choices
 
 MEMBERS = ("name", "video_input", "identity", "settings", "block")
-METHODS = {
-    "encode_texts": ("texts",),
-    "encode_videos": ("frames", "mask"),
-    "similarity": ("text", "video"),
-}
-"""Name -> what it is called with."""
+METHODS = {"encode_texts": ("texts",), "similarity": ("text", "video")}
+"""Name -> what it is called with. One of `ENCODERS` comes to them."""
+ENCODERS = {False: ("encode_videos", ("frames", "mask")), True: ("encode_clips", ("clips",))}
+"""Whether a scorer's video input says `clips` -> what encodes videos, and what it is called with."""
 
 
 def require_declared(scorer: Any) -> None:
@@ -25,7 +24,7 @@ def require_declared(scorer: Any) -> None:
     fault = next(faults(scorer), None)
     if fault is not None:
         member, what = fault
-        raise ModelError(f"{whereabouts(scorer, member)}: {what}")
+        raise ModelError(f"{whereabouts(scorer, member)}: {what} {MEND}")
 
 
 def faults(scorer: Any) -> Iterator[tuple[str, str]]:
@@ -37,16 +36,25 @@ def faults(scorer: Any) -> Iterator[tuple[str, str]]:
         try:
             what = look(getattr(scorer, member))
         except Exception as error:
-            what = f"{member} cannot be read: {what_failed(error)}"
+            what = f"{member} cannot be read: {what_failed(error)}."
         if what:
             yield member, what
-    for method, given in METHODS.items():
+    for method, given in methods_of(scorer).items():
         try:
             inspect.signature(getattr(scorer, method)).bind(*given)
         except TypeError as error:
             yield method, f"{method} is called with ({', '.join(given)}): {error}."
         except ValueError:  # compiled code has no signature to look at
             continue
+
+
+def methods_of(scorer: Any) -> dict[str, tuple[str, ...]]:
+    """Return what a scorer must have, by what its video input says: name -> what it is called with."""
+    try:
+        clips = bool(scorer.video_input.clips)
+    except Exception:  # told as a fault of that member
+        clips = False
+    return METHODS | dict([ENCODERS[clips]])
 
 
 def _name(name: Any) -> str:
@@ -78,19 +86,48 @@ def _json(what: str, *, optional: bool = False) -> Callable[[Any], str]:
 def _video_input(wants: Any) -> str:
     if not isinstance(wants, VideoInput):
         return f"video_input is a {type(wants).__name__}, not a VideoInput."
+    looks = (_counts, _colours, _handing_over, _at_odds, sampling_fault)
+    what = next((what for look in looks if (what := look(wants))), "")
+    return f"video_input has {what}" if what else ""
+
+
+def _counts(wants: VideoInput) -> str:
     for side in ("max_frames", "size"):
         value = getattr(wants, side)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            return f"video_input has {side} {value!r}: it must be a whole number from 1 on."
-    if what := sampling_fault(wants):
-        return f"video_input: {what}"
+        whole = isinstance(value, int) and not isinstance(value, bool) and value > 0
+        if not whole and not (value is None and (wants.clips or (side == "size" and wants.frame_transform))):
+            clips = "; None is for scorers that take clips, VideoInput(clips=True)" if value is None else ""
+            return f"{side} {value!r}: it must be a whole number from 1 on{clips}."
+    return ""
+
+
+def _colours(wants: VideoInput) -> str:
     for name in ("mean", "std"):
         if not _is_rgb(getattr(wants, name)) or (name == "std" and 0 in wants.std):
-            return (
-                f"video_input has {name} {getattr(wants, name)!r}: it must be three numbers, of R, G and B."
-            )
+            return f"{name} {getattr(wants, name)!r}: it must be three numbers, of R, G and B."
+    return ""
+
+
+def _handing_over(wants: VideoInput) -> str:
+    for name in ("as_uint8", "clips"):
+        if not isinstance(getattr(wants, name), bool):
+            return f"{name} {getattr(wants, name)!r}: it is True or False."
+    if wants.crop not in choices(Crop):
+        return f"crop {wants.crop!r}.{did_you_mean(str(wants.crop), choices(Crop))}"
     if wants.frame_transform is not None and not callable(wants.frame_transform):
-        return f"video_input has a frame_transform that is a {type(wants.frame_transform).__name__}."
+        return f"a frame_transform that is a {type(wants.frame_transform).__name__}."
+    return ""
+
+
+def _at_odds(wants: VideoInput) -> str:
+    """Say which two things of a video input do not go together."""
+    if wants.frame_transform is not None and (wants.as_uint8 or wants.crop != "centre"):
+        own = "as_uint8" if wants.as_uint8 else f"crop {wants.crop!r}"
+        return f"{own} and a frame_transform, which gets the frame as it is: leave one of them out."
+    if wants.size is None and wants.crop != "centre":
+        return f"crop {wants.crop!r} and size None: there is no size to crop to."
+    if not wants.clips and wants.crop != "centre":
+        return f"crop {wants.crop!r}, which is for scorers that take clips: VideoInput(clips=True)."
     return ""
 
 
@@ -99,9 +136,13 @@ def sampling_fault(wants: VideoInput) -> str:
     try:
         rule = frame_rule(wants.sampling)
     except UsageError as error:
-        return str(error)
-    if rule.frames is not None and rule.frames > wants.max_frames:
+        return f"no such sampling: {error}"
+    if wants.max_frames is not None and (rule.frames or 0) > wants.max_frames:
         return f"{rule} takes {rule.frames} frames, and max_frames is {wants.max_frames}."
+    if (rule.windows or rule.name == "none") and not wants.clips:
+        return f"{rule} is for scorers that take clips, VideoInput(clips=True)."
+    if wants.max_frames is None and not rule.frames and (rule.name == "uniform" or rule.repeat_last):
+        return f"{rule} needs max_frames: it tells how many frames are taken."
     return ""
 
 

@@ -33,7 +33,7 @@ def find_device(name: str) -> str:
             f"Use --device cpu, or install a CUDA build of torch."
         )
     if device.type not in ("cpu", "cuda"):
-        raise UsageError(f"--device {name}: xbench computes on cpu or cuda.")
+        raise UsageError(f"--device {name}: xbench computes on cpu or cuda, name one of these.")
     return _current() if name == "cuda" else name
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from xbench.errors import ModelError
-from xbench.scorers.base import Features, Scorer, VideoInput, whereabouts
+from xbench.scorers.base import Clip, Features, Scorer, VideoInput, whereabouts
 from xbench.scorers.foreign import Foreign
 
 _MEMBERS = ("block", "similarity")
@@ -51,6 +51,10 @@ class EveryPair:
 
     def encode_videos(self, frames: torch.Tensor, mask: torch.Tensor) -> Features:
         features: Features = self.wrapped.encode_videos(frames, mask)
+        return features
+
+    def encode_clips(self, clips: Sequence[Clip]) -> Features:
+        features: Features = self.wrapped.encode_clips(clips)
         return features
 
     def similarity(self, text: Features, video: Features) -> torch.Tensor:

@@ -21,6 +21,8 @@ from xbench.errors import ModelError, UsageError, XbenchError, did_you_mean
 Builder = Callable[..., Any]
 """A class or function that gives a scorer."""
 
+MEND = "Mend it there, or ask its author."
+
 GROUP = "xbench.scorers"
 """The entry points group under which a package announces its scorers."""
 
@@ -64,10 +66,10 @@ def load_plugin(name: str) -> Builder | None:
     try:
         return _load(named[0].value)
     except UsageError as error:
-        raise ModelError(f"The plugin {name!r} of {named[0].package} is broken: {error}") from error
+        raise ModelError(f"The plugin {name!r} of {named[0].package} is broken: {error} {MEND}") from error
     except Exception as error:
         raise ModelError(
-            f"The plugin {name!r} of {named[0].package} cannot be loaded: {what_failed(error)}"
+            f"The plugin {name!r} of {named[0].package} cannot be loaded: {what_failed(error)}. {MEND}"
         ) from error
 
 
@@ -86,7 +88,7 @@ def load_reference(reference: str) -> Builder:
     except XbenchError:
         raise
     except Exception as error:
-        raise ModelError(f"--model {reference} cannot be loaded: {what_failed(error)}") from error
+        raise ModelError(f"--model {reference} cannot be loaded: {what_failed(error)}. {MEND}") from error
 
 
 def what_failed(error: BaseException) -> str:
@@ -107,7 +109,7 @@ def _load(reference: str) -> Builder:
             raise UsageError(f"{where} has no {attribute!r}.{did_you_mean(part, _callables(found))}")
         found = getattr(found, part)
     if not callable(found):
-        raise UsageError(f"{reference} is a {type(found).__name__}, not a class or function.")
+        raise UsageError(f"{reference} is a {type(found).__name__}: name a class or function.")
     builder: Builder = found
     return builder
 
@@ -127,7 +129,7 @@ def _module(name: str) -> ModuleType:
 
 def _module_of_file(path: Path) -> ModuleType:
     if not path.is_file():
-        raise UsageError(f"There is no file {path}.")
+        raise UsageError(f"There is no file {path}: check the path.")
     path = path.resolve()
     name = f"xbench_model_{hashlib.sha256(str(path).encode() + path.read_bytes()).hexdigest()[:16]}"
     if name in sys.modules:

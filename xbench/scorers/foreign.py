@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import torch
 
 from xbench.errors import ModelError, XbenchError
-from xbench.scorers.base import Features, Scorer, VideoInput
-from xbench.scorers.finding import what_failed
+from xbench.scorers.base import Clip, Features, Scorer, VideoInput
+from xbench.scorers.finding import MEND, what_failed
 from xbench.scorers.weights import WeightFile
 from xbench.storage import file_sha256
 
@@ -66,7 +66,12 @@ class Foreign:
         return self._call("encode_texts", self._scorer.encode_texts, texts)
 
     def encode_videos(self, frames: torch.Tensor, mask: torch.Tensor) -> Features:
-        return self._call("encode_videos", self._scorer.encode_videos, frames, mask)
+        encode = self._scorer.encode_videos  # type: ignore[attr-defined]  # called if it says so
+        return self._call("encode_videos", encode, frames, mask)
+
+    def encode_clips(self, clips: Sequence[Clip]) -> Features:
+        encode = self._scorer.encode_clips  # type: ignore[attr-defined]
+        return self._call("encode_clips", encode, clips)
 
     def similarity(self, text: Features, video: Features) -> torch.Tensor:
         return self._call("similarity", self._scorer.similarity, text, video)
@@ -77,4 +82,4 @@ class Foreign:
         except XbenchError:
             raise
         except Exception as error:
-            raise ModelError(f"{what} of {self._scorer.name} failed: {what_failed(error)}") from error
+            raise ModelError(f"{what} of {self._scorer.name} failed: {what_failed(error)}. {MEND}") from error

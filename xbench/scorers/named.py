@@ -28,7 +28,7 @@ def resolve_named(
     if unnamed is not None and ":" in entry.scorer:
         raise UsageError(
             f"The entry {request.name} of {unnamed} runs code, {entry.scorer}, and you did not name that "
-            f"file, which may have come with a download: {VARIABLE}={unnamed} says that it is yours."
+            f"file, which may have come with a download. If it is yours, set {VARIABLE}={unnamed}."
         )
     try:
         builder = find(entry.scorer)
@@ -80,10 +80,12 @@ def place(name: str, entry: Named) -> str | None:
         return entry.clip or entry.hub
     path = Path(entry.file)
     if not path.exists():
-        raise ModelError(f"The weights of {name} are not there: {path}.")
+        raise ModelError(
+            f"The weights of {name} are not there: {path}. Put them there, or correct its entry."
+        )
     if entry.sha256 is not None and (found := file_sha256(path)) != entry.sha256:
         raise ModelError(
             f"{path} is not the file that checkpoints.yaml lists for {name}: its sha256 is {found}, expected "
-            f"{entry.sha256}."
+            f"{entry.sha256}. Put that one there, or correct the entry."
         )
     return str(path)

@@ -43,6 +43,7 @@ _ADAPTER = re.compile(
 )
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _SHOWN = 5
+_SAVE = "Save the state dict alone: torch.save(model.state_dict(), ...)."
 
 
 @dataclass(frozen=True)
@@ -97,10 +98,10 @@ def _is_mask(name: str) -> bool:
 def _chosen(loaded: Any, source: str, which: Which | None) -> tuple[str, State]:
     """Return the one state dict that is meant, and the keys on the way to it."""
     if not isinstance(loaded, Mapping):
-        raise ModelError(f"{source} holds a {type(loaded).__name__}, not a state dict.")
+        raise ModelError(f"{source} holds a {type(loaded).__name__}, not a state dict. {_SAVE}")
     found = dict(_candidates(loaded))
     if not found:
-        raise ModelError(f"{source} holds no state dict: its entries are {_listed(loaded)}.")
+        raise ModelError(f"{source} holds no state dict: its entries are {_listed(loaded)}. {_SAVE}")
     own = [place for place in found if not _is_average(place)]
     averages = [place for place in found if _is_average(place)]
     if which == "model" and not own:
@@ -177,7 +178,9 @@ def _unwrapped(state: State, source: str) -> tuple[State, list[str]]:
         short = {name: each[1:] for name, each in short.items()}
     renamed = {".".join(short[name]): tensor for name, tensor in state.items()}
     if len(renamed) != len(state):
-        raise ModelError(f"{source} holds some weights twice, with and without {', '.join(wrappers)}.")
+        raise ModelError(
+            f"{source} holds some weights twice, with and without {', '.join(wrappers)}: save them once."
+        )
     return renamed, [f"{name}." for name in wrappers]
 
 
@@ -308,7 +311,7 @@ def _loaded(file: BufferedReader, path: Path, head: bytes, sha256: str, trusted:
         raise ModelError(
             f"{path} is a TorchScript archive with the sha256 {sha256}, which is not in checkpoints.yaml. "
             "Such an archive can run code when it is opened, so xbench opens OpenAI's published ones only, "
-            "where CLIP weights are asked for. Pass a plain state dict: torch.save(model.state_dict(), ...)."
+            f"where CLIP weights are asked for. {_SAVE}"
         )
     return _read_torch(file, path)
 
@@ -318,11 +321,11 @@ def _opened(path: Path) -> Iterator[BufferedReader]:
     try:
         file = open_file(path)
     except FileNotFoundError as error:
-        raise ModelError(f"There is no weight file {path}.") from error
+        raise ModelError(f"There is no weight file {path}: check the path.") from error
     except OSError as error:
         raise ModelError(f"The weight file {path} cannot be read: {explain(error)}") from error
     except ValueError as error:
-        raise ModelError(f"The weight file cannot be read: {error}.") from error
+        raise ModelError(f"The weight file cannot be read ({error}): give a file.") from error
     with file:
         yield file
 
@@ -346,8 +349,7 @@ def _read_torch(file: BufferedReader, path: Path) -> Any:
     except pickle.UnpicklingError as error:
         raise ModelError(
             f"{path} cannot be opened as plain weights: it is damaged or holds objects other than tensors, "
-            "and xbench does not run code from a file. Save the state dict alone: "
-            "torch.save(model.state_dict(), ...)."
+            f"and xbench does not run code from a file. {_SAVE}"
         ) from error
     except Exception as error:  # A damaged file can raise anything out of the unpickler.
         raise ModelError(_truncated(path)) from error
@@ -370,12 +372,12 @@ def _truncated(path: Path) -> str:
 def _what_it_looks_like(head: bytes) -> str:
     text = head.lstrip(b"\xef\xbb\xbf \r\n\t").lower()
     if not head:
-        return "it is empty"
+        return "it is empty; copy or download it again"
     if text.startswith(b"<"):
         return "it is an HTML page, as a failed download or a login page leaves behind; download it again"
     if text.startswith(b"version https://git-lfs"):
         return "it is a Git LFS pointer; fetch the file itself with `git lfs pull`"
-    return "it is neither a torch file nor safetensors"
+    return "it is neither a torch file nor safetensors; pass one of these"
 
 
 def _require_backed(state: State, path: Path) -> None:
@@ -383,7 +385,7 @@ def _require_backed(state: State, path: Path) -> None:
         try:
             require_backed(name, tensor)
         except ValueError as error:
-            raise ModelError(f"{path} holds no weights: {error}.") from error
+            raise ModelError(f"{path} holds no weights: {error}. {_SAVE}") from error
 
 
 def _as_float32(state: State) -> State:

@@ -19,6 +19,7 @@ from xbench.video.positions import (
     strided_positions,
     timed_positions,
     uniform_positions,
+    windows_of,
 )
 from xbench.video.seeking import Seeker
 
@@ -70,16 +71,21 @@ class Choice:
     notes: tuple[str, ...]
 
     def found(self, frames: int) -> list[int]:
-        """Return the frames that the rule finds when `frames` decode, before the cut to max_frames."""
-        return [index for group in self._groups(frames) for index in group]
+        """Return the frames that the rule finds when `frames` decode, before the cut to max_frames.
 
-    def taken(self, frames: int) -> list[int]:
-        """Return the frames that are taken when `frames` of them decode; repeated ones come so often."""
-        rule, groups = self.sampling.read, self._groups(frames)
-        if rule.each is not None and rule.repeat_last:
-            groups = [repeated(group, rule.each) for group in groups]
-        found = [index for group in groups for index in group]
-        return self.filled([found[index] for index in cut(len(found), self.sampling.max_frames)])
+        Those of all views, one after the other. Where none is to be taken, a scorer reads the whole clip.
+        """
+        return [index for view in self._views(frames) for group in view for index in group]
+
+    def taken(self, frames: int) -> list[list[int]]:
+        """Return the frames that are taken, view by view, when `frames` decode; repeated ones come so often.
+
+        A view without a frame is left out.
+        """
+        if self.sampling.read.name == "none":
+            return []
+        views = [self._cut(view) for view in self._views(frames)]
+        return [view for view in views if view]
 
     def filled(self, taken: list[int]) -> list[int]:
         """Return what is taken with its last frame repeated, where the rule says so."""
@@ -91,16 +97,39 @@ class Choice:
         """Return the choice by number and average rate, for a file whose packets do not tell its frames."""
         return replace(self, shown=())
 
-    def _groups(self, frames: int) -> list[list[int]]:
-        """Return what the rule finds when `frames` decode, in the parts that belong together."""
-        if self.sampling.read.name == "published":
-            return [list(takewhile(lambda target: target < frames, self.targets))]
-        groups = self._picked(self.promised if self.scan.loss else frames)
-        return [[index for index in group if index < frames] for group in groups]
+    def _cut(self, groups: list[list[int]]) -> list[int]:
+        """Return what is taken of a view, whose groups belong together."""
+        rule = self.sampling.read
+        if rule.each is not None and rule.repeat_last:
+            groups = [repeated(group, rule.each) for group in groups]
+        found = [index for group in groups for index in group]
+        return self.filled([found[index] for index in cut(len(found), self.sampling.max_frames)])
 
-    def _picked(self, frames: int) -> list[list[int]]:
+    def _views(self, frames: int) -> list[list[list[int]]]:
+        """Return what the rule finds when `frames` decode, in groups that belong together, view by view."""
+        if self.sampling.read.name == "published":
+            return [[list(takewhile(lambda target: target < frames, self.targets))]]
+        total = self.promised if self.scan.loss else frames
+        return [
+            [[index for index in group if index < frames] for group in self._picked(total, window)]
+            for window in self._windows(total)
+        ]
+
+    def _windows(self, frames: int) -> list[Window | None]:
+        """Return the parts of the clip to which the rule is applied; `frames`: as for `_picked`."""
+        windows = self.sampling.read.windows
+        if windows is None:
+            return [self.window]
+        start, end = self.window or (0.0, math.inf)
+        shown, step = self._shown(frames), 1 / self.info.fps
+        length = frames * step
+        if shown and self.sampling.read.name == "fps":
+            length = shown[-1] + (1 + frames - len(shown)) * step
+        return [*windows_of(windows, max(start, 0.0), min(end, length))]
+
+    def _picked(self, frames: int, window: Window | None) -> list[list[int]]:
         """Return the frames of a rule of numbers or times; `frames`: how many the file has or should have."""
-        rule, clip = self.sampling.read, (frames, self.info.fps, self.window)
+        rule, clip = self.sampling.read, (frames, self.info.fps, window)
         if rule.name == "segments":
             assert rule.parts is not None
             assert rule.each is not None
@@ -111,7 +140,8 @@ class Choice:
         if rule.name == "every":
             assert rule.amount is not None
             return [strided_positions(*clip, rule.amount)]
-        return [uniform_positions(*clip, self.sampling.max_frames or frames)]
+        most = None if rule.name == "none" else self.sampling.max_frames
+        return [uniform_positions(*clip, most or frames)]
 
     def _shown(self, frames: int) -> tuple[float, ...]:
         """Return the times of the frames, unless other frames than the packets' are counted."""

@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 import av
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from xbench.errors import DataError
-from xbench.terms import PixelRule
+from xbench.terms import Crop, PixelRule
 from xbench.video.choice import (
     LOST_ELSEWHERE,
     MAY_DIFFER,
@@ -27,7 +27,7 @@ from xbench.video.choice import (
     choose,
 )
 from xbench.video.identity import FileState, file_state
-from xbench.video.packets import Loss, Scan, UnreadableVideo, VideoInfo, filled, opened, probe
+from xbench.video.packets import Loss, Scan, UnreadableVideo, VideoInfo, filled, opened, probe, tick
 from xbench.video.pixels import Converter, Pixels
 from xbench.video.positions import Window
 
@@ -38,13 +38,37 @@ def resize_and_crop(image: Image.Image, size: int) -> NDArray[np.uint8]:
     The longer side becomes int(size * long / short); a crop margin that ends in one half goes to the even
     neighbour, as Python's `round` does (11.5 becomes 12).
     """
+    image = _resized(image, size)
+    left, top = (round((side - size) / 2) for side in image.size)
+    return _pixels(image.crop((left, top, left + size, top + size)))
+
+
+def resize_and_cut(image: Image.Image, size: int, crop: Crop) -> NDArray[np.uint8]:
+    """Resize as `resize_and_crop` does; uint8 RGB [crops, 3, h, w], in one array for each frame.
+
+    crop: `centre`, that one; `three`, the squares at the left or upper end, in the middle, and at the right
+    or lower end; `whole`, all of the resized picture.
+    """
+    if crop == "centre":
+        return resize_and_crop(image, size)[None]
+    image = _resized(image, size)
+    if crop == "whole":
+        return _pixels(image)[None]
+    width, height = image.size
+    ends = ((0, 0), (round((width - size) / 2), round((height - size) / 2)), (width - size, height - size))
+    return np.stack([_pixels(image.crop((left, top, left + size, top + size))) for left, top in ends])
+
+
+def _resized(image: Image.Image, size: int) -> Image.Image:
     width, height = image.size
     short, long = min(width, height), int(size * max(width, height) / min(width, height))
-    if short != size:
-        image = image.resize((size, long) if width <= height else (long, size), Image.Resampling.BICUBIC)
-    left, top = (round((side - size) / 2) for side in image.size)
-    pixels = np.asarray(image.crop((left, top, left + size, top + size)).convert("RGB"))
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    if short == size:
+        return image
+    return image.resize((size, long) if width <= height else (long, size), Image.Resampling.BICUBIC)
+
+
+def _pixels(image: Image.Image) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(np.asarray(image.convert("RGB")).transpose(2, 0, 1))
 
 
 def normalise(frames: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
@@ -70,16 +94,19 @@ _SILENT_PACKETS = ("vp8",)
 _WITHOUT_TIMES = ("avi",)
 """Containers that do not store when a frame is shown: FFmpeg guesses it."""
 
-__all__ = ["FRAME_RULES", "Clip", "DamagedVideo", "UnreadableVideo", "VideoInfo", "probe", "read_clip"]
+__all__ = ["FRAME_RULES", "DamagedVideo", "Taken", "UnreadableVideo", "VideoInfo", "probe", "read_clip"]
 
 
 @dataclass(frozen=True)
-class Clip:
+class Taken:
     """The frames taken from one video.
 
-    frames: uint8 [n, 3, size, size], resized and cropped; or RGB [n, H, W, 3] when no size was asked for.
-    source: the index of each frame, in decoding order. notes: where the published code would find no frame or
-    may find another one. pixels_differ: whether the other pixel rule would give other pixels.
+    frames: uint8 [n, 3, h, w], resized and cropped; or RGB [n, H, W, 3] when no size was asked for. source:
+    the index of each frame, in decoding order. info: of the header. notes: where the published code would
+    find no frame or may find another one. pixels_differ: whether the other pixel rule would give other
+    pixels. times: when each frame is shown, seconds from the file's first one, by its time stamp, else by the
+    average rate. view: the number of the view that each frame belongs to, from 0, in order: the first
+    crop of the first window, its second crop, and so on.
     """
 
     frames: NDArray[np.uint8]
@@ -87,6 +114,8 @@ class Clip:
     info: VideoInfo
     notes: tuple[str, ...] = ()
     pixels_differ: bool = False
+    times: tuple[float, ...] = ()
+    view: tuple[int, ...] = ()
 
 
 class DamagedVideo(DataError):  # noqa: N818
@@ -95,7 +124,7 @@ class DamagedVideo(DataError):  # noqa: N818
     Both count before the cut to max_frames. `clip` holds what could be had, behind the loss too.
     """
 
-    def __init__(self, path: Path, wanted: int, got: int, cause: str, clip: Clip) -> None:
+    def __init__(self, path: Path, wanted: int, got: int, cause: str, clip: Taken) -> None:
         super().__init__(
             f"{path} is damaged: {got} of {wanted} wanted frames can be read, then {cause}."
             " Replace the file, or allow damaged videos."
@@ -109,50 +138,71 @@ def read_clip(
     sampling: Sampling,
     size: int | None,
     pixels: PixelRule = "published",
-) -> Clip:
+    *,
+    crop: Crop = "centre",
+) -> Taken:
     """Decode the frames of `path` that `sampling` picks between the seconds of `window` (None: all of it).
 
-    pixels: whose colours, OpenCV 4's or those that the file's tags say. With `size`, frames are resized and
-    cropped as CLIP does; without, they come as stored, upright. Safe to call from several threads.
+    pixels: whose colours, OpenCV 4's or those that the file's tags say. With `size`, frames are resized as
+    CLIP does and cropped as `crop` says; without, they come as stored, upright. Safe to call from several
+    threads.
 
     Raises UnreadableVideo when no frame can be had (not a video, no frame in the window, gone or changed
     while it was read), DamagedVideo when the file lost frames and a wanted one is among them or behind them.
     """
 
     def transform(picture: Pixels) -> Pixels:
-        return picture if size is None else resize_and_crop(Image.fromarray(picture), size)
+        return picture[None] if size is None else resize_and_cut(Image.fromarray(picture), size, crop)
 
     before = _state(path)
     choice = choose(path, window, sampling)
     take = partial(decode, path, rule=pixels, transform=transform)
-    decoded = take(set(choice.taken(choice.frames)))
+    decoded = take(set(chain.from_iterable(choice.taken(choice.frames))))
     loss = decoded.loss(choice.scan, choice.info)
     choice = replace(choice, scan=replace(choice.scan, loss=loss))
-    source = _source(path, choice, decoded)
-    missing = set(source) - set(decoded.pictures)
+    views = _source(path, choice, decoded)
+    missing = set(chain.from_iterable(views)) - set(decoded.pictures)
     if missing:
         # Fewer frames came out than the packets promised (two fields each make one), so others are taken.
-        decoded.pictures |= take(missing).pictures
+        decoded = decoded.joined(take(missing))
     if _state(path) != before:
         raise UnreadableVideo(path, "it changed or vanished while it was read")
-    pictures = np.stack([decoded.pictures[index] for index in source])
-    clip = Clip(pictures, tuple(source), choice.info, _notes(choice, decoded), decoded.differs)
+    clip = _taken(choice, decoded, views)
     return clip if loss is None else _judged(path, choice, loss, clip)
 
 
-def _source(path: Path, choice: Choice, decoded: "Decoded") -> list[int]:
-    """Return which decoded frames are taken. Raises UnreadableVideo when there is none."""
+def _taken(choice: Choice, decoded: "Decoded", views: Sequence[Sequence[int]]) -> Taken:
+    """Put the frames of all views, and of all crops of each, one after the other."""
+    crops = len(next(iter(decoded.pictures.values()), ()))
+    order = [(index, crop) for view in views for crop in range(crops) for index in view]
+    number = chain.from_iterable(
+        [at * crops + crop] * len(view) for at, view in enumerate(views) for crop in range(crops)
+    )
+    pictures = [decoded.pictures[index][crop] for index, crop in order]
+    return Taken(
+        np.stack(pictures) if pictures else np.zeros((0, 3, 0, 0), np.uint8),
+        tuple(index for index, _ in order),
+        choice.info,
+        _notes(choice, decoded),
+        decoded.differs,
+        tuple(decoded.seconds(index, choice.info.fps) for index, _ in order),
+        tuple(number),
+    )
+
+
+def _source(path: Path, choice: Choice, decoded: "Decoded") -> list[list[int]]:
+    """Return which decoded frames are taken, view by view. Raises UnreadableVideo when there is none."""
     loss = choice.scan.loss
     frames = min(decoded.count, choice.frames) if decoded.ended else choice.frames
     if not loss and not decoded.came_as_told(choice.scan):
         choice = choice.untimed()
-    source = choice.taken(frames)
+    views = choice.taken(frames)
     if loss and not decoded.fault:
-        at_times = decoded.at_times(choice.scan, choice.taken(choice.frames))
-        source = choice.filled(at_times) or source
-    if not source:
+        at_times = [decoded.at_times(choice.scan, view) for view in choice.taken(choice.frames)]
+        views = [choice.filled(view) for view in at_times if view] or views
+    if not views and not (choice.sampling.read.name == "none" and choice.found(frames)):
         raise UnreadableVideo(path, loss.cause if loss else _no_frame(choice, frames))
-    return source
+    return views
 
 
 def _notes(choice: Choice, decoded: "Decoded") -> tuple[str, ...]:
@@ -161,7 +211,7 @@ def _notes(choice: Choice, decoded: "Decoded") -> tuple[str, ...]:
     return notes if decoded.exact else (*notes, PIXELS_MAY_DIFFER)
 
 
-def _judged(path: Path, choice: Choice, loss: Loss, clip: Clip) -> Clip:
+def _judged(path: Path, choice: Choice, loss: Loss, clip: Taken) -> Taken:
     """Return the clip of a file that lost frames, or raise DamagedVideo if a wanted one is affected."""
     got = len(choice.found(min(loss.first, choice.frames)))
     wanted = max(choice.wanted, len(choice.found(choice.frames)))
@@ -192,8 +242,8 @@ class Decoded:
     pictures: index of a frame in decoding order -> what became of its RGB pixels. count: how many frames came
     out before the pass ended; `ended` is False when it stopped at the last wanted frame. fault: why decoding
     failed after `count` frames, None when it did not. skipped: packets before the first frame that failed.
-    times: the time stamp of each frame that came out. opened_by_key: whether the first was a key frame.
-    differs and exact: what the Converter says of the pictures.
+    times: the time stamp of each frame that came out, in units of `unit` seconds. opened_by_key: whether the
+    first was a key frame. differs and exact: what the Converter says of the pictures.
     """
 
     pictures: dict[int, Pixels] = field(default_factory=dict)
@@ -202,6 +252,7 @@ class Decoded:
     fault: str | None = None
     skipped: int = 0
     times: list[int | None] = field(default_factory=list)
+    unit: float = 1.0
     opened_by_key: bool = True
     differs: bool = False
     exact: bool = True
@@ -225,6 +276,16 @@ class Decoded:
         came = sorted(time for time in self.times if time is not None)
         found = (bisect_left(came, times[frame]) for frame in frames)
         return [index for index in found if index < len(came)]
+
+    def seconds(self, index: int, fps: float) -> float:
+        """Return when a frame is shown, from the first one on."""
+        first, own = self.times[0], self.times[index]
+        return index / fps if first is None or own is None else (own - first) * self.unit
+
+    def joined(self, other: "Decoded") -> "Decoded":
+        """Return this pass with the pictures of another one over the file, and the longer one's times."""
+        times = max(self.times, other.times, key=len)
+        return replace(self, pictures=self.pictures | other.pictures, times=times)
 
     def came_as_told(self, scan: Scan) -> bool:
         """Whether the frames that came out are the first ones of the packets, one for each packet."""
@@ -266,7 +327,7 @@ def decode(
     result = Decoded()
     last = max(wanted, default=-1)
     with opened(path) as (container, stream):
-        to_rgb = Converter(stream, rule)
+        to_rgb, result.unit = Converter(stream, rule), tick(stream)
         for frame in frames_of(container, stream, result):
             if result.count in wanted:
                 result.pictures[result.count] = transform(to_rgb(frame))

@@ -6,6 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from xbench.sampling import Windows
+
 Window = tuple[float, float]
 """Start and end in seconds."""
 _NEAR = 1e-6
@@ -121,6 +123,20 @@ def segment_positions(
         begin = left + max(right - left - each, 0) // 2
         found.append(list(range(begin, min(begin + each, right))))
     return found
+
+
+def windows_of(windows: Windows, start: float, end: float) -> list[Window]:
+    """Return the windows of a clip from second `start` to second `end`, in order; none of an empty one."""
+    if end <= start:
+        return []
+    if windows.seconds is None:
+        assert windows.count is not None
+        edges = [start + (end - start) * index / windows.count for index in range(windows.count + 1)]
+        return list(pairwise(edges))
+    step = windows.step or windows.seconds
+    count = 1 + max(math.ceil((end - start - windows.seconds) / step - _NEAR), 0)
+    begins = [start + index * step for index in range(count)]
+    return [(begin, min(begin + windows.seconds, end)) for begin in begins if begin < end]
 
 
 def repeated(positions: list[int], count: int) -> list[int]:

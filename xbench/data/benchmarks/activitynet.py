@@ -8,7 +8,15 @@ from pydantic import BaseModel, ConfigDict
 
 from xbench.data.benchmarks.room import Range, Room
 from xbench.data.benchmarks.stand_in import Files, Manner, StandIn, Style, Told, Voice, as_json, stem
-from xbench.data.reading import build_split, duration_of, field, kind, read_json_list, read_json_object
+from xbench.data.reading import (
+    MEND,
+    build_split,
+    duration_of,
+    field,
+    kind,
+    read_json_list,
+    read_json_object,
+)
 from xbench.data.split import Split, Video
 from xbench.errors import DataError
 from xbench.registry.datasets import Protocol
@@ -56,7 +64,7 @@ def _read_order(path: Path) -> list[str]:
     order = [bare(video) for video in ids]
     if len(set(order)) < len(order):
         twice = next(video for video in order if order.count(video) > 1)
-        raise DataError(f"{path}: video id {twice!r} occurs twice.")
+        raise DataError(f"{path}: video id {twice!r} occurs twice. {MEND}")
     return order
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from xbench.data.benchmarks import room
 from xbench.data.reading import (
+    MEND,
     build_split,
     duration_of,
     field,
@@ -58,7 +59,10 @@ def load_local(path: Path, protocol: Protocol) -> Split:
     if path.is_dir():
         files = find_files(path, protocol)
         if not files:
-            raise DataError(f"{path} holds no {layout.files[0]} and no {layout.split}-*.parquet.")
+            raise DataError(
+                f"{path} holds no {layout.files[0]} and no {layout.split}-*.parquet: give the folder that"
+                " does."
+            )
     else:
         files = [path]
     rows: list[HubRow] = []
@@ -89,6 +93,7 @@ def _layout(protocol: Protocol) -> Hub:
         known = ", ".join(other.id for other in others if other.hub) or "none"
         raise DataError(
             f"{protocol.id} is not in the Hugging Face data sets; of this benchmark they have: {known}."
+            " Choose one of these, or give --annotations the published files."
         )
     return protocol.hub
 
@@ -136,7 +141,9 @@ def _read_parquet(path: Path) -> list[HubRow]:
             return list(dataset.select_columns(columns))
     # pyarrow and datasets raise many classes for a file that is not parquet or is damaged.
     except Exception as error:
-        raise DataError(f"{path}: not a parquet file, or a damaged one ({str(error)[:200]}).") from error
+        raise DataError(
+            f"{path}: not a parquet file, or a damaged one ({str(error)[:200]}). {MEND}"
+        ) from error
 
 
 def _build(rows: Sequence[HubRow], source: str, protocol: Protocol, layout: Hub) -> Split:

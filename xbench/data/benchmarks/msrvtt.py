@@ -20,6 +20,7 @@ from xbench.data.benchmarks.stand_in import (
     stem,
 )
 from xbench.data.reading import (
+    MEND,
     build_split,
     field,
     read_csv,
@@ -98,7 +99,7 @@ def _indexed(path: Path, official: _Official) -> Pairs:
         captions = _captions_of(video, official, path)
         if type(index) is not int or not 0 <= index < len(captions):
             raise DataError(
-                f"{path}: video {video!r}: {index!r} is no index of its {len(captions)} captions."
+                f"{path}: video {video!r}: {index!r} is no index of its {len(captions)} captions. {MEND}"
             )
         pairs.append((video, captions[index][1]))
     return pairs
@@ -131,13 +132,13 @@ def _add_file(path: Path, official: _Official) -> None:
         where = f"{path}, videos[{position}]"
         video_id = field(where, video, "video_id", str)
         if video_id in official.splits:
-            raise DataError(f"{where}: video id {video_id!r} occurs twice.")
+            raise DataError(f"{where}: video id {video_id!r} occurs twice. {MEND}")
         official.splits[video_id] = field(where, video, "split", str)
     for position, sentence in enumerate(field(str(path), content, "sentences", list)):
         where = f"{path}, sentences[{position}]"
         video_id = field(where, sentence, "video_id", str)
         if video_id not in official.splits:
-            raise DataError(f"{where}: a caption for {video_id!r}, which is not among its videos.")
+            raise DataError(f"{where}: a caption for {video_id!r}, which is not among its videos. {MEND}")
         numbered = (field(where, sentence, "sen_id", int), field(where, sentence, "caption", str))
         official.captions.setdefault(video_id, []).append(numbered)
 

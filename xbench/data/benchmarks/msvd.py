@@ -48,6 +48,7 @@ def _load(folder: Path, protocol: Protocol) -> Split:
     if unknown:
         raise DataError(
             f"{source} has no captions of {len(unknown)} videos of {reading.list}: {', '.join(unknown[:10])}."
+            " Get both files from one source."
         )
     take = 1 if reading.captions == "first" else None
     pairs = [(video, text) for video in ids for text in _texts(source, video, captions[video])[:take]]

@@ -34,14 +34,17 @@ def check_against_run(
     reasons = why_not_the_same(baseline.record, measured.record)
     reasons += _scored_otherwise(baseline.record, measured.record)
     if reasons:
-        raise UsageError(f"{measured.file} cannot be checked against {baseline.file}: {'; '.join(reasons)}")
+        raise UsageError(
+            f"{measured.file} cannot be checked against {baseline.file}: {'; '.join(reasons)}. Give a"
+            " baseline that scored the same in the same way"
+        )
     if measured.per_query is not None and baseline.per_query is not None:
         require_same_queries(baseline, measured)
     untested = _why_no_test(measured, baseline)
     _require_limits(limits, significance, untested)
     old = _values(baseline.record)
     if not old:
-        raise UsageError(f"{baseline.file} has no metrics to check against")
+        raise UsageError(f"{baseline.file} has no metrics to check against: give another baseline")
     decided = [key for key in old if key not in limits] if not limits or significance is not None else []
     contrasts = {} if untested else _contrasts(baseline, measured, [*limits, *decided])
     gates = _gates(measured.record, old, limits, decided, contrasts, significance or ALPHA)

@@ -63,11 +63,19 @@ def github_error(error: XbenchError) -> str:
 
 def conclusion(verdict: Verdict) -> str:
     """Say in one line whether the check passed, and what failed."""
-    test = ", no test" if verdict.untested else ""
-    if not verdict.failures:
-        return f"passed: {len(verdict.gates)} metric{'s' if len(verdict.gates) > 1 else ''}{test}"
+    if verdict.failures:
+        return failure(verdict)
+    return f"passed: {len(verdict.gates)} metric{'s' if len(verdict.gates) > 1 else ''}{_test(verdict)}"
+
+
+def failure(verdict: Verdict) -> str:
+    """Say in one line what failed."""
     failed = "; ".join(f"{gate.name} {gate.failed_because}" for gate in verdict.failures)
-    return f"FAILED: {len(verdict.failures)} of {len(verdict.gates)} metrics{test}: {failed}"
+    return f"FAILED: {len(verdict.failures)} of {len(verdict.gates)} metrics{_test(verdict)}: {failed}"
+
+
+def _test(verdict: Verdict) -> str:
+    return ", no test" if verdict.untested else ""
 
 
 def _notes(verdict: Verdict) -> list[str]:

@@ -23,8 +23,8 @@ def require_same_queries(first: Measurement, second: Measurement) -> None:
         reasons = ["their per-query files hold other queries"]
     if reasons:
         raise UsageError(
-            f"{first.file} and {second.file} cannot be compared: {'; '.join(reasons)}. Two runs can"
-            " when the same captions and videos were scored"
+            f"{first.file} and {second.file} cannot be compared: {'; '.join(reasons)}. Give two runs"
+            " that scored the same captions and videos"
         )
 
 

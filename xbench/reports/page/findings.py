@@ -89,7 +89,10 @@ def require_own_matrix(measured: Measurement, similarity: NDArray[np.floating]) 
     """Raise DataError unless a matrix gives exactly the counts of the run."""
     wanted = (len(measured.counts.t2v), len(measured.counts.video_keys))
     if similarity.shape != wanted:
-        raise DataError(f"the similarity has shape {similarity.shape}, the result is over {wanted}")
+        raise DataError(
+            f"the similarity has shape {similarity.shape}, the result is over {wanted}: give the one that"
+            " the run saved"
+        )
     if measured.record.reranked is not None:
         raise DataError(
             f"the ranks of {measured.file} are of two stages, the second of which scored some pairs only: no"
@@ -104,7 +107,10 @@ def require_own_matrix(measured: Measurement, similarity: NDArray[np.floating]) 
     processed = measured.record.post_processing == "dsl"
     found = dsl_counts(similarity, owner, force=True)[0] if processed else t2v_counts(similarity, owner)
     if not np.array_equal(found.better, measured.counts.t2v.better):
-        raise DataError(f"the similarity is not the one that {measured.file} was made from: other ranks")
+        raise DataError(
+            f"the similarity is not the one that {measured.file} was made from, its ranks are others: give"
+            " the one that the run saved"
+        )
 
 
 def shown_queries(

@@ -59,7 +59,7 @@ class Measurement:
     def counts(self) -> PerQuery:
         """The per-query counts. Raises DataError, saying why, when they are not at hand."""
         if self.per_query is None:
-            raise DataError(self.without_counts)
+            raise DataError(f"{self.without_counts}. Give a result that has its counts beside it.")
         return self.per_query
 
 
@@ -161,7 +161,10 @@ def read_all(paths: Sequence[Path]) -> tuple[list[Measurement], list[str]]:
                 skipped.append(str(error))
     if not found:
         places = ", ".join(map(str, paths))
-        raise DataError(f"there is no result of xbench in {places}" + "".join(f"; {r}" for r in skipped))
+        raise DataError(
+            f"there is no result of xbench in {places}: give a folder that --output wrote to"
+            + "".join(f"; {r}" for r in skipped)
+        )
     once, again = _once(found)
     return once, skipped + again
 
@@ -180,26 +183,25 @@ def _once(found: Sequence[Measurement]) -> tuple[list[Measurement], list[str]]:
 def _read_counts(path: Path, record: Record) -> tuple[PerQuery | None, str]:
     """The counts that a record names, or why there are none."""
     if record.per_query is None:
-        return None, f"{path} names no file of per-query counts, so it cannot be used here"
+        return None, f"{path} names no file of per-query counts, so nothing can be checked or compared by it"
     file = path.parent / Path(record.per_query.file).name
     try:
         content = read_at_most(file, COUNTS_BYTES)
     except FileNotFoundError:
-        return None, (
-            f"there is no {file}, the per-query counts of {path.name}. The two files belong together: copy"
-            " both"
-        )
+        return None, (f"there is no {file}, the per-query counts of {path.name}: copy both files")
     except OSError as error:
         raise DataError(
             f"cannot read {file}, the per-query counts of {path.name}: {explain(error)}"
         ) from error
     except TooMuchError as error:
-        raise DataError(f"{file} is no file of per-query counts: {error}") from error
+        raise DataError(
+            f"{file} is no file of per-query counts ({error}): copy it again, or measure again"
+        ) from error
     found, named = hashlib.sha256(content).hexdigest(), record.per_query.sha256
     if found != named:
         raise DataError(
             f"{file} is not the file that {path.name} names: it was changed. Its sha256 is {found[:12]}...,"
-            f" not {named[:12]}..."
+            f" not {named[:12]}...: copy both files again, or measure again"
         )
     return PerQuery.from_bytes(content, str(file)), ""
 
@@ -208,15 +210,17 @@ def _read_record(path: Path) -> Record:
     try:
         raw: Any = parse_json(read_at_most(path, RECORD_BYTES), values=RECORD_VALUES)
     except OSError as error:
-        raise DataError(f"cannot read the result {path}: {explain(error)}") from error
+        raise DataError(f"cannot read a result: {explain(error)}") from error
     except ValueError as error:
-        hint = "; give the .json file beside it" if path.suffix == ".npz" else ""
-        raise DataError(f"{path} is no JSON, or a damaged one ({error}){hint}") from error
+        hint = "give the .json file beside it" if path.suffix == ".npz" else "copy it again, or measure again"
+        raise DataError(f"{path} is no JSON, or a damaged one ({error}): {hint}") from error
     current = upgrade(raw, str(path))
     try:
         return Record.model_validate_json(json.dumps(current))
     except ValidationError as error:
-        raise DataError(f"{path} is no valid result of xbench: {_problems(error)}") from error
+        raise DataError(
+            f"{path} is no valid result of xbench: {_problems(error)}. Copy it again, or measure again"
+        ) from error
 
 
 def _stem(record: Record) -> str:

@@ -78,7 +78,9 @@ class PerQuery:
                     video_keys=arrays["video_keys"],
                 )
         except (OSError, EOFError, ValueError, KeyError, IndexError, zipfile.BadZipFile, zlib.error) as error:
-            raise DataError(f"{name} is no file of per-query counts of xbench: {error}") from error
+            raise DataError(
+                f"{name} is no file of per-query counts of xbench ({error}): copy it again, or measure again"
+            ) from error
 
 
 def clusters_of(per_query: PerQuery, side: Direction) -> Ints | None:

@@ -44,7 +44,10 @@ def require_agreement(record: Record, per_query: PerQuery | None, name: str) -> 
     """
     found = list(islice(_contradictions(record, per_query), _SHOWN))
     if found:
-        raise DataError(f"{name} contradicts itself, so none of it is believed: {'; '.join(found)}")
+        raise DataError(
+            f"{name} contradicts itself, so none of it is believed: {'; '.join(found)}. Measure again, or"
+            " get both files of the run as they were written"
+        )
 
 
 def learned_later(record: Record, per_query: PerQuery | None) -> list[str]:

@@ -33,7 +33,9 @@ def upgrade(raw: Mapping[str, Any], name: str) -> Raw:
     """
     version = raw.get("schema_version") if isinstance(raw, dict) else None
     if version is None:
-        raise DataError(f"{name} is no result of xbench: it has no schema_version")
+        raise DataError(
+            f"{name} is no result of xbench, it has no schema_version: give one that `xbench run` wrote"
+        )
     if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version <= SCHEMA_VERSION:
         raise DataError(
             f"{name} has schema version {version!r}; this xbench reads the versions 1 to {SCHEMA_VERSION}:"

@@ -42,11 +42,14 @@ class ClipTokenizer:
     that end a word, the merges, start token, end token.
     """
 
-    def __init__(self, vocabulary: Path) -> None:
-        """Raises ModelError when the file is missing; a corrupt one is told when it is first used."""
+    def __init__(self, vocabulary: Path, *, unescape: bool = True) -> None:
+        """unescape: whether HTML entities are resolved, which OpenAI's code does and transformers' does not.
+
+        Raises ModelError when the file is missing; a corrupt one is told when it is first used.
+        """
         if not vocabulary.is_file():
-            raise ModelError(f"There is no vocabulary file {vocabulary}.")
-        self.vocabulary = vocabulary
+            raise ModelError(f"There is no vocabulary file {vocabulary}. {_HOW}")
+        self.vocabulary, self._unescape = vocabulary, unescape
         self._words: dict[str, tuple[int, ...]] = {}
 
     @cached_property
@@ -61,7 +64,8 @@ class ClipTokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Return the token ids of a text, without start and end token."""
-        return [token for word in _WORDS.findall(clean(text)) for token in self._word_ids(word)]
+        words = _WORDS.findall(clean(text, unescape=self._unescape))
+        return [token for word in words for token in self._word_ids(word)]
 
     def batch(self, texts: Sequence[str], length: int) -> torch.Tensor:
         """Return int64 [B, length]: start token, at most `length` - 2 tokens, end token, zeros."""
@@ -107,9 +111,11 @@ class ClipTokenizer:
         return {symbol: number for number, symbol in enumerate(symbols)}
 
 
-def clean(text: str) -> str:
+def clean(text: str, *, unescape: bool = True) -> str:
     """Return the text as it is split into words: repaired, unescaped twice, one space, lower case."""
-    repaired = html.unescape(html.unescape(ftfy.fix_text(text)))
+    repaired = ftfy.fix_text(text)
+    if unescape:
+        repaired = html.unescape(html.unescape(repaired))
     return regex.sub(r"\s+", " ", repaired).strip().lower()
 
 
@@ -140,13 +146,14 @@ def _read_merges(path: Path) -> list[tuple[str, str]]:
         lines = gunzip(read_at_most(path, _PACKED), _UNPACKED).decode("utf-8").rstrip("\n").split("\n")
     except (OSError, ValueError) as error:
         raise ModelError(
-            f"{path} is not a CLIP vocabulary: a gzipped text file with a header line and one merge a line."
+            f"{path} is not a CLIP vocabulary: expected a gzipped text file, a header line and one merge a"
+            " line."
         ) from error
     merges = [tuple(line.split()) for line in lines[1 : _MERGES + 1]]
     wrong = next((number for number, merge in enumerate(merges, 2) if len(merge) != 2), None)
     if wrong is not None or len(set(merges)) != len(merges):
         where = f"line {wrong} is not a pair" if wrong else "a merge stands there twice"
-        raise ModelError(f"{path} is not a CLIP vocabulary: {where}.")
+        raise ModelError(f"{path} is not a CLIP vocabulary: {where}. Copy it again.")
     return [(left, right) for left, right in merges]
 
 
@@ -158,17 +165,19 @@ _HOW = (
 )
 
 
-def clip_tokenizer(bpe: Path | None = None) -> ClipTokenizer:
+def clip_tokenizer(bpe: Path | None = None, *, unescape: bool = True) -> ClipTokenizer:
     """Return the tokenizer over `bpe`, else $XBENCH_BPE, else open_clip's copy, else one fetched and checked.
 
-    Raises ModelError, saying how to get the vocabulary, when there is none and it cannot be fetched.
+    unescape: see `ClipTokenizer`. Raises ModelError, saying how to get the vocabulary, when there is none and
+    it cannot be fetched.
     """
     bpe = bpe or _named()
     if bpe is not None:
         if not bpe.is_file():
             raise ModelError(f"There is no vocabulary file {bpe}. {_HOW}")
-        return ClipTokenizer(bpe)
-    return ClipTokenizer(_in_open_clip() or fetched(checkpoints().vocabulary["clip-bpe"], _HOW))
+    else:
+        bpe = _in_open_clip() or fetched(checkpoints().vocabulary["clip-bpe"], _HOW)
+    return ClipTokenizer(bpe, unescape=unescape)
 
 
 def at_hand() -> Path | None:

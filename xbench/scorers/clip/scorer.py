@@ -1,17 +1,17 @@
 """What every scorer with CLIP's towers does alike: its input is checked, texts and videos are encoded."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from importlib import metadata
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import torch
 
 from xbench.errors import ModelError
 from xbench.scorers.base import ENCODER_RULES, VideoInput
 from xbench.scorers.clip.bpe import ClipTokenizer
-from xbench.scorers.clip.sizes import RetrievalSizes
-from xbench.scorers.device import TOWERS, Batches, check_precision, gpu_identity
+from xbench.scorers.clip.sizes import ClipSizes
+from xbench.scorers.device import TOWERS, Batches, arithmetic, check_precision, gpu_identity, upload
 from xbench.scorers.weights import State, WeightFile
 from xbench.terms import Precision
 
@@ -26,13 +26,13 @@ def checked_mask(
     batch = tuple(frames.shape[:2])
     if frames.ndim != 5 or tuple(frames.shape[2:]) != (3, side, side) or batch[1] > most:
         wanted = f"[B, at most {most}, 3, {side}, {side}]"
-        raise ModelError(f"{name} was given frames of shape {list(frames.shape)}, not {wanted}.")
+        raise ModelError(f"{name} was given frames of shape {list(frames.shape)}: expected {wanted}.")
     if tuple(mask.shape) != batch:
-        raise ModelError(f"{name} was given a mask of shape {list(mask.shape)} for {batch} frames.")
+        raise ModelError(f"{name} was given a mask of shape {list(mask.shape)}: expected {list(batch)}.")
     mask = mask.bool()
     counts = mask.sum(dim=1)
     if not torch.equal(mask, torch.arange(batch[1], device=mask.device) < counts[:, None]):
-        raise ModelError(f"{name} was given a mask with gaps: padding comes after the frames.")
+        raise ModelError(f"{name} was given a mask with gaps: put the padding after the frames.")
     if bool((counts == 0).any()):
         raise ModelError(f"{name} was given a video without any frame: leave it out.")
     return mask
@@ -52,15 +52,35 @@ _LIBRARIES = ("torch", "transformers", "ftfy", "regex")
 """Their versions can change a feature: arithmetic, the towers, the cleaning and splitting of text."""
 
 Module = TypeVar("Module", bound=torch.nn.Module)
+Encoded = TypeVar("Encoded")
+Sized = TypeVar("Sized", bound="Sizes")
 
 
-class ClipScorer:
+class Sizes(Protocol):
+    """What a checkpoint's shapes, or whoever loads it, say of a model with CLIP's towers."""
+
+    @property
+    def clip(self) -> ClipSizes: ...
+    @property
+    def variant(self) -> str: ...
+    @property
+    def words(self) -> int: ...
+    @property
+    def frames(self) -> int: ...
+    @property
+    def temporal_layers(self) -> int: ...
+
+
+class ClipScorer(Generic[Sized]):
     """Half of a scorer. The towers are built on first use: scoring cached features needs no transformers."""
+
+    scaled: ClassVar[bool] = True
+    """Whether scores are multiplied by the exponential of the learned `logit_scale`."""
 
     def __init__(
         self,
         state: State,
-        sizes: RetrievalSizes,
+        sizes: Sized,
         *,
         name: str,
         tokenizer: ClipTokenizer,
@@ -122,7 +142,7 @@ class ClipScorer:
             "temporal_layers": self.sizes.temporal_layers,
             "image_size": self.sizes.clip.image,
             "embedding": self.sizes.clip.embed,
-            "logit_scale": round(self._logit_scale, 4),
+            **({"logit_scale": round(self._logit_scale, 4)} if self.scaled else {}),
             "precision": self.precision,
             "device": str(self._device),
             **self._gpu,
@@ -132,6 +152,23 @@ class ClipScorer:
     def _tokens(self, texts: Sequence[str]) -> torch.Tensor:
         """Token ids int64 [B, words]."""
         return self._tokenizer.batch(texts, self.sizes.words)
+
+    def _encoded(self, tokens: torch.Tensor, encode: Callable[[torch.Tensor], Encoded]) -> list[Encoded]:
+        """Return what `encode` gives of token ids [B, W], batch by batch, where the model computes."""
+        with arithmetic(self.precision):
+            return self._text_batches.each(len(tokens), lambda part: encode(tokens[part].to(self._device)))
+
+    def _frame_features(
+        self, frames: torch.Tensor, mask: torch.Tensor, encode: Callable[[torch.Tensor], torch.Tensor]
+    ) -> torch.Tensor:
+        """Encode the frames [B, F, 3, H, W] of `mask` to [B, F, D]; elsewhere is 1, which has a length."""
+        pixels, dtype = frames[mask.to(frames.device)], TOWERS[self.precision]
+        parts = self._frame_batches.each(
+            len(pixels), lambda part: encode(upload(pixels[part], self._device, dtype))
+        )
+        features = torch.ones(*mask.shape, self.sizes.clip.embed, device=self._device)
+        features[mask.to(self._device)] = torch.cat(parts)
+        return features
 
     def _placed(self, model: Module, towers: torch.nn.Module) -> Module:
         """Return a model ready to encode: where it computes, its towers in the precision's type."""

@@ -15,6 +15,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 _BACKBONES = {(768, 12): "ViT-B", (1024, 24): "ViT-L", (1280, 32): "ViT-H"}
 HEAD_WIDTH = 64
+_FITTING = "Pass the weights of such a model, whole."
 """CLIP's attention heads are 64 wide, whatever the width: heads = width // 64."""
 
 
@@ -73,8 +74,7 @@ def _refuse_patches_over_time(state: Mapping[str, torch.Tensor], source: str, pr
         if name in state and state[name].dim() == _KERNEL_OVER_TIME:
             raise ModelError(
                 f"{source} was trained with --linear_patch 3d ({name} is {list(state[name].shape)}: its "
-                "patches span several frames): xbench has the 2d patches, which are the default of CLIP4Clip "
-                "and X-CLIP."
+                "patches span several frames): pass one with 2d patches, the default of CLIP4Clip and X-CLIP."
             )
 
 
@@ -127,10 +127,14 @@ def count_blocks(state: Mapping[str, torch.Tensor], prefix: str) -> int:
 def shape_of(state: Mapping[str, torch.Tensor], name: str, dimensions: int, source: str) -> tuple[int, ...]:
     """Return the shape of a parameter; ModelError when it is missing or has another number of dimensions."""
     if name not in state:
-        raise ModelError(f"{source} lacks {name!r}: it is not a complete state dict of this model.")
+        raise ModelError(
+            f"{source} lacks {name!r}: it is not a complete state dict of this model. {_FITTING}"
+        )
     shape = tuple(state[name].shape)
     if len(shape) != dimensions:
-        raise ModelError(f"{name!r} of {source} has the shape {list(shape)}, not {dimensions} dimensions.")
+        raise ModelError(
+            f"{name!r} of {source} has the shape {list(shape)}, not {dimensions} dimensions. {_FITTING}"
+        )
     return shape
 
 
@@ -149,7 +153,7 @@ def check_shapes(state: Mapping[str, torch.Tensor], expected: Shapes, source: st
         if names
     ]
     if faults:
-        raise ModelError(f"The parameters of {source} do not fit. {'. '.join(faults)}.")
+        raise ModelError(f"The parameters of {source} do not fit. {'. '.join(faults)}. {_FITTING}")
 
 
 def head_checked(width: int, tower: str, source: str) -> int:
@@ -158,6 +162,7 @@ def head_checked(width: int, tower: str, source: str) -> int:
     if heads == 0 or width % heads:
         raise ModelError(
             f"The {tower} width {width} of {source} cannot be cut into {heads} heads, CLIP's width // 64."
+            f" {_FITTING}"
         )
     return width
 
@@ -322,10 +327,12 @@ def check_lengths(sizes: RetrievalSizes, source: str) -> None:
     if sizes.words > sizes.clip.context:
         raise ModelError(
             f"{source} scores {sizes.words} words, more than the {sizes.clip.context} of its text encoder."
+            f" {_FITTING}"
         )
     if sizes.variant == "seqTransf" and sizes.frames > sizes.positions:
         raise ModelError(
             f"{source} scores {sizes.frames} frames, more than its {sizes.positions} frame positions."
+            f" {_FITTING}"
         )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from xbench.errors import ModelError
 from xbench.registry.checkpoints import checkpoints
 from xbench.registry.download import fetched
+from xbench.scorers.clip.kinds import refuse_other_models
 from xbench.scorers.clip.sizes import clip_from_transformers
 from xbench.scorers.clip.style import OPENAI, Style, read_style
 from xbench.scorers.weights import State, WeightFile, Which, read_weights
@@ -86,25 +87,29 @@ def _refuse_other_styles(style: Style, path: Path) -> None:
     if style.activation != OPENAI.activation:
         raise ModelError(
             f"{path.parent} says hidden_act {style.activation!r}; CLIP as X-CLIP uses it has quick_gelu, so "
-            "these weights would give wrong features."
+            "these weights would give wrong features. Pass OpenAI's, or score these with --model clip."
         )
     if style != OPENAI:
         raise ModelError(
             f"{path.parent} says {style}; CLIP as X-CLIP uses it has {OPENAI}, so these weights would give "
-            "wrong features."
+            "wrong features. Pass OpenAI's, or score these with --model clip."
         )
 
 
 def _openai_layout(state: State, path: Path) -> State:
-    """Bring a state dict to OpenAI's layout; what does not fit is told by the check of names that follows."""
+    """Bring a state dict to OpenAI's layout; what does not fit is told by the check of names that follows.
+
+    Raises ModelError for a trained model's checkpoint, naming the model that takes it.
+    """
+    refuse_other_models(state, str(path), "clip")
     if "text_model.embeddings.token_embedding.weight" not in state:
         return {name: tensor for name, tensor in state.items() if name not in _ARCHIVE_EXTRAS}
     try:
         return clip_from_transformers(state)
     except KeyError as error:
         raise ModelError(
-            f"{path} looks like a transformers CLIPModel but lacks {error.args[0]!r}; one tower alone is not "
-            "enough."
+            f"{path} looks like a transformers CLIPModel but lacks {error.args[0]!r}: save the whole"
+            " model, one tower is not enough."
         ) from error
 
 
@@ -122,7 +127,9 @@ def _from_hub(hub_id: str) -> Path:
             "network access and copy the hub cache."
         ) from error
     if weights is None:
-        raise ModelError(f"The hub id {hub_id} holds no CLIP weights: {' or '.join(_WEIGHT_FILES)}.")
+        raise ModelError(
+            f"The hub id {hub_id} holds no CLIP weights: expected {' or '.join(_WEIGHT_FILES)} in it."
+        )
     return weights.parent
 
 

@@ -52,7 +52,9 @@ def read_style(folder: Path) -> Style | None:
             try:
                 return read(_json(path), folder)
             except (KeyError, TypeError, ValueError, AttributeError) as error:
-                raise ModelError(f"{path} is not the configuration of a CLIP model.") from error
+                raise ModelError(
+                    f"{path} is not the configuration of a CLIP model. Try --model hf."
+                ) from error
     return None
 
 
@@ -89,14 +91,15 @@ def _from_open_clip(config: Mapping[str, Any], folder: Path) -> Style:
         if other := sorted(found.keys() - _OPEN_CLIP_KEYS[name]):
             raise ModelError(
                 f"{folder}: {name} in open_clip_config.json has {', '.join(other)}: another architecture "
-                "than CLIP's, which xbench's `clip` does not build."
+                "than CLIP's, which xbench's `clip` does not build. Write a scorer for it, see"
+                " docs/scorers.md."
             )
     pixel = config.get("preprocess_cfg", {})
     if (
         pixel.get("resize_mode", "shortest") != "shortest"
         or pixel.get("interpolation", "bicubic") != "bicubic"
     ):
-        raise ModelError(f"{folder}: its frames are not resized as CLIP's are: {pixel}.")
+        raise ModelError(f"{folder}: its frames are not resized as CLIP's are: {pixel}. Try --model hf.")
     return Style(
         "quick_gelu" if model.get("quick_gelu", False) else "gelu",
         text["width"] // text.get("heads", 8),

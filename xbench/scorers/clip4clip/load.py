@@ -9,6 +9,7 @@ import torch
 from xbench.errors import ModelError, UsageError
 from xbench.scorers.base import ScorerInfo, knows_itself
 from xbench.scorers.clip.bpe import ClipTokenizer, clip_tokenizer
+from xbench.scorers.clip.kinds import refuse_other_models
 from xbench.scorers.clip.sizes import (
     ClipSizes,
     RetrievalSizes,
@@ -35,7 +36,7 @@ def infer_sizes(state: Mapping[str, torch.Tensor], source: str, *, words: int, f
     Raises ModelError for another model's weights, and for every parameter that is missing, not expected, or
     of a shape that does not fit the others.
     """
-    _refuse_other_models(state, source)
+    refuse_other_models(state, source, "clip4clip")
     towers = infer_clip_sizes(state, source, "clip.")
     if any(name.startswith(TIGHT) for name in state):
         return infer_tight_sizes(towers, state, source, words=words, frames=frames)
@@ -50,13 +51,6 @@ def mean_pooling(clip: ClipSizes, source: str, *, words: int, frames: int) -> Re
     sizes = RetrievalSizes(clip, "meanP", words=words, frames=frames, temporal_layers=0, positions=0)
     check_lengths(sizes, source)
     return sizes
-
-
-def _refuse_other_models(state: Mapping[str, torch.Tensor], source: str) -> None:
-    if "global_mat_weight" in state:
-        raise ModelError(f"{source} is an X-CLIP checkpoint (it has global_mat_weight, ...): --model xclip.")
-    if "visual.proj" in state or any(name.startswith(("text_model.", "vision_model.")) for name in state):
-        raise ModelError(f"{source} holds plain CLIP weights: evaluate them with --model clip --clip FILE.")
 
 
 _WIDEST = 1024
@@ -177,7 +171,9 @@ def _style(weights: ClipWeights, activation: Activation | None) -> Style:
     path = weights.file.path
     if weights.style is not None:
         if activation not in (None, weights.style.activation):
-            raise UsageError(f"{path} has the activation {weights.style.activation}, not {activation}.")
+            raise UsageError(
+                f"{path} has the activation {weights.style.activation}, not {activation}: leave it out."
+            )
         return weights.style
     if activation is None:
         raise ModelError(

@@ -12,7 +12,7 @@ from xbench.scorers.clip.bpe import ClipTokenizer
 from xbench.scorers.clip.scorer import ClipScorer, checked_mask
 from xbench.scorers.clip.sizes import RetrievalSizes
 from xbench.scorers.clip.style import OPENAI, Style
-from xbench.scorers.device import TOWERS, arithmetic, upload
+from xbench.scorers.device import arithmetic
 from xbench.scorers.weights import State, WeightFile
 from xbench.terms import Precision
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _FRAMES_AT_ONCE = {"cpu": 32, "cuda": 128}
 
 
-class Clip4Clip(ClipScorer):
+class Clip4Clip(ClipScorer[RetrievalSizes]):
     """One vector for a text, one for a video, scored by their cosine times the learned scale."""
 
     def __init__(
@@ -75,12 +75,7 @@ class Clip4Clip(ClipScorer):
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> Features:
         """Encode B captions to `sentence` float32 [B, D], L2-normalised."""
-        tokens = self._tokens(texts)
-        with arithmetic(self.precision):
-            parts = self._text_batches.each(
-                len(tokens), lambda part: self._model.texts(tokens[part].to(self._device))
-            )
-        return {"sentence": torch.cat(parts)}
+        return {"sentence": torch.cat(self._encoded(self._tokens(texts), self._model.texts))}
 
     @torch.inference_mode()
     def encode_videos(self, frames: torch.Tensor, mask: torch.Tensor) -> Features:
@@ -90,14 +85,8 @@ class Clip4Clip(ClipScorer):
         """
         side, most = self.sizes.clip.image, self.sizes.frames
         mask = checked_mask(self.name, frames, mask, side=side, most=most)
-        pixels, dtype = frames[mask.to(frames.device)], TOWERS[self.precision]
         with arithmetic(self.precision):
-            parts = self._frame_batches.each(
-                len(pixels), lambda part: self._model.images(upload(pixels[part], self._device, dtype))
-            )
-            # Padding is left out, but it is normalised before that, which zeros would not survive.
-            images = torch.ones(*mask.shape, self.sizes.clip.embed, device=self._device)
-            images[mask.to(self._device)] = torch.cat(parts)
+            images = self._frame_features(frames, mask, self._model.images)
             return {"video": self._model.videos(images, mask.to(self._device))}
 
     @torch.inference_mode()

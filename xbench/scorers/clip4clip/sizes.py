@@ -42,7 +42,7 @@ def infer_tight_sizes(
     if words > towers.context or frames >= sizes.positions:
         raise ModelError(
             f"{source} has {towers.context} positions for words, and {sizes.positions - 1} for frames behind "
-            f"the text in its cross encoder: {words} words and {frames} frames are too many."
+            f"the text in its cross encoder: {words} words and {frames} frames are too many, ask for fewer."
         )
     return sizes
 

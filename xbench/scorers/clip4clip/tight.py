@@ -10,7 +10,7 @@ from xbench.scorers.base import Features
 from xbench.scorers.clip.bpe import ClipTokenizer
 from xbench.scorers.clip.scorer import ClipScorer, checked_mask
 from xbench.scorers.clip.sizes import RetrievalSizes
-from xbench.scorers.device import TOWERS, arithmetic, upload
+from xbench.scorers.device import arithmetic
 from xbench.scorers.weights import State, WeightFile
 from xbench.terms import Precision
 
@@ -23,7 +23,7 @@ _PAIRS_AT_ONCE = {"cpu": 64, "cuda": 1024}
 """Pairs that go through the cross encoder together: always so many, because last bits depend on it."""
 
 
-class TightTransf(ClipScorer):
+class TightTransf(ClipScorer[RetrievalSizes]):
     """A text and the frames of a video go through the cross encoder together, once for every pair."""
 
     cross_encoder = True
@@ -64,12 +64,7 @@ class TightTransf(ClipScorer):
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> Features:
         """Encode B captions to `sentence` float32 [B, D], not normalised."""
-        tokens = self._tokens(texts)
-        with arithmetic(self.precision):
-            parts = self._text_batches.each(
-                len(tokens), lambda part: self._model.texts(tokens[part].to(self._device))
-            )
-        return {"sentence": torch.cat(parts)}
+        return {"sentence": torch.cat(self._encoded(self._tokens(texts), self._model.texts))}
 
     @torch.inference_mode()
     def encode_videos(self, frames: torch.Tensor, mask: torch.Tensor) -> Features:
@@ -78,15 +73,10 @@ class TightTransf(ClipScorer):
         Raises ModelError when the input does not fit the model or a video has no frame.
         """
         side, most = self.sizes.clip.image, self.sizes.frames
-        mask = checked_mask(self.name, frames, mask, side=side, most=most).to(frames.device)
-        pixels, dtype = frames[mask], TOWERS[self.precision]
+        mask = checked_mask(self.name, frames, mask, side=side, most=most).to(self._device)
         with arithmetic(self.precision):
-            parts = self._frame_batches.each(
-                len(pixels), lambda part: self._model.images(upload(pixels[part], self._device, dtype))
-            )
-        images = torch.zeros(*mask.shape, self.sizes.clip.embed, device=self._device)
-        images[mask.to(self._device)] = torch.cat(parts)
-        return {"frames": images, "mask": mask.to(self._device)}
+            images = self._frame_features(frames, mask, self._model.images)
+        return {"frames": images * mask[..., None], "mask": mask}
 
     @torch.inference_mode()
     def similarity(self, text: Features, video: Features) -> torch.Tensor:

@@ -101,8 +101,8 @@ def beside(path: Path, keys: Sequence[str], kinds: Sequence[str]) -> dict[str, P
         for candidate in sorted(path.parent.glob(f"{glob.escape(f'{path.stem}.{key}')}.*")):
             if candidate.suffix not in kinds:
                 raise DataError(
-                    f"{candidate} stands beside {path.name}, and is none of the kinds that are read: "
-                    f"{', '.join(kinds)}."
+                    f"{candidate} stands beside {path.name}, and is none of the kinds that are read: save"
+                    f" it as {' or '.join(kinds)}."
                 )
             if key in found:
                 raise DataError(f"{candidate} and {found[key]} both stand beside {path.name}: keep one.")
@@ -125,12 +125,13 @@ def read_arrays(path: Path) -> Contents:
     except DataError:
         raise
     except FileNotFoundError as error:
-        raise DataError(f"There is no file {path}.") from error
+        raise DataError(f"There is no file {path}: check the path.") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read: {explain(error)}") from error
     except Exception as error:  # a damaged file can raise anything out of its reader
         raise DataError(
-            f"{path} is damaged, or holds Python objects beside arrays: {_first_line(error)}"
+            f"{path} is damaged, or holds Python objects beside arrays ({_first_line(error)}): save its"
+            " arrays again."
         ) from error
 
 
@@ -149,9 +150,13 @@ def read_ids(path: Path) -> tuple[str, ...]:
             lines.pop()
         return tuple(line.removesuffix("\r") for line in lines)
     except FileNotFoundError as error:
-        raise DataError(f"There is no file of ids {path}.") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"The ids in {path} cannot be read: {_first_line(error)}") from error
+        raise DataError(f"There is no file of ids {path}: check the path.") from error
+    except OSError as error:
+        raise DataError(f"The ids cannot be read: {explain(error)}") from error
+    except ValueError as error:
+        raise DataError(
+            f"The ids in {path} cannot be read ({_first_line(error)}): save one a line, as UTF-8 text."
+        ) from error
 
 
 def _text(path: Path) -> str:
@@ -171,7 +176,7 @@ def _kind(path: Path, head: bytes) -> str:
         return "safetensors"
     if head.startswith(b"\x80"):
         return "torch"
-    raise DataError(f"{path} is not a file of arrays: it is empty or of another kind. xbench reads {KINDS}.")
+    raise DataError(f"{path} is not a file of arrays: it is empty or of another kind. Give {KINDS}.")
 
 
 def _read_npy(path: Path) -> Contents:

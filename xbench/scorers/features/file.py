@@ -22,9 +22,8 @@ from xbench.scorers.features.arrays import (
 from xbench.storage import file_sha256
 
 _HOLDS = (
-    "A file of features holds one array (`features` where there are several), or one for each id; its ids "
-    "(ids, video_ids, text_ids, names, filenames, keys); a mask (mask, attention_mask, video_mask) or "
-    "lengths."
+    "Save one array (`features` where there are several), or one for each id; its ids (ids, video_ids, "
+    "text_ids, names, filenames, keys); a mask (mask, attention_mask, video_mask) or lengths."
 )
 
 
@@ -69,7 +68,8 @@ class FeatureFile:
             row = int(rows[int(bad[0])])
             name = f"row {row}" if self.ids is None else repr(self.ids[row])
             raise DataError(
-                f"{self.path} has vectors {what}: {len(bad)} of {len(rows)}, the first at {name}."
+                f"{self.path} has vectors {what}: {len(bad)} of {len(rows)}, the first at {name}. Compute"
+                " them again."
             )
 
 
@@ -105,8 +105,8 @@ Parts = tuple[Array, NDArray[np.bool_] | None, tuple[str, ...] | None]
 def _check_vectors(path: Path, vectors: Array) -> None:
     if vectors.dtype.kind not in "fiu" or vectors.ndim not in (2, 3) or 0 in vectors.shape:
         raise DataError(
-            f"{path} holds {vectors.dtype} of shape {list(vectors.shape)}: features are real numbers, "
-            "[items, dimensions], or [items, vectors, dimensions]."
+            f"{path} holds {vectors.dtype} of shape {list(vectors.shape)}: expected real numbers, "
+            "[items, dimensions] or [items, vectors, dimensions]."
         )
 
 
@@ -138,7 +138,9 @@ def _ids(contents: Contents, key: str | None, length: int) -> tuple[str, ...] | 
         raise DataError(f"{path} has ids in more than one place: {', '.join(places)}. Keep one.")
     ids = read_ids(next(iter(files.values()))) if files else (contents.strings(key) if key else None)
     if ids is not None and len(ids) != length:
-        raise DataError(f"{next(iter(files.values()), path)} has {len(ids)} ids for {length} items.")
+        raise DataError(
+            f"{next(iter(files.values()), path)} has {len(ids)} ids for {length} items: give one for each."
+        )
     return ids
 
 
@@ -161,12 +163,13 @@ def _from_lengths(path: Path, lengths: Array, vectors: Array) -> NDArray[np.bool
     if vectors.ndim != 3 or lengths.shape != vectors.shape[:1] or lengths.dtype.kind not in "iu":
         raise DataError(
             f"The lengths of {path} are {lengths.dtype} {list(lengths.shape)}, its features "
-            f"{list(vectors.shape)}: whole numbers [items] go with features [items, vectors, dimensions]."
+            f"{list(vectors.shape)}: expected whole numbers [items] for features [items, vectors,"
+            " dimensions]."
         )
     if lengths.min() < 1 or lengths.max() > vectors.shape[1]:
         raise DataError(
-            f"The lengths of {path} go from {lengths.min()} to {lengths.max()}, its items have 1 to "
-            f"{vectors.shape[1]} vectors."
+            f"The lengths of {path} go from {lengths.min()} to {lengths.max()}: expected 1 to "
+            f"{vectors.shape[1]}, the vectors of its items."
         )
     mask: NDArray[np.bool_] = np.arange(vectors.shape[1]) < lengths[:, None]
     return mask
@@ -175,13 +178,16 @@ def _from_lengths(path: Path, lengths: Array, vectors: Array) -> NDArray[np.bool
 def _checked_mask(path: Path, mask: Array, vectors: Array) -> NDArray[np.bool_]:
     if vectors.ndim != 3 or mask.shape != vectors.shape[:2]:
         raise DataError(
-            f"The mask of {path} has shape {list(mask.shape)}, its features {list(vectors.shape)}: a mask "
-            "[items, vectors] goes with features [items, vectors, dimensions]."
+            f"The mask of {path} has shape {list(mask.shape)}, its features {list(vectors.shape)}:"
+            " expected a mask [items, vectors] for features [items, vectors, dimensions]."
         )
     if not np.isin(mask, (0, 1)).all():
-        raise DataError(f"The mask of {path} has other values than 0 and 1.")
+        raise DataError(f"The mask of {path} has other values than 0 and 1: keep to these.")
     mask = mask.astype(bool)
     if not mask.any(axis=1).all():
-        raise DataError(f"The mask of {path} leaves {int((~mask.any(axis=1)).sum())} items without a vector.")
+        raise DataError(
+            f"The mask of {path} leaves {int((~mask.any(axis=1)).sum())} items without a vector: keep one"
+            " of each."
+        )
     kept: NDArray[np.bool_] = mask
     return kept

@@ -51,7 +51,7 @@ class PrecomputedFeatures:
         if texts.vectors.shape[-1] != videos.vectors.shape[-1]:
             raise DataError(
                 f"{texts.path} has {texts.vectors.shape[-1]} dimensions, {videos.path} "
-                f"{videos.vectors.shape[-1]}: they are not features of one model."
+                f"{videos.vectors.shape[-1]}: give two files of features of one model."
             )
         self.name, self.texts, self.videos = name, texts, videos
         self._similarity: Similarity = similarity

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from xbench.errors import ModelError
-from xbench.scorers.weights import require_finite, require_sound
+from xbench.scorers.clip.kinds import refuse_other_models
+from xbench.scorers.weights import read_weights, require_finite, require_sound
 from xbench.storage import file_sha256
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -35,8 +36,11 @@ def load_hf(source: str) -> Parts:
     """
     folder = Path(source)
     if not folder.is_dir() and (folder.exists() or not _HUB_ID.fullmatch(source)):
+        if folder.is_file():
+            _refuse_checkpoints(folder)
         raise ModelError(
-            f"--model hf wants a folder that transformers saved, or a hub id: {source} is neither."
+            f"{source} is neither a folder that transformers saved nor a hub id: give --model hf one of"
+            " these."
         )
     if folder.is_dir():
         for path in sorted(folder.glob("*.bin")):
@@ -45,8 +49,9 @@ def load_hf(source: str) -> Parts:
     text = hasattr(model, "get_text_features")
     if not text or not (hasattr(model, "get_image_features") or hasattr(model, "get_video_features")):
         raise ModelError(
-            f"{source} is a {type(model).__name__}, which has no get_text_features with get_image_features "
-            "or get_video_features: it does not compare texts with images by a vector each."
+            f"{source} is a {type(model).__name__}, which has no get_text_features with get_image_features"
+            " or get_video_features: it does not compare texts with images by a vector each. Name another"
+            " model, or write a scorer for it, see docs/scorers.md."
         )
     from transformers import AutoImageProcessor, AutoTokenizer
 
@@ -62,6 +67,15 @@ def load_hf(source: str) -> Parts:
     model.float().eval().requires_grad_(False)
     require_finite(dict(model.named_parameters()), source)
     return Parts(model, tokenizer, images, source, _version(folder, model))
+
+
+def _refuse_checkpoints(path: Path) -> None:
+    """Raise ModelError, naming the right model, for a checkpoint of another one."""
+    try:
+        names = read_weights(path).state
+    except ModelError:
+        return  # no weights at all
+    refuse_other_models(names, str(path), "hf")
 
 
 def _with_pillow() -> dict[str, Any]:
@@ -84,7 +98,7 @@ def _model(source: str) -> Any:
             names = sorted(str(name) for name in seen[what])
             raise ModelError(
                 f"{source} has {len(names)} {what.replace('_', ' ')} for {type(model).__name__}, e.g. "
-                f"{names[0]}: transformers would fill them with random numbers."
+                f"{names[0]}: transformers would fill them with random numbers. Pass the whole model."
             )
     return model
 
@@ -94,8 +108,8 @@ def _check_vocabulary(source: str, tokens: int, model: Any) -> None:
     rows = model.config.get_text_config().vocab_size
     if not rows // 2 <= tokens <= rows:
         raise ModelError(
-            f"The tokenizer of {source} knows {tokens} tokens, its text encoder {rows}: its files "
-            "(tokenizer.json or the like) are missing or another model's."
+            f"The tokenizer of {source} knows {tokens} tokens, its text encoder {rows}: put the model's"
+            " own files (tokenizer.json or the like) there."
         )
 
 
@@ -104,7 +118,7 @@ def _loaded(source: str, what: str, load: Any) -> Any:
     try:
         return load()
     except ImportError as error:
-        raise ModelError(f"The {what} of {source} needs a library that is not installed: {error}") from error
+        raise ModelError(f"The {what} of {source} needs a library, install it: {error}") from error
     except Exception as error:  # OSError, ValueError, KeyError, hub errors: it depends on what is wrong
         raise ModelError(
             f"The {what} of {source} cannot be loaded: {(str(error).splitlines() or [''])[0]} Pass a folder "

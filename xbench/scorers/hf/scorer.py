@@ -29,7 +29,7 @@ class TextInput:
         known = [limit for limit in limits if limit is not None and limit < _NO_LIMIT]
         if not known and max_tokens is None:
             raise ModelError(
-                f"{parts.source} does not tell how long a text may be: --model-args max_tokens=N."
+                f"{parts.source} does not tell how long a text may be: give --model-args max_tokens=N."
             )
         self.length = min([*known, *([max_tokens] if max_tokens else [])])
         # SigLIP's towers were trained on full length without a mask, and read the text off the last position.
@@ -61,8 +61,9 @@ class FrameInput:
         pixels = made["pixel_values"]
         if pixels.ndim not in (4, 5) or pixels.shape[:-3].numel() != 1 or pixels.shape[-3] != 3:
             raise ModelError(
-                f"The image processor of {self._source} gives {list(pixels.shape)} for a frame, not one "
-                "picture [3, h, w]: models that cut pictures into patches of their own are not supported."
+                f"The image processor of {self._source} gives {list(pixels.shape)} for a frame, not one"
+                " picture [3, h, w], as models do that cut pictures into patches of their own: write a"
+                " scorer for it, see docs/scorers.md."
             )
         picture: torch.Tensor = pixels.reshape(pixels.shape[-3:]).float()
         return picture
@@ -239,7 +240,10 @@ def _vectors(found: Any, method: str, model: Any) -> torch.Tensor:
     vectors = found if isinstance(found, torch.Tensor) else getattr(found, "pooler_output", None)
     if not isinstance(vectors, torch.Tensor) or vectors.ndim != 2:
         shape = list(vectors.shape) if isinstance(vectors, torch.Tensor) else type(found).__name__
-        raise ModelError(f"{method} of {type(model).__name__} gives {shape}, not one vector for each item.")
+        raise ModelError(
+            f"{method} of {type(model).__name__} gives {shape}, not one vector for each item: write a"
+            " scorer for it, see docs/scorers.md."
+        )
     return _unit(vectors.float())
 
 

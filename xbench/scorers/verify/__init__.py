@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from xbench.errors import XbenchError
 from xbench.scorers.base import Scorer
 from xbench.scorers.finding import what_failed
+from xbench.scorers.verify.broken import BrokenError
 from xbench.scorers.verify.promises import (
     batches,
     chance,
@@ -21,7 +22,8 @@ from xbench.scorers.verify.promises import (
     twice,
     videos,
 )
-from xbench.scorers.verify.trial import BrokenError, Trial
+from xbench.scorers.verify.trial import Trial
+from xbench.storage import scratch
 
 TOLERANCE = 1e-3
 """Largest deviation that passes, as a part of the largest absolute value."""
@@ -64,20 +66,22 @@ def verify(scorer: Scorer, tolerance: float = TOLERANCE) -> Iterator[Check]:
     Three texts and three videos are encoded a few times, then 200 of each, noise all of them. Half precision
     may need a larger tolerance.
     """
-    trial = Trial(scorer, tolerance)
-    failed = False
-    for promise, check in CHECKS:
-        if failed and check not in (texts, videos):
-            yield Check(promise, None, "not tried, see above")
-            continue
-        try:
-            yield Check(promise, True, check(trial))
-        except BrokenError as broken:
-            failed = True
-            yield Check(promise, False, str(broken))
-        except XbenchError as error:
-            failed = True
-            yield Check(promise, False, str(error))
-        except Exception as error:
-            failed = True
-            yield Check(promise, False, what_failed(error))
+    with scratch() as folder:
+        trial = Trial(scorer, tolerance, folder)
+        failed = False
+        for promise, check in CHECKS:
+            if failed and check not in (texts, videos):
+                yield Check(promise, None, "not tried, see above")
+                continue
+            found = _tried(promise, check, trial)
+            failed |= not found.passed
+            yield found
+
+
+def _tried(promise: str, check: Callable[[Trial], str], trial: Trial) -> Check:
+    try:
+        return Check(promise, True, check(trial))
+    except (BrokenError, XbenchError) as broken:
+        return Check(promise, False, str(broken))
+    except Exception as error:
+        return Check(promise, False, what_failed(error))

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 
 from xbench.scorers.base import Features
-from xbench.scorers.verify.trial import BrokenError, Trial
+from xbench.scorers.verify.broken import BrokenError
+from xbench.scorers.verify.trial import Trial
 
 Shapes = dict[str, tuple[Any, ...]]
 """Name -> the dimensions after the first, and the dtype."""

@@ -5,8 +5,9 @@ import torch
 
 from xbench.metrics.chance import against_chance
 from xbench.metrics.ranking import t2v_counts, v2t_counts
-from xbench.scorers.base import Features, Scorer, share_of
-from xbench.scorers.declared import faults
+from xbench.scorers.base import Features, Scorer, VideoInput, share_of
+from xbench.scorers.declared import ENCODERS, faults
+from xbench.scorers.verify.broken import BrokenError
 from xbench.scorers.verify.comparing import (
     described,
     deviation,
@@ -17,7 +18,7 @@ from xbench.scorers.verify.comparing import (
     shapes_of,
     within,
 )
-from xbench.scorers.verify.trial import NOISE, TEXTS, BrokenError, Trial
+from xbench.scorers.verify.trial import NOISE, TEXTS, Trial
 
 
 def declaration(trial: Trial) -> str:
@@ -29,7 +30,12 @@ def declaration(trial: Trial) -> str:
     if scorer.block != block or scorer.identity != scorer.identity:
         raise BrokenError("block or identity changes from one look to the next.")
     cached = "no cache (identity None)" if scorer.identity is None else "cached under its identity"
-    return f"{scorer.name}, blocks of {block[0]} x {block[1]}, {wants.max_frames} frames, {cached}"
+    return f"{scorer.name}, blocks of {block[0]} x {block[1]}, {_said(wants)}, {cached}"
+
+
+def _said(wants: VideoInput) -> str:
+    most = "all" if wants.max_frames is None else str(wants.max_frames)
+    return f"{most} frames{' of clips' if wants.clips else ''}"
 
 
 _SAME = 1e-5
@@ -45,9 +51,9 @@ def texts(trial: Trial) -> str:
 
 def videos(trial: Trial) -> str:
     """Full, padded and one-frame videos give features of one shape."""
-    frames, mask = trial.frames
-    shapes = shapes_of(trial.video, len(frames), "encode_videos")
-    alone = trial.scorer.encode_videos(frames[2:], mask[2:])
+    encoder, _ = ENCODERS[trial.scorer.video_input.clips]
+    shapes = shapes_of(trial.video, len(trial.videos), encoder)
+    alone = trial.videos.encode(trial.scorer, slice(2, None))
     require_shapes(alone, shapes, "a video of one frame", "a batch of longer ones")
     return described(trial.video)
 
@@ -66,7 +72,7 @@ def twice(trial: Trial) -> str:
     """Two equal calls give equal features."""
     most, name = max(
         deviation(trial.scorer.encode_texts(TEXTS), trial.text),
-        deviation(trial.scorer.encode_videos(*trial.frames), trial.video),
+        deviation(trial.videos.encode(trial.scorer), trial.video),
     )
     if most > _SAME:
         raise BrokenError(f"{name} moves by {most:.1e} of its size: is the model in eval mode?")
@@ -75,14 +81,13 @@ def twice(trial: Trial) -> str:
 
 def batches(trial: Trial) -> str:
     """An item's features do not depend on its batch."""
-    frames, mask = trial.frames
     seen = [
         deviation(trial.scorer.encode_texts(TEXTS[row : row + 1]), rows(trial.text, slice(row, row + 1)))
         for row in range(len(TEXTS))
     ]
     seen += [
         deviation(
-            trial.scorer.encode_videos(frames[row : row + 1], mask[row : row + 1]),
+            trial.videos.encode(trial.scorer, slice(row, row + 1)),
             rows(trial.video, slice(row, row + 1)),
         )
         for row in (1, 2)
@@ -92,7 +97,7 @@ def batches(trial: Trial) -> str:
 
 def pairs(trial: Trial) -> str:
     """Scores are finite floats [T, V]."""
-    scores, shape = trial.scores, (len(TEXTS), len(trial.frames[0]))
+    scores, shape = trial.scores, (len(TEXTS), len(trial.videos))
     if not isinstance(scores, torch.Tensor) or tuple(scores.shape) != shape:
         found = list(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__
         raise BrokenError(

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from xbench.scorers.pieces import filled
 from xbench.scorers.weights import State
 
 
@@ -263,7 +264,7 @@ def similarity(
 
     def prepare(group: tuple[int, torch.Tensor]) -> _Part:
         slots, columns = group
-        chosen, seen = (_filled(tensor[columns], _VIDEOS) for tensor in (video, frames))
+        chosen, seen = (filled(tensor[columns], _VIDEOS) for tensor in (video, frames))
         return _Part(columns, aosm.videos(chosen, seen, slots), slots)
 
     def score(cell: tuple[int, _Part]) -> None:
@@ -285,9 +286,9 @@ def _cell(
 ) -> torch.Tensor:
     """Score up to _TEXTS texts against a part."""
     height = _height(words.shape[1], part.slots, words.device)
-    total = aosm.of_sentences(_filled(sentence, _TEXTS), part.videos)
+    total = aosm.of_sentences(filled(sentence, _TEXTS), part.videos)
     for row in range(0, len(words), height):
-        tile = _filled(words[row : row + height], height)
+        tile = filled(words[row : row + height], height)
         total[row : row + height] += aosm.of_words(tile, part.videos, scratch)
     return aosm.logits(total)[: len(words), : len(part.columns)]
 
@@ -307,11 +308,6 @@ def _groups(frames: torch.Tensor) -> Iterator[tuple[int, torch.Tensor]]:
     for slots in torch.unique(needed).tolist():
         for columns in torch.split((needed == slots).nonzero().flatten(), _VIDEOS):
             yield slots, columns
-
-
-def _filled(part: torch.Tensor, count: int) -> torch.Tensor:
-    missing = count - len(part)
-    return torch.cat([part, part[:1].expand(missing, *part.shape[1:])]) if missing else part
 
 
 def _scratch(words: int, frames: int, device: torch.device) -> SimpleQueue[Scratch]:

@@ -42,11 +42,13 @@ def initial_state(
     if sizes.text_width != sizes.embed:
         raise ModelError(
             f"{source} cannot start X-CLIP: its text width {sizes.text_width} is not its embedding's "
-            f"{sizes.embed}, so its text layers do not fit frame features."
+            f"{sizes.embed}, so its text layers do not fit frame features. Pass OpenAI's ViT-B/32, as the"
+            " paper does."
         )
     if not 0 < layers <= sizes.text_layers:
         raise UsageError(
-            f"{layers} temporal layers: {source} has {sizes.text_layers} text layers to start from."
+            f"{layers} temporal layers: {source} has {sizes.text_layers} text layers to start from; give 1"
+            f" to {sizes.text_layers}."
         )
     start = {POSITIONS: clip["positional_embedding"].clone()}
     for name, tensor in clip.items():

@@ -9,6 +9,7 @@ import torch
 from xbench.scorers.base import Features
 from xbench.scorers.clip.bpe import ClipTokenizer
 from xbench.scorers.clip.scorer import ClipScorer, checked_mask, source_of
+from xbench.scorers.clip.sizes import RetrievalSizes
 from xbench.scorers.device import TOWERS, Batches, arithmetic, upload
 from xbench.scorers.weights import State, WeightFile
 from xbench.scorers.xclip.aosm import Aosm
@@ -26,7 +27,7 @@ _FRAMES_AT_ONCE = {"cpu": 32, "cuda": 256}
 _VIDEOS_AT_ONCE = 1 << 14
 
 
-class XClip(ClipScorer):
+class XClip(ClipScorer[RetrievalSizes]):
     """The scorer: CLIP's towers, a temporal encoder, and the AOSM over words and frames."""
 
     def __init__(
@@ -76,11 +77,7 @@ class XClip(ClipScorer):
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> Features:
         """Encode B captions to `sentence` [B, D] and `words` [B, W, D], float32, L2-normalised."""
-        tokens = self._tokens(texts)
-        with arithmetic(self.precision):
-            parts = self._text_batches.each(
-                len(tokens), lambda part: self._model.texts(tokens[part].to(self._device))
-            )
+        parts = self._encoded(self._tokens(texts), self._model.texts)
         sentence, words = (torch.cat(group) for group in zip(*parts, strict=True))
         return {"sentence": sentence, "words": words}
 
