@@ -262,3 +262,49 @@ def test_a_dry_run_looks_at_both_stages(world: World, tight: Path, matrices: tup
     shown = CliRunner().invoke(main, ["run", *map(str, options)])
     assert shown.exit_code == 0, shown.output
     assert f"the first 3 of each query by {matrices[0]}" in shown.stdout
+
+
+def test_two_matrices_rank_as_two_models_do(
+    world: World, tight: Path, matrices: tuple[Path, Path], tmp_path: Path
+) -> None:
+    first, other = (np.load(path) for path in matrices)
+    run = xbench.run(
+        None, **second(world, tight, rerank="clip4clip", first=matrices[0], rows="captions", k=2)
+    )
+    split = xbench.load_split("didemo", world.annotations)
+    scored = xbench.evaluate(other, split=split, first=first, k=2)
+    assert scored.metrics == run.metrics
+    assert scored.record.reranked.outside == run.record.reranked.outside  # type: ignore[union-attr]
+    options = ["--first", matrices[0], "--k", "2", "--rows", "captions", "--dataset", "didemo", "--json"]
+    command = ["score", matrices[1], "--annotations", world.annotations, *options]
+    shown = CliRunner().invoke(main, list(map(str, command)))
+    assert shown.exit_code == 0, shown.output
+    assert json.loads(shown.stdout)["metrics"]["t2v"]["MnR"]["value"] == run.metrics["t2v"]["MnR"].value
+
+
+def test_what_is_no_candidate_needs_no_score() -> None:
+    first = np.eye(6, dtype=np.float32) + np.arange(6) / 100
+    other = np.where(first > 1, first, np.nan)
+    found = xbench.evaluate(other, caption_to_video=list(range(6)), first=first, k=1)
+    assert found.metrics["t2v"]["R@1"].value == 100
+    with pytest.raises(DataError, match="NaN or infinite"):
+        xbench.evaluate(other, caption_to_video=list(range(6)), first=first, k=2)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"k": 3}, "--k is how many candidates"),
+        ({"first": np.eye(6), "ties": "reference"}, "has no second stage"),
+        ({"first": np.eye(6), "post": "dsl"}, "needs the score of every pair"),
+        ({"first": np.eye(6)[:5]}, "first has shape"),
+        ({"first": -np.eye(6)}, "worse than guesses"),
+    ],
+)
+def test_two_matrices_that_do_not_go_together_are_refused(more: dict[str, Any], said: str) -> None:
+    owners = range(6)
+    if "worse" in said:
+        size = 40
+        more, owners = {"first": -np.eye(size)}, range(size)
+    with pytest.raises(XbenchError, match=said):
+        xbench.evaluate(np.eye(len(owners)), caption_to_video=list(owners), **more)

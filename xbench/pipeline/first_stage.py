@@ -32,6 +32,14 @@ class FirstStage:
     k: int
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FirstScoresPlan:
+    """The same where the second stage's scores are there already. source: a file, or a matrix in memory."""
+
+    source: Any
+    k: int
+
+
 def refuse_contradictions(values: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     """Raise UsageError for options of two stages that do not go together, and for those of one stage alone.
 
@@ -54,18 +62,20 @@ def refuse_contradictions(values: Mapping[str, Any], given: Mapping[str, Any]) -
             "--rerank MODEL needs --first FILE|MODEL: a saved similarity matrix, or a model that scores all "
             "pairs, to find the candidates."
         )
+    if values["save_similarity"] is not None:
+        raise UsageError(f"--save-similarity saves the score of every pair, and {_SOME}: leave it out.")
+    if values["ray"] is not None:
+        raise UsageError("--rerank scores in this process: leave --ray out.")
     _refuse_one_stage(values)
 
 
+_SOME = "a second stage scores some pairs only"
+
+
 def _refuse_one_stage(values: Mapping[str, Any]) -> None:
-    """Raise UsageError for options that mean nothing where only some pairs have a score."""
-    whole = "a second stage scores some pairs only"
+    """Raise UsageError for ways of counting that mean nothing where only some pairs have a score."""
     if values["post"] != "none":
-        raise UsageError(f"--post {values['post']} needs the score of every pair, and {whole}: leave it out.")
-    if values["save_similarity"] is not None:
-        raise UsageError(f"--save-similarity saves the score of every pair, and {whole}: leave it out.")
-    if values["ray"] is not None:
-        raise UsageError("--rerank scores in this process: leave --ray out.")
+        raise UsageError(f"--post {values['post']} needs the score of every pair, and {_SOME}: leave it out.")
     if values["ties"] is Ties.REFERENCE:
         raise UsageError(
             "--ties reference counts as the published code does, which has no second stage: leave it out."
@@ -99,6 +109,25 @@ def plan_first(values: Mapping[str, Any], first: Any, protocol: Protocol, small:
             "that file as --first."
         )
     return FirstStage(source=found, k=k)
+
+
+def of_scores(values: Mapping[str, Any], first: Any) -> FirstScoresPlan | None:
+    """Return the first stage of scores that are there already: a file, or a matrix in memory; None without.
+
+    Raises UsageError for options that do not go together, DataError for a file that is not there.
+    """
+    if first is None:
+        if values["k"] is not None:
+            raise UsageError("--k is how many candidates --first gives a second stage: give that, too.")
+        return None
+    _refuse_one_stage(values)
+    k = values["k"] or CANDIDATES
+    if not isinstance(first, str | Path):
+        return FirstScoresPlan(source=first, k=k)
+    path = user_path(first)
+    if not path.is_file():
+        raise DataError(f"--first: there is no file {path}.")
+    return FirstScoresPlan(source=MatrixFile(path, values["rows"]), k=k)
 
 
 def is_file(first: str) -> bool:

@@ -295,6 +295,8 @@ SCORE = (
         "source": Option(_text),
         "setting": _of("The setting", Setting),
         "distance": Option(_flag, False),
+        "first": Option(_text_or_path),
+        "k": Option(count),
     }
     | SCORED
 )
@@ -304,5 +306,6 @@ EVALUATE = SCORED | {
     "name": Option(_text, "similarity"),
     "v2t": _of("The video-to-text rule", V2TRule, default="group-max"),
     "distance": Option(_flag, False),
+    "k": Option(count),
 }
 """The options of `xbench.evaluate`, beside the scores and what they are scores of."""

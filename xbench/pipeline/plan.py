@@ -18,7 +18,7 @@ from xbench.metrics.dsl import require_one_to_one
 from xbench.metrics.measures import Measure
 from xbench.pipeline import first_stage, options
 from xbench.pipeline.bank import Bank, read_captions
-from xbench.pipeline.first_stage import FirstStage
+from xbench.pipeline.first_stage import FirstScoresPlan, FirstStage
 from xbench.pipeline.gallery import refuse_missing
 from xbench.pipeline.matrix_file import MatrixFile
 from xbench.progress import say
@@ -107,6 +107,8 @@ class ScoresPlan(Plan):
     source: str | None = None
     setting: Setting | None = None
     """What the user says of the model that gave the scores."""
+    first: FirstScoresPlan | None = None
+    """The first of two stages, where the scores are the second's."""
 
 
 @dataclass(frozen=True)
@@ -153,19 +155,24 @@ def plan_matrix(given: Mapping[str, Any], output: Path | None = None) -> ScoresP
     file = MatrixFile(values["similarity"], values["rows"], values["row_ids"], values["column_ids"])
     scored = _scored(values, split, recognition)
     said = {name: values[name] for name in ("backbone", "source", "setting", "distance")}
+    said["first"] = first_stage.of_scores(values, values["first"])
     name = values["similarity"].stem
     return ScoresPlan(name=name, file=file, passed=passed, defaulted=defaulted, **said, **scored)
 
 
-def plan_scores(given: Mapping[str, Any], split: Split, recognition: Recognition | None = None) -> ScoresPlan:
+def plan_scores(
+    given: Mapping[str, Any], split: Split, recognition: Recognition | None = None, first: Any = None
+) -> ScoresPlan:
     """Return a plan for scores in memory; the options are those of `xbench.evaluate`.
 
-    recognition: of a split that is no protocol's. Raises UsageError for wrong options.
+    recognition: of a split that is no protocol's. first: the matrix [T, V] of a first stage, if the scores
+    are a second's. Raises UsageError for wrong options.
     """
     values = options.read(options.EVALUATE, given)
     passed, defaulted = options.told_apart(options.EVALUATE, values)
     scored = _scored(values, split, recognition or recognise(split))
     said = {name: values[name] for name in ("name", "distance")}
+    said["first"] = first_stage.of_scores(values, first)
     return ScoresPlan(passed=passed, defaulted=defaulted, **said, **scored)
 
 
@@ -274,6 +281,7 @@ def _ask(given: Mapping[str, Any]) -> _Asked:
     _refuse_workers(values, by_name=role not in objects, needs_videos=info_of(model).needs_videos)
     first = None
     if role == "rerank":
+        defaulted.pop("model")  # it has none
         small = _miniature_weights() if values["miniature"] else None
         first = first_stage.plan_first(values, given["first"], protocol, small)
     return _Asked(values, passed, defaulted, protocol, model, first)

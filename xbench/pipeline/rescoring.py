@@ -167,6 +167,11 @@ def choose_sample(scored: Split, order: Order) -> Sample:
 
 def _require_scores_of_a_model(record: Record) -> None:
     """Raise DataError for scores of which nothing can be computed again, or not from a sample."""
+    if record.reranked is not None:
+        raise DataError(
+            f"its scores are of two stages ({reranking(record.reranked)}), and a sample does not give the "
+            "candidates: its counts prove its numbers, and its scores are not computed again"
+        )
     said = record.settings.passed
     if "similarity" in said or "model" not in record.settings.defaulted | said:
         raise DataError(
@@ -178,11 +183,6 @@ def _require_scores_of_a_model(record: Record) -> None:
         raise DataError(
             "its scores come from saved features, not from a model that xbench ran: there is nothing to "
             "encode again. Ask for a record of `xbench run`"
-        )
-    if record.reranked is not None:
-        raise DataError(
-            f"its scores are of two stages ({reranking(record.reranked)}), and a sample does not give the "
-            "candidates: its counts prove its numbers, and its scores are not computed again"
         )
     if record.post_processing != "none":
         raise DataError(

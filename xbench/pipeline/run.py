@@ -18,6 +18,7 @@ from xbench.engine.units import Queries
 from xbench.errors import DataError, ModelError
 from xbench.pipeline.estimate import say_how_long_every_pair_takes
 from xbench.pipeline.features import VideoJob, described_input, encode_texts, encode_videos, is_stored
+from xbench.pipeline.first_scores import FirstScores, first_of_model, read_first
 from xbench.pipeline.gallery import Fault, Gallery, open_gallery, refuse_faulty
 from xbench.pipeline.matrix_file import MatrixFile
 from xbench.pipeline.plan import RunPlan, info_of
@@ -34,7 +35,7 @@ from xbench.pipeline.record import (
 )
 from xbench.pipeline.remote import remote
 from xbench.pipeline.trust import BOTH, Trust, judge_model, judge_order
-from xbench.pipeline.two_stages import FirstScores, first_of_model, read_first, rerank_both_ways
+from xbench.pipeline.two_stages import rerank_both_ways
 from xbench.pipeline.worker import wants as wants_of
 from xbench.progress import say, stage
 from xbench.reports.record.files import Measurement
@@ -136,7 +137,7 @@ def _first_scores(plan: RunPlan, place: Workplace) -> Iterator[FirstScores | Non
             wants = wants_of(model, plan.sampling)
             seen, _ = _encode_and_rank(model, wants, None, plan=alone, place=place)
             described = describe(model, info_of(source), alone, wants)
-            yield first_of_model(np.load(matrix, mmap_mode="r"), seen.scored, described)
+            yield first_of_model(np.load(matrix, mmap_mode="r"), seen.scored, described, seen.trust)
 
 
 def look(plans: Sequence[RunPlan]) -> Iterator[tuple[RunPlan, Model, str]]:
