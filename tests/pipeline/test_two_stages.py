@@ -211,7 +211,7 @@ def test_a_reranker_alone_is_asked_for_every_pair(world: World) -> None:
 @pytest.mark.parametrize(
     ("more", "kind", "said"),
     [
-        ({"first": None}, UsageError, "--rerank MODEL needs --first"),
+        ({"first": None}, UsageError, "--rerank MODEL needs what finds"),
         ({"model": "xclip"}, UsageError, "takes the place of --model"),
         ({"post": "dsl"}, UsageError, "needs the score of every pair"),
         ({"save_similarity": "s.npy"}, UsageError, "saves the score of every pair"),
@@ -284,7 +284,7 @@ def test_two_matrices_rank_as_two_models_do(
 
 def test_what_is_no_candidate_needs_no_score() -> None:
     first = np.eye(6, dtype=np.float32) + np.arange(6) / 100
-    other = np.where(first > 1, first, np.nan)
+    other = np.where(np.eye(6, dtype=bool), first, np.nan)
     found = xbench.evaluate(other, caption_to_video=list(range(6)), first=first, k=1)
     assert found.metrics["t2v"]["R@1"].value == 100
     with pytest.raises(DataError, match="NaN or infinite"):

@@ -86,15 +86,19 @@ class TwoStages:
     def counts(self, scores: NDArray[np.floating[Any]]) -> TwoStageCounts:
         """Count both directions. scores: [P], what the second stage gave the pairs.
 
-        NaN and infinite ones are told of in `nonfinite`, as everywhere.
+        Raises DataError for scores that are not finite.
         """
         captions, videos = len(self.owners), len(self.groups.videos)
-        bad = int(count_nonfinite(scores))
+        if bad := int(count_nonfinite(scores)):
+            raise DataError(
+                f"{bad:,} of the second stage's {len(scores):,} scores are NaN or infinite, so there is no"
+                " honest rank: find the videos that they belong to, or score in --precision fp32"
+            )
         t2v = _Second(captions, self.k).read(self._t2v(), self.pairs, scores)
         v2t = _Second(videos, self.k).read(self._v2t(), self.pairs, scores)
         return TwoStageCounts(
-            t2v.over(t2v_counts(self.first, self.owners), bad),
-            v2t.over(v2t_counts(self.first, self.owners, self.rule), bad),
+            t2v.over(t2v_counts(self.first, self.owners)),
+            v2t.over(v2t_counts(self.first, self.owners, self.rule)),
             outside={"t2v": t2v.outside, "v2t": v2t.outside},
             wider={"t2v": t2v.wider, "v2t": v2t.wider},
         )
@@ -173,14 +177,14 @@ class _Second:
         """How many queries have more than k candidates."""
         return int(np.count_nonzero(self._size > self._k))
 
-    def over(self, first: Counts, nonfinite: int) -> Counts:
+    def over(self, first: Counts) -> Counts:
         """Return the counts of both stages: the first's where the right item is no candidate."""
         return Counts(
             better=np.where(self._inside, self._better, first.better),
             tied=np.where(self._inside, self._tied, first.tied),
             right=np.where(self._inside, self._right, first.right),
             nan_rivals=np.zeros_like(first.nan_rivals),
-            nonfinite=nonfinite,
+            nonfinite=0,
         )
 
 

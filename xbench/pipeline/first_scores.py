@@ -38,7 +38,7 @@ class FirstScores:
         if lacking:
             raise DataError(
                 f"The first stage has no scores of {len(lacking)} videos that the second can see, e.g. "
-                f"{lacking[0]}: it found no frame in them."
+                f"{lacking[0]}: it found no frame in them. Leave them out of both, or replace the files."
             )
         kept = np.array([columns[video.id] for video in scored.videos])
         of_kept = np.flatnonzero(np.isin(self.split.caption_to_video, kept))
@@ -67,7 +67,7 @@ def first_in_memory(matrix: Any, split: Split) -> FirstScores:
     scores = to_numpy(matrix)
     expected = (len(split.captions), len(split.videos))
     if scores.shape != expected:
-        raise DataError(f"first has shape {scores.shape}: it must be that of the second stage, {expected}.")
+        raise DataError(f"first has shape {scores.shape}: it must have that of the second stage, {expected}.")
     counts = t2v_counts(scores, split.caption_to_video)
     trust = judge_order(counts, split, frozenset(), turned=_TURNED)
     return FirstScores(

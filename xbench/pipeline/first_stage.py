@@ -59,8 +59,8 @@ def refuse_contradictions(values: Mapping[str, Any], given: Mapping[str, Any]) -
         )
     if given.get("first") is None:
         raise UsageError(
-            "--rerank MODEL needs --first FILE|MODEL: a saved similarity matrix, or a model that scores all "
-            "pairs, to find the candidates."
+            "--rerank MODEL needs what finds the candidates: give --first FILE, a saved similarity matrix, or"
+            " --first MODEL, which scores all pairs."
         )
     if values["save_similarity"] is not None:
         raise UsageError(f"--save-similarity saves the score of every pair, and {_SOME}: leave it out.")
@@ -96,7 +96,9 @@ def plan_first(values: Mapping[str, Any], first: Any, protocol: Protocol, small:
         _refuse_args(values, "is a file", ("first_args",))
         path = user_path(first)
         if not path.is_file():
-            raise DataError(f"--first: there is no file {path}.")
+            raise DataError(
+                f"--first: there is no file {path}: give a similarity matrix, or the name of a model."
+            )
         return FirstStage(source=MatrixFile(path, values["rows"]), k=k)
     _refuse_args(values, "is a model", ("rows",))
     try:
@@ -126,7 +128,7 @@ def of_scores(values: Mapping[str, Any], first: Any) -> FirstScoresPlan | None:
         return FirstScoresPlan(source=first, k=k)
     path = user_path(first)
     if not path.is_file():
-        raise DataError(f"--first: there is no file {path}.")
+        raise DataError(f"--first: there is no file {path}: give the matrix of the first stage.")
     return FirstScoresPlan(source=MatrixFile(path, values["rows"]), k=k)
 
 

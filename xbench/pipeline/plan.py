@@ -305,7 +305,9 @@ def _model(
     model = catalog.resolve(_model_request(values, values[role], protocol))
     if not info_of(model).needs_videos:
         if role == "rerank":
-            raise UsageError(f"--rerank {values[role]} has no model to score with: it reads features.")
+            raise UsageError(
+                f"--rerank {values[role]} reads features and has no model to score with: name one that has."
+            )
         _refuse(passed, "of_videos", f"--model {values['model']} reads no video files: leave {{}} out.")
         _refuse_bank(values)
     return model

@@ -170,7 +170,7 @@ def _require_scores_of_a_model(record: Record) -> None:
     if record.reranked is not None:
         raise DataError(
             f"its scores are of two stages ({reranking(record.reranked)}), and a sample does not give the "
-            "candidates: its counts prove its numbers, and its scores are not computed again"
+            "candidates: its counts prove its numbers; say so, and ask for the record of its first stage"
         )
     said = record.settings.passed
     if "similarity" in said or "model" not in record.settings.defaulted | said:
