@@ -32,11 +32,11 @@ docs: $(VENV)/installed-docs
 
 # A local Ray cluster on which a worker is killed in each kind of unit.
 ray-smoke: $(VENV)/installed-ray
-	XBENCH_RAY=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/pipeline/test_ray.py -k killed_in_each
+	XBENCH_RAY=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/pipeline/test_ray.py tests/pipeline/test_ray_sweep.py -k "killed_in_each or side_by_side"
 
 # What takes too long for every change.
 full: test lint docs opencv campaign $(VENV)/installed-ray
-	XBENCH_RAY=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/pipeline/test_ray.py
+	XBENCH_RAY=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/pipeline/test_ray.py tests/pipeline/test_ray_sweep.py
 
 bench: $(VENV)/installed-test
 	$(BIN)/python -m benchmarks --json bench.json

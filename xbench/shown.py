@@ -24,7 +24,47 @@ _LATEX = {
     "^": r"\textasciicircum{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': "''{}",
+    **{char: f"{{{char}}}" for char in "[]*"},  # else options of the end of a row
+    "ß": r"\ss{}",
+    "æ": r"\ae{}",
+    "Æ": r"\AE{}",
+    "œ": r"\oe{}",
+    "Œ": r"\OE{}",
+    "ø": r"\o{}",
+    "Ø": r"\O{}",
+    "ł": r"\l{}",
+    "Ł": r"\L{}",
+    "ı": r"\i{}",
+    "–": "--",
+    "—": "---",
+    "‘": "`",
+    "’": "'",
+    "“": "``",
+    "”": "''",
+    "…": r"\dots{}",
+    "×": r"$\times$",
+    "±": r"$\pm$",
+    "·": r"$\cdot$",
+    "→": r"$\to$",
+    "−": "$-$",
+    "µ": r"$\mu$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "≠": r"$\neq$",
+    "α": r"$\alpha$",
+    "β": r"$\beta$",
 }
+_LIGATURES = {"--", "``", "''", "?`", "!`"}
+_ACCENTS = dict(
+    zip(
+        "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0327",
+        "`'^~=u.\"rHvc",
+        strict=True,
+    )
+)
+"""Combining marks, and the accents that every font of LaTeX has."""
 _BEFORE_A_FORMULA = ("\t", "\r")
 """Some spreadsheets take what follows these for a cell of its own."""
 
@@ -64,8 +104,24 @@ def for_markdown(text: str) -> str:
 
 
 def for_latex(text: str) -> str:
-    """Return one line in which nothing is a command."""
-    return "".join(_LATEX.get(char, char) for char in visible(" ".join(text.split())))
+    """Return one line in which nothing is a command, and that pdfLaTeX has letters for.
+
+    What it has none for is shown as `\\u4e2d`.
+    """
+    flat = visible(" ".join(text.split()))
+    pairs = map("".join, zip(f" {flat}", flat, strict=False))
+    return "".join(("{}" if pair in _LIGATURES else "") + _latex(pair[1]) for pair in pairs)
+
+
+def _latex(char: str) -> str:
+    if char in _LATEX:
+        return _LATEX[char]
+    if char.isascii():
+        return char
+    apart = unicodedata.normalize("NFD", char)
+    if len(apart) == 2 and apart[0].isascii() and apart[1] in _ACCENTS:
+        return f"\\{_ACCENTS[apart[1]]}{{{apart[0]}}}"
+    return "".join(_LATEX.get(each, each) for each in _escaped(char))
 
 
 def for_html(text: str) -> str:

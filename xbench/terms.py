@@ -32,6 +32,9 @@ file says of its colours; or as OpenCV 5 does, by what it says."""
 
 Precision = Literal["fp32", "tf32", "fp16", "bf16"]
 
+Layout = Literal["boards", "paper"]
+"""LaTeX of a leaderboard: a table for each protocol, or one of all benchmarks side by side."""
+
 MatrixRows = Literal["captions", "videos"]
 """What the rows of a similarity matrix from elsewhere are."""
 

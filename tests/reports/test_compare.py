@@ -198,7 +198,8 @@ def test_markdown_and_latex_escape_what_they_must(comparison: Comparison) -> Non
     assert "a\\_1.json" in comparison.render("md")
     assert "| t2v | R@1" in comparison.render("md")
     latex = comparison.render("latex")
-    assert "a\\_1.json" in latex
+    assert "a\\_\\allowbreak{}1.json" in latex
+    assert r"\textbf{" in latex
     assert r"95\% interval" in latex
     assert r"\toprule" in latex
 

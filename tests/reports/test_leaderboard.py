@@ -17,6 +17,7 @@ from xbench.errors import DataError, UsageError
 from xbench.metrics.counts import Counts
 from xbench.registry.datasets import protocols
 from xbench.reports.board.boards import Filter, boards
+from xbench.reports.board.latex import render_latex
 from xbench.reports.board.model_index import model_index
 from xbench.reports.board.rows import Board, BoardRow
 from xbench.reports.board.text import render_boards, render_csv
@@ -358,7 +359,7 @@ def test_text_fits_100_columns_with_every_claim(nasty: list[Board]) -> None:
 
 
 def test_nothing_in_a_name_is_markup(nasty: list[Board]) -> None:
-    markdown, latex = render_boards(nasty, "md"), render_boards(nasty, "latex")
+    markdown, latex = render_boards(nasty, "md"), render_latex(nasty, "boards")
     assert "<script>" not in markdown
     assert "a\\|b\\`c\\*d\\_e" in markdown
     assert "\\input{x}" not in latex

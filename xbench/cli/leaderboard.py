@@ -2,16 +2,11 @@
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from xbench.errors import DataError, UsageError, os_errors
-from xbench.terms import Direction, choices
-
-if TYPE_CHECKING:
-    from xbench.reports.board.boards import Filter
-    from xbench.reports.record.files import Measurement
+from xbench.terms import Direction, Layout, choices
 
 _SUFFIXES = {".html": "html", ".htm": "html", ".md": "md", ".tex": "latex", ".csv": "csv", ".txt": "text"}
 
@@ -33,6 +28,12 @@ _SUFFIXES = {".html": "html", ".htm": "html", ".md": "md", ".tex": "latex", ".cs
     type=click.Choice(["text", "csv", "md", "latex", "html", "model-index"]),
     help="model-index is the YAML of a Hugging Face model card.  [default: by the ending of -o, else text]",
 )
+@click.option("--metrics", metavar="LIST", help="Only these, e.g. R@1,MdR; the first ranks.  [default: all]")
+@click.option(
+    "--layout",
+    type=click.Choice(choices(Layout)),
+    help="Of LaTeX: a table per protocol, or one of all benchmarks for a paper.  [default: boards]",
+)
 @click.option("--include-published", is_flag=True, help="Show published claims beside the results.")
 @click.option("--comparable-only", is_flag=True, help="Leave out what is NOT COMPARABLE.")
 def command(
@@ -43,6 +44,8 @@ def command(
     protocols: tuple[str, ...],
     direction: str | None,
     style: str | None,
+    metrics: str | None,
+    layout: Layout | None,
     include_published: bool,
     comparable_only: bool,
 ) -> None:
@@ -52,44 +55,42 @@ def command(
     is what was measured and is not significantly worse. HTML is one file that sorts and filters offline, or
     with `-o DIR` a folder that can be published as it is.
     """
+    from xbench.metrics.measures import parse_measures
     from xbench.registry.datasets import benchmark, protocol
     from xbench.reports.board.boards import Filter
+    from xbench.reports.board.formats import render_leaderboard
     from xbench.reports.record.files import read_all
     from xbench.reports.record.schema import DIRECTIONS
+    from xbench.reports.site import links_from, write_site
 
     ids = [benchmark(name).id for name in datasets]
     for name in protocols:
         protocol(name)
     directions = [side for side in DIRECTIONS if direction in (None, side)]
-    choice = Filter(ids, protocols, directions, comparable_only)
+    measures = parse_measures(metrics) if metrics else ()
+    choice = Filter(ids, protocols, directions, comparable_only, measures)
     as_folder = output is not None and _is_folder(output, style)
     style = "html" if as_folder else style or _style_of(output)
+    if layout is not None and style != "latex":
+        raise UsageError(f"--layout is of LaTeX, and this is {style}: give --format latex")
     measured, skipped = read_all(results)
     for reason in skipped:
         click.echo(f"Skipped: {reason}", err=True)
-    _write(measured, choice, output, style, as_folder=as_folder, include_published=include_published)
-
-
-def _write(
-    measured: list["Measurement"],
-    choice: "Filter",
-    output: Path | None,
-    style: str,
-    *,
-    as_folder: bool,
-    include_published: bool,
-) -> None:
-    from xbench.reports.board.formats import render_leaderboard
-    from xbench.reports.site import links_from, write_site
-    from xbench.storage import write_atomically
-
+    published = {"include_published": include_published}
     if output is not None and as_folder:
-        click.echo(
-            f"Wrote {write_site(output, measured, choice, include_published=include_published)}", err=True
-        )
+        click.echo(f"Wrote {write_site(output, measured, choice, **published)}", err=True)
         return
     links = partial(links_from, Path() if output is None else output.parent)
-    text = render_leaderboard(measured, style, choice, include_published=include_published, links=links)
+    _show(
+        render_leaderboard(measured, style, choice, links=links, layout=layout or "boards", **published),
+        output,
+    )
+
+
+def _show(text: str, output: Path | None) -> None:
+    """Print it, or write it to a file."""
+    from xbench.storage import write_atomically
+
     if output is None:
         click.echo(text, nl=not text.endswith("\n"))
         return

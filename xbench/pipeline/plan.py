@@ -18,6 +18,7 @@ from xbench.metrics.dsl import require_one_to_one
 from xbench.metrics.measures import Measure
 from xbench.pipeline import first_stage, options
 from xbench.pipeline.bank import Bank, read_captions
+from xbench.pipeline.features import KeptFrames
 from xbench.pipeline.first_stage import FirstScoresPlan, FirstStage
 from xbench.pipeline.gallery import refuse_missing
 from xbench.pipeline.matrix_file import MatrixFile
@@ -89,8 +90,8 @@ class RunPlan(Plan):
     save_similarity: Path | None
     first: FirstStage | None = None
     """What finds the candidates, where the model is the second of two stages."""
-    frames: Path | None = None
-    """A folder in which decoded frames are kept for whoever wants the same; None: they are not."""
+    frames: KeptFrames | None = None
+    """Where decoded frames are kept for other candidates; None: they are not."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from xbench.progress import say
 from xbench.reports.board.boards import Filter
 from xbench.reports.board.distinct import distinct
 from xbench.reports.board.formats import render_leaderboard
-from xbench.reports.board.page import Links, no_links
+from xbench.reports.board.overview import Links, no_links
 from xbench.reports.page.findings import Material
 from xbench.reports.page.report import render_report
 from xbench.reports.record.files import Measurement

@@ -30,13 +30,15 @@ from xbench.terms import Direction, Ties
 class Filter:
     """What a leaderboard shows; an empty filter admits everything.
 
-    comparable_only leaves out results that are not comparable and whatever was post-processed.
+    comparable_only leaves out results that are not comparable and whatever was post-processed. metrics: only
+    these, in the order of a board; a row without any of them is left out.
     """
 
     benchmarks: Sequence[str] = ()
     protocols: Sequence[str] = ()
     directions: Sequence[Direction] = DIRECTIONS
     comparable_only: bool = False
+    metrics: Sequence[Measure] = ()
 
     def admits_record(self, record: Record) -> bool:
         """Whether a result is shown."""
@@ -84,7 +86,15 @@ def boards(
                 rule = claim.v2t_rule if side == "v2t" else ""
                 key = (claim.benchmark, claim.protocol, side, kind, rule, claim.setting == "zero-shot", 0)
                 grouped.setdefault(key, []).append(_claimed(published, side))
-    return [_board(key, rows) for key, rows in sorted(grouped.items())]
+    wanted = {str(measure) for measure in choice.metrics}
+    shown = {key: _with(rows, wanted) if wanted else rows for key, rows in sorted(grouped.items())}
+    return [_board(key, rows) for key, rows in shown.items() if rows]
+
+
+def _with(rows: Sequence[BoardRow], metrics: set[str]) -> list[BoardRow]:
+    """The rows that have any of the metrics, with no others."""
+    kept = [(row, {name: v for name, v in row.values.items() if name in metrics}) for row in rows]
+    return [replace(row, values=values) for row, values in kept if values]
 
 
 def _measured(once: Once, side: Direction) -> BoardRow:
@@ -162,8 +172,14 @@ def _board(key: _Key, rows: Sequence[BoardRow]) -> Board:
     ]
     placed = sorted(with_place, key=lambda row: (not row.place, -_printed(row, first)))
     marks = {name: marked(placed, parse_measure(name), side) for name in metrics}
+    seconds = {name: _seconds(placed, parse_measure(name)) for name in metrics}
     finished = [
-        replace(row, mark=marks[metrics[0]][index], marks={name: marks[name][index] for name in metrics})
+        replace(
+            row,
+            mark=marks[metrics[0]][index],
+            marks={name: marks[name][index] for name in metrics},
+            second=frozenset(name for name in metrics if index in seconds[name]),
+        )
         for index, row in enumerate(placed)
     ]
     return Board(benchmark, protocol, side, KINDS[kind], rule, zero_shot, metrics, tuple(finished), k)
@@ -202,13 +218,24 @@ def marked(rows: Sequence[BoardRow], measure: Measure, side: Direction) -> list[
     """
     found = dict(enumerate(places(rows, measure)))
     first = [index for index, place in found.items() if place in ("1", "1=")]
-    best = [index for index in first if rows[index].measured or rows[index].measurement is None]
+    best = [index for index in first if _may_be_best(rows[index])]
     against = next((rows[index].measurement for index in first if rows[index].measured), None)
     others = [
         index for index, place in found.items() if place and rows[index].measured and index not in first
     ]
     even = [] if against is None else _even(rows, others, against, measure, side)
     return ["best" if index in best else "even" if index in even else "" for index in found]
+
+
+def _may_be_best(row: BoardRow) -> bool:
+    return row.measured or row.measurement is None
+
+
+def _seconds(rows: Sequence[BoardRow], measure: Measure) -> set[int]:
+    """The rows of the best place but the first."""
+    found = {index: int(place.rstrip("=")) for index, place in enumerate(places(rows, measure)) if place}
+    second = min((place for place in found.values() if place > 1), default=None)
+    return {index for index, place in found.items() if place == second and _may_be_best(rows[index])}
 
 
 def _even(

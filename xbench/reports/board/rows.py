@@ -76,6 +76,8 @@ class BoardRow:
     """By metric `best`, or `even`: measured and not significantly worse than the best."""
     mark: str = ""
     """That of the first metric."""
+    second: frozenset[str] = frozenset()
+    """The metrics by which it is the best but one."""
 
     @property
     def measured(self) -> bool:

@@ -1,4 +1,4 @@
-"""Leaderboards as text, Markdown, LaTeX and CSV."""
+"""Leaderboards as text, Markdown and CSV."""
 
 import csv
 import io
@@ -12,9 +12,9 @@ from tabulate import tabulate
 from xbench.metrics.measures import parse_measure
 from xbench.reports.board.rows import Board, BoardRow
 from xbench.reports.record.text import WIDTH, fill
-from xbench.shown import for_cell, for_latex, for_markdown, for_terminal
+from xbench.shown import for_cell, for_markdown, for_terminal
 
-Format = Literal["text", "md", "latex"]
+Format = Literal["text", "md"]
 MARKS = {"best": "*", "even": "~", "": ""}
 LEGEND = (
     "* best, ~ not significantly worse than the best measured (a paired test of the per-query counts, Holm"
@@ -35,7 +35,6 @@ class _Style:
 _STYLES = {
     "text": _Style("simple", for_terminal, "{}"),
     "md": _Style("pipe", for_markdown, "## {}"),
-    "latex": _Style("latex_raw", for_latex, "\\subsection*{{{}}}"),
 }
 
 

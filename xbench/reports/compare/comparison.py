@@ -8,13 +8,14 @@ from tabulate import tabulate
 
 from xbench.metrics.measures import Measure
 from xbench.metrics.significance import ALPHA
+from xbench.reports.compare.latex import render_latex
 from xbench.reports.pages import Table, notebook
 from xbench.reports.record.text import fill, format_p, signed
-from xbench.shown import for_latex, for_markdown
+from xbench.shown import for_markdown
 from xbench.terms import Direction
 
 Format = Literal["text", "md", "latex", "json"]
-_STYLES = {"text": "simple", "md": "pipe", "latex": "latex_booktabs"}
+_STYLES = {"text": "simple", "md": "pipe"}
 _HEADER = ["", "", "first", "second", "diff", "95% interval", "p", "p Holm", "wins", "resolves"]
 
 
@@ -90,6 +91,9 @@ class Comparison:
         """Return the comparison in a format. `*` marks differences that are significant after Holm."""
         if style == "json":
             return json.dumps(_as_dict(self), indent=2)
+        if style == "latex":
+            cells = [[_cells(each) for each in versus.contrasts] for versus in self.versus]
+            return render_latex(self, _HEADER, cells, [*_head(self)[:1], *_legend(self), *self.notes])
         blocks = [_paragraph(line, style) for line in _head(self)]
         for versus in self.versus:
             blocks += [_paragraph(f"second: {versus.other}", style), _table(versus, style)]
@@ -143,7 +147,7 @@ def _legend(comparison: Comparison) -> list[str]:
 
 
 def _paragraph(line: str, style: Format) -> str:
-    return {"text": fill, "latex": for_latex, "md": for_markdown}[style](line)
+    return for_markdown(line) if style == "md" else fill(line)
 
 
 def _as_dict(comparison: Comparison) -> dict[str, Any]:

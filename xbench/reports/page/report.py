@@ -20,7 +20,7 @@ from xbench.reports.page.matrix import heat_of, hubs_of
 from xbench.reports.pages import render
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.schema import model_name, protocol_of
-from xbench.reports.record.text import NOT_COMPARABLE, stage_lines, tie_lines
+from xbench.reports.record.text import NOT_COMPARABLE, stage_lines, tie_lines, verdict
 
 MAX_BYTES = 5_000_000
 _THUMBNAIL_BYTES = 3_000_000
@@ -52,6 +52,7 @@ def render_report(measured: Measurement, material: Material) -> str:
         head=_head(measured),
         record=record,
         not_comparable=NOT_COMPARABLE,
+        standing=" ".join(verdict(record)) if record.comparable else "",
         metrics=in_order({name for side in record.metrics.values() for name in side}),
         remarks=[*tie_lines(record), *stage_lines(record), *record.protocol.notes],
         charts=list(_charts(measured)),

@@ -10,7 +10,15 @@ from xbench.scorers.wti.sizes import infer_sizes, used
 from xbench.terms import Precision
 
 
-@knows_itself(ScorerInfo(published="{trained_as}", zero_shot=False, files=frozenset({"checkpoint", "bpe"})))
+@knows_itself(
+    ScorerInfo(
+        published="{trained_as}",
+        zero_shot=False,
+        without_checkpoint="--model wti needs --checkpoint: pass what your training saved, or download "
+        "one of HBI's authors', which `xbench models list` has as hbi-*.",
+        files=frozenset({"checkpoint", "bpe"}),
+    )
+)
 def trained(
     *,
     checkpoint: Path,
