@@ -84,7 +84,8 @@ def test_other_candidates_make_another_result() -> None:
 @pytest.mark.parametrize("style", ["text", "md", "latex", "html", "model-index"])
 def test_every_format_says_by_what_and_how_many(style: str) -> None:
     shown = render_leaderboard([measured(10)], style, Filter())
-    assert "re-ranked the first 10 of base" in " ".join(shown.split())
+    plain = " ".join(shown.replace("{}", "").split())  # of LaTeX, which keeps hyphens apart
+    assert "re-ranked the first 10 of base" in plain
 
 
 def test_a_filter_of_comparable_rows_leaves_it_out() -> None:
