@@ -61,12 +61,9 @@ def evaluate(
     matrix = _as_matrix(similarity)
     recognition = None
     if split is None:
-        assert caption_to_video is not None
-        rule = read(EVALUATE, settings)["v2t"]
-        split = _anonymous_split(_owners(caption_to_video, tuple(matrix.shape)), matrix.shape[1], rule)
+        split = _anonymous_split(caption_to_video, matrix.shape, read(EVALUATE, settings)["v2t"])
         recognition = Recognition(None, (), ("the matrix was scored without a protocol",))
-    candidates = None if first is None else _as_matrix(first)
-    plan = plan_scores(settings, split, recognition, candidates)
+    plan = plan_scores(settings, split, recognition, None if first is None else _as_matrix(first))
     return Result.of(score_scores(matrix, plan)[-1])
 
 
@@ -123,6 +120,7 @@ def _refuse_masked(array: Any, name: str) -> None:
         )
 
 
-def _anonymous_split(owners: NDArray[Any], videos: int, v2t: V2TRule) -> Split:
+def _anonymous_split(caption_to_video: Any, shape: Sequence[int], v2t: V2TRule) -> Split:
+    owners, videos = _owners(caption_to_video, (shape[0], shape[1])), shape[1]
     captions = tuple(Caption(f"caption {row}", int(video)) for row, video in enumerate(owners))
     return Split("custom", "custom", tuple(Video(str(index)) for index in range(videos)), captions, v2t)
