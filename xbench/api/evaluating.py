@@ -47,9 +47,8 @@ def evaluate(
     row's video, int [T], or a mask that is true for it, bool [T, V]. v2t: the video-to-text rule, for
     `caption_to_video` only. metrics, post, force: as for `run`. bank: for `qbnorm`, a file with the scores of
     the bank's captions, [B, V]. name: what the record calls the scores. label: what to call the result.
-    distance: they are distances, lower is closer. first: the matrix of a first stage, [T, V], higher is
-    closer: then `similarity` is the second's, and ranks the `k` (128) candidates that the first finds; what
-    else it holds is not looked at.
+    distance: they are distances, lower is closer. first: the matrix [T, V] of a first stage, higher is closer:
+    then only the scores of the `k` (128) candidates that it finds are looked at.
 
     Raises DataError when the shape does not fit, when ranks are worse than guesses, or when a score is NaN or
     infinite (unless ties are `reference`), UsageError when not exactly one of the two is given.
@@ -59,10 +58,8 @@ def evaluate(
     settings: dict[str, Any] = {"v2t": v2t, "ties": ties, "metrics": metrics, "post": post, "name": name}
     settings |= {"label": label, "distance": distance, "bank": bank, "force": force, "k": k}
     matrix = _as_matrix(similarity)
-    recognition = None
-    if split is None:
-        split = _anonymous_split(caption_to_video, matrix.shape, read(EVALUATE, settings)["v2t"])
-        recognition = Recognition(None, (), ("the matrix was scored without a protocol",))
+    recognition = None if split else Recognition(None, (), ("the matrix was scored without a protocol",))
+    split = split or _anonymous_split(caption_to_video, matrix.shape, read(EVALUATE, settings)["v2t"])
     plan = plan_scores(settings, split, recognition, None if first is None else _as_matrix(first))
     return Result.of(score_scores(matrix, plan)[-1])
 
