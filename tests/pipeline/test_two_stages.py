@@ -308,3 +308,18 @@ def test_two_matrices_that_do_not_go_together_are_refused(more: dict[str, Any], 
         more, owners = {"first": -np.eye(size)}, range(size)
     with pytest.raises(XbenchError, match=said):
         xbench.evaluate(np.eye(len(owners)), caption_to_video=list(owners), **more)
+
+
+def test_nothing_scores_it_again_as_if_it_were_of_one_stage(
+    world: World, tight: Path, matrices: tuple[Path, Path]
+) -> None:
+    found = xbench.run(
+        None, **second(world, tight, rerank="clip4clip", first=matrices[0], rows="captions", k=2)
+    )
+    path = found.save(world.output)
+    proven = CliRunner().invoke(main, ["verify", str(path)])
+    assert proven.exit_code == 0, proven.output
+    data = ["--annotations", str(world.annotations), "--videos", str(world.videos)]
+    again = CliRunner().invoke(main, ["verify", str(path), "--rescore", "3", *data])
+    assert again.exit_code != 0
+    assert "are of two stages" in again.output

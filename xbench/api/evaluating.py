@@ -47,8 +47,8 @@ def evaluate(
     row's video, int [T], or a mask that is true for it, bool [T, V]. v2t: the video-to-text rule, for
     `caption_to_video` only. metrics, post, force: as for `run`. bank: for `qbnorm`, a file with the scores of
     the bank's captions, [B, V]. name: what the record calls the scores. label: what to call the result.
-    distance: they are distances, lower is closer. first: the matrix [T, V] of a first stage, higher is closer:
-    then only the scores of the `k` (128) candidates that it finds are looked at.
+    distance: they are distances, lower is closer. first: the matrix [T, V] of a first stage, higher
+    is closer; then only the scores of the `k` (128) candidates that it finds are looked at.
 
     Raises DataError when the shape does not fit, when ranks are worse than guesses, or when a score is NaN or
     infinite (unless ties are `reference`), UsageError when not exactly one of the two is given.

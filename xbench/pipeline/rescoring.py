@@ -134,6 +134,7 @@ def plan_of(record: Record, given: Mapping[str, Any]) -> RunPlan:
 
     Code is never taken from a record: a model that does not come with xbench is named by whoever verifies.
     """
+    _refuse_two_stages(record)
     said = record.settings.defaulted | record.settings.passed
     asked: dict[str, Any] = {name: said[name] for name in _RETAKEN if said.get(name) is not None}
     here = {name: value for name, value in given.items() if value is not None and name != "checkpoint"}
@@ -167,11 +168,7 @@ def choose_sample(scored: Split, order: Order) -> Sample:
 
 def _require_scores_of_a_model(record: Record) -> None:
     """Raise DataError for scores of which nothing can be computed again, or not from a sample."""
-    if record.reranked is not None:
-        raise DataError(
-            f"its scores are of two stages ({reranking(record.reranked)}), and a sample does not give the "
-            "candidates: its counts prove its numbers; say so, and ask for the record of its first stage"
-        )
+    _refuse_two_stages(record)
     said = record.settings.passed
     if "similarity" in said or "model" not in record.settings.defaulted | said:
         raise DataError(
@@ -189,6 +186,15 @@ def _require_scores_of_a_model(record: Record) -> None:
             f"its scores are post-processed ({record.post_processing}), which a sample does not give. Give"
             " the "
             "raw record of the same run"
+        )
+
+
+def _refuse_two_stages(record: Record) -> None:
+    """Raise DataError for scores that no model gives alone."""
+    if record.reranked is not None:
+        raise DataError(
+            f"its scores are of two stages ({reranking(record.reranked)}), and a sample does not give the "
+            "candidates: its counts prove its numbers. Ask for the record of its first stage"
         )
 
 
