@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint docs campaign campaign-small opencv ray-smoke full bench bench-small bench-check bench-gpu clean
+.PHONY: demo test lint docs dependencies lowest newest image campaign campaign-small opencv ray-smoke full bench bench-small bench-check bench-gpu clean
 
 demo: $(VENV)/installed
 	$(BIN)/xbench run --model xclip --dataset didemo --miniature --output .demo
@@ -35,8 +35,26 @@ ray-smoke: $(VENV)/installed-ray
 	XBENCH_RAY=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/pipeline/test_ray.py tests/pipeline/test_ray_sweep.py -k "killed_in_each or side_by_side"
 
 # What takes too long for every change.
-full: test lint docs opencv campaign $(VENV)/installed-ray
+full: test lint docs opencv campaign dependencies $(VENV)/installed-ray
 	XBENCH_RAY=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/pipeline/test_ray.py tests/pipeline/test_ray_sweep.py
+
+# Wheel and source archive in clean environments, with the lowest and the newest versions that pyproject.toml allows.
+# DEPENDENCIES_PYTHON=python3.14 tries another interpreter.
+DEPENDENCIES_PYTHON ?= $(PYTHON)
+dependencies: lowest newest
+lowest: $(VENV)/installed-test
+	$(PIP) uv
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tools.dependencies lowest --python $(DEPENDENCIES_PYTHON)
+
+newest: $(VENV)/installed-test
+	$(PIP) uv
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tools.dependencies newest --sdist --python $(DEPENDENCIES_PYTHON)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tools.dependencies newest --extras --no-tests --python $(DEPENDENCIES_PYTHON)
+
+# The image of the demo, where a Docker engine is at hand.
+image:
+	docker build --tag xbench .
+	docker run --rm xbench
 
 bench: $(VENV)/installed-test
 	$(BIN)/python -m benchmarks --json bench.json

@@ -138,7 +138,7 @@ def test_image_models_score_by_the_mean_of_their_frames(folders):
         videos = []
         for video in raw:
             inputs = pixels(images=list(video), return_tensors="pt")
-            videos.append(unit(unit(model.get_image_features(**inputs).pooler_output).mean(dim=0)))
+            videos.append(unit(unit(pooled(model.get_image_features(**inputs))).mean(dim=0)))
         texts = [one_text(model, folders[name], text) for text in TEXTS]
         expected = unit(torch.cat(texts)) @ torch.stack(videos).T
         scores = found.similarity(found.encode_texts(TEXTS), found.encode_videos(frames, mask))
@@ -150,7 +150,12 @@ def one_text(model, folder, text):
     words = transformers.AutoTokenizer.from_pretrained(folder)
     full = {"padding": "max_length"} if model.config.model_type == "siglip" else {}
     encoded = words([text], truncation=True, max_length=12, return_tensors="pt", **full)
-    return model.get_text_features(input_ids=encoded["input_ids"]).pooler_output
+    return pooled(model.get_text_features(input_ids=encoded["input_ids"]))
+
+
+def pooled(found):
+    """The vectors of what a model gave: an output since version 5 of transformers, a tensor before."""
+    return getattr(found, "pooler_output", found)
 
 
 @torch.no_grad()
@@ -161,7 +166,7 @@ def test_video_models_get_as_many_frames_as_they_were_trained_with(folders):
     frames, mask, _ = clips(found, counts=(3, 1, 2))
     model = transformers.AutoModel.from_pretrained(folders["xclip"]).eval()
     picked = torch.stack([frames[0][[0, 1, 2]], frames[1][[0, 0, 0]], frames[2][[0, 0, 1]]])
-    expected = unit(model.get_video_features(picked).pooler_output)
+    expected = unit(pooled(model.get_video_features(picked)))
     assert (found.encode_videos(frames, mask)["video"] - expected).abs().max() < 1e-5
 
 
@@ -277,7 +282,7 @@ def test_models_without_both_sides_are_told(tmp_path):
     [
         ("model.safetensors", "The model of .* cannot be loaded"),
         ("config.json", "The model of .* cannot be loaded"),
-        ("tokenizer.json", r"knows \d+ tokens, its text encoder 10"),
+        ("tokenizer.json", r"knows \d+ tokens, its text encoder 10|The tokenizer of .* needs a library"),
         ("preprocessor_config.json", "The image processor of .* cannot be loaded"),
     ],
 )
