@@ -140,10 +140,16 @@ def test_a_result_of_other_weights_is_caught(world: World, record: Path, tmp_pat
 
 def test_a_model_that_is_described_otherwise_is_caught(world: World, record: Path) -> None:
     scorer = read(record).record.scorer.model_dump()
-    scorer["settings"] = {**scorer["settings"], "backbone": "ViT-L/14"}
-    done = rescore(world, forge(record, scorer=scorer))
-    assert done.exit_code == 3
-    assert "the record says ViT-L/14" in " ".join(done.stdout.split())
+    larger = {**scorer, "settings": {**scorer["settings"], "backbone": "ViT-L/14"}}
+    for said, fields in (
+        ("ViT-L/14", {"scorer": larger}),
+        ("True", {"scorer": {**scorer, "zero_shot": True}}),  # for a board of its own
+        ("CLIP4Clip-meanP", {"scorer": {**scorer, "published": "CLIP4Clip-meanP"}}),
+        ("bf16", {"precision": "bf16"}),  # for its tolerance
+    ):
+        done = rescore(world, forge(record, **fields))
+        assert done.exit_code == 3
+        assert f"the record says {said}" in " ".join(done.stdout.split())
 
 
 def test_other_video_files_are_named_as_such(world: World, record: Path) -> None:

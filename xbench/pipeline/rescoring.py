@@ -109,7 +109,7 @@ def rescore(measured: Measurement, given: Mapping[str, Any], order: Order) -> tu
     _require_files(plan, sample)
     with computing_threads(plan.threads), gpu_memory_errors():
         scorer = _build(plan)
-        other = _differences(scorer, plan, record)
+        other = _differences(scorer, plan, record, own_precision="precision" in given)
         if other:
             raise ModelError(
                 f"the model here is another than the record's: {'; '.join(other[:_SHOWN])}. Give the same"
@@ -261,13 +261,21 @@ def _build(plan: RunPlan) -> Scorer:
     return scorer
 
 
-def _differences(scorer: Scorer, plan: RunPlan, record: Record) -> list[str]:
-    """What the record says of its model that is not so here, where both say anything."""
+def _differences(scorer: Scorer, plan: RunPlan, record: Record, *, own_precision: bool) -> list[str]:
+    """What the record says of its model that is not so here, where both say anything.
+
+    own_precision: whoever verifies chose another; so does a machine without tf32.
+    """
     here = describe(scorer, info_of(plan.model), plan, wants_of(scorer, plan.sampling))
     pairs = [
         ("checkpoint", record.checkpoint and record.checkpoint.sha256,
          here.checkpoint and here.checkpoint.sha256),
         ("name", record.scorer.name, here.scorer.name),
+        ("published name", record.scorer.published, record.scorer.published and here.scorer.published),
+        *([] if record.scorer.zero_shot is None
+          else [("zero-shot setting", record.scorer.zero_shot, here.scorer.zero_shot)]),
+        *([] if own_precision or record.precision == "tf32"
+          else [("precision", record.precision, here.precision)]),
         *_pairs(record.scorer.settings, here.scorer.settings, _OF_MACHINE | _OF_PLACE),
         *_pairs(record.scorer.identity or {}, here.scorer.identity or {}, _OF_MACHINE),
     ]  # fmt: skip
