@@ -40,11 +40,21 @@ from xbench.scorers.catalog import ResolvedModel
 from xbench.scorers.device import find_device, gpu_memory_errors
 from xbench.storage import file_sha256
 
-_RETAKEN = (
+RETAKEN = (
     *("model", "model_args", "protocol", "precision", "limit", "allow_damaged", "sampling", "pixels"),
     "threads",
 )
 """Options that are taken from a record, for they change scores."""
+PLACES = frozenset({"checkpoint", "clip", "text_features", "video_features", "bpe", "annotations", "videos"})
+"""Options that whoever verifies gives: where things lie."""
+NO_MATTER = frozenset(
+    {
+        *("dataset", "miniature", "v2t", "allow_missing", "device", "ray", "devices", "mixed_devices"),
+        *("workers", "memory", "cache", "cache_dir", "save_similarity", "ties", "metrics", "label"),
+        *("post", "bank", "force"),
+    }
+)
+"""Options that change no raw score, or that the record tells elsewhere, too."""
 _OF_MACHINE = {"device", "precision", "threads", "cpu", "gpu", "gpu_libraries", "versions", "encoder"}
 """What a result and its verification may differ in; the tolerance is for that."""
 _OF_PLACE = {"source", "clip", "weights", "similarity", "similarity_tile", "computing"}
@@ -136,7 +146,7 @@ def plan_of(record: Record, given: Mapping[str, Any]) -> RunPlan:
     Code is never taken from a record: a model that does not come with xbench is named by whoever verifies.
     """
     said = record.settings.defaulted | record.settings.passed
-    asked: dict[str, Any] = {name: said[name] for name in _RETAKEN if said.get(name) is not None}
+    asked: dict[str, Any] = {name: said[name] for name in RETAKEN if said.get(name) is not None}
     here = {name: value for name, value in given.items() if value is not None and name != "checkpoint"}
     if "model" not in here:
         _require_known_model(str(asked.get("model", options.RUN["model"].default)))
@@ -179,6 +189,12 @@ def _require_scores_of_a_model(record: Record) -> None:
         raise DataError(
             "its scores come from saved features, not from a model that xbench ran: there is nothing to "
             "encode again. Ask for a record of `xbench run`"
+        )
+    other = [name for name in said if name in options.RUN and name not in {*RETAKEN, *PLACES, *NO_MATTER}]
+    if other:
+        raise DataError(
+            f"it was made with {', '.join(map(options.flag, other))}, which is not scored again here: give a "
+            "result without"
         )
     if record.post_processing != "none":
         raise DataError(
