@@ -34,7 +34,7 @@ from xbench.registry.scorers import SHIPPED
 from xbench.reports.check.proving import Finding
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.per_query import PerQuery, keys_of_captions, keys_of_videos
-from xbench.reports.record.schema import Fingerprint, Record, unscored
+from xbench.reports.record.schema import Fingerprint, Record, reranking, unscored
 from xbench.scorers.base import Scorer
 from xbench.scorers.catalog import ResolvedModel
 from xbench.scorers.device import find_device, gpu_memory_errors
@@ -145,6 +145,7 @@ def plan_of(record: Record, given: Mapping[str, Any]) -> RunPlan:
 
     Code is never taken from a record: a model that does not come with xbench is named by whoever verifies.
     """
+    _refuse_two_stages(record)
     said = record.settings.defaulted | record.settings.passed
     asked: dict[str, Any] = {name: said[name] for name in RETAKEN if said.get(name) is not None}
     here = {name: value for name, value in given.items() if value is not None and name != "checkpoint"}
@@ -178,6 +179,7 @@ def choose_sample(scored: Split, order: Order) -> Sample:
 
 def _require_scores_of_a_model(record: Record) -> None:
     """Raise DataError for scores of which nothing can be computed again, or not from a sample."""
+    _refuse_two_stages(record)
     said = record.settings.passed
     if "similarity" in said or "model" not in record.settings.defaulted | said:
         raise DataError(
@@ -201,6 +203,15 @@ def _require_scores_of_a_model(record: Record) -> None:
             f"its scores are post-processed ({record.post_processing}), which a sample does not give. Give"
             " the "
             "raw record of the same run"
+        )
+
+
+def _refuse_two_stages(record: Record) -> None:
+    """Raise DataError for scores that no model gives alone."""
+    if record.reranked is not None:
+        raise DataError(
+            f"its scores are of two stages ({reranking(record.reranked)}), and a sample does not give the "
+            "candidates: its counts prove its numbers. Ask for the record of its first stage"
         )
 
 
