@@ -52,9 +52,10 @@ NO_MATTER = frozenset(
         *("dataset", "miniature", "v2t", "allow_missing", "device", "ray", "devices", "mixed_devices"),
         *("workers", "memory", "cache", "cache_dir", "save_similarity", "ties", "metrics", "label"),
         *("post", "bank", "force"),
+        *("rerank", "first", "first_args", "rows", "k"),
     }
 )
-"""Options that change no raw score, or that the record tells elsewhere, too."""
+"""Options that change no raw score, or that the record tells elsewhere, too: two stages are refused as such."""
 _OF_MACHINE = {"device", "precision", "threads", "cpu", "gpu", "gpu_libraries", "versions", "encoder"}
 """What a result and its verification may differ in; the tolerance is for that."""
 _OF_PLACE = {"source", "clip", "weights", "similarity", "similarity_tile", "computing"}
