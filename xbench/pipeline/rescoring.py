@@ -55,7 +55,7 @@ NO_MATTER = frozenset(
         *("rerank", "first", "first_args", "rows", "k"),
     }
 )
-"""Options that change no raw score, or that the record tells elsewhere, too: two stages are refused as such."""
+"""Options that change no raw score, or that the record tells elsewhere; two stages are refused as such."""
 _OF_MACHINE = {"device", "precision", "threads", "cpu", "gpu", "gpu_libraries", "versions", "encoder"}
 """What a result and its verification may differ in; the tolerance is for that."""
 _OF_PLACE = {"source", "clip", "weights", "similarity", "similarity_tile", "computing"}
