@@ -13,6 +13,7 @@ WORDS = {
     "TEXT",
     "KEY=VALUE",
     "METRIC=DROP",
+    "MODEL",
     "RULE",
     "CONDITION",
     "GIB",
