@@ -24,6 +24,14 @@ class Shape:
 
 
 @dataclass(frozen=True)
+class Chart:
+    """A figure with what is said below it."""
+
+    svg: Markup
+    caption: str
+
+
+@dataclass(frozen=True)
 class Line:
     """A curve with its band. x from 1, y and band in percent."""
 
@@ -83,14 +91,14 @@ def grid_chart(
             box = _box(x, y, width - 1, side - 1)
             shapes.append(Shape("rect", {**box, "class": "cell", "fill-opacity": strength}, hint))
             if value >= 1:
-                shade = "inside" if value / most > 0.3 else "inside faint"
+                shade = "inside" if value / most > 0.6 else "inside faint"
                 shapes.append(_text(x + width / 2, y + side / 2 + 4, f"{value:.0f}", shade, "middle"))
     return svg(title, shapes)
 
 
-def svg(title: str, shapes: Sequence[Shape]) -> Markup:
-    """Return shapes as a picture with a title."""
-    return render("chart.svg", title=title, shapes=shapes, width=WIDTH, height=HEIGHT)
+def svg(title: str, shapes: Sequence[Shape], size: tuple[int, int] = (WIDTH, HEIGHT)) -> Markup:
+    """Return shapes as a picture with a title. size: width and height."""
+    return render("chart.svg", title=title, shapes=shapes, width=size[0], height=size[1])
 
 
 def _curve(line: Line, last: float, index: int) -> list[Shape]:
