@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint docs campaign campaign-small opencv ray-smoke full bench bench-small bench-check bench-gpu clean
+.PHONY: demo test lint docs campaign campaign-small opencv ray-smoke audit-pages full bench bench-small bench-check bench-gpu clean
 
 demo: $(VENV)/installed
 	$(BIN)/xbench run --model xclip --dataset didemo --miniature --output .demo
@@ -34,8 +34,12 @@ docs: $(VENV)/installed-docs
 ray-smoke: $(VENV)/installed-ray
 	XBENCH_RAY=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/pipeline/test_ray.py -k killed_in_each
 
+# The pages in a browser by axe-core, which comes from npm: contrast, labels, headings, keyboard, nothing cut off.
+audit-pages: $(VENV)/installed
+	$(BIN)/python -m tools.audit_pages
+
 # What takes too long for every change.
-full: test lint docs opencv campaign $(VENV)/installed-ray
+full: test lint docs opencv campaign audit-pages $(VENV)/installed-ray
 	XBENCH_RAY=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/pipeline/test_ray.py
 
 bench: $(VENV)/installed-test
