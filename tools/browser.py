@@ -18,22 +18,22 @@ window.addEventListener("securitypolicyviolation", (event) => problems.push(`blo
 const plain = console.error;
 console.error = (...parts) => { problems.push(parts.join(" ")); plain(...parts); };
 </script>"""
-_TAIL = """<script>
+_TAIL = """
 // Blocked resources are reported in tasks of their own, which the load event alone does not wait for.
 addEventListener("load", () => setTimeout(async () => {
   const answer = await (async () => { %s })();
   const loaded = performance.getEntriesByType("resource").map((entry) => entry.name);
   parent.postMessage(JSON.stringify({ answer, problems, loaded }), "*");
 }, 100));
-</script>"""
-_SAY = """<script>
+"""
+_SAY = """
 addEventListener("message", (event) => {
   const outcome = document.createElement("pre");
   outcome.id = "outcome";
   outcome.textContent = event.data;
   document.body.append(outcome);
 });
-</script>"""
+"""
 _NARROWEST, _HEIGHT = 500, 900
 """Pixels: no window is narrower; the height of a page that is not looked at."""
 
@@ -60,10 +60,9 @@ class Browser:
 
         before: a script that it needs.
         """
-        tail = f"<script>{before}</script>{_TAIL % script}"
-        if width >= _NARROWEST:
-            tail = _SAY + tail
-        probed = page.replace("<head>", f"<head>{_HEAD}", 1).replace("</body>", f"{tail}</body>")
+        say = _SAY if width >= _NARROWEST else ""
+        tail = f"<script>{before}\n{say}{_TAIL % script}</script></body>"
+        probed = page.replace("<head>", f"<head>{_HEAD}", 1).replace("</body>", tail)
         path = self._write(probed)
         outer = path if width >= _NARROWEST else self._frame(path, width, _HEIGHT)
         shown = self._call(
@@ -83,7 +82,7 @@ class Browser:
         """A page that shows another in a frame, which may be narrower than any window."""
         frame = f'<iframe src="{inner.name}" style="border:0;width:{width}px;height:{height}px"></iframe>'
         outer = self._folder / "frame.html"
-        outer.write_text(f'<!doctype html><body style="margin:0">{frame}{_SAY}</body>')
+        outer.write_text(f'<!doctype html><body style="margin:0">{frame}<script>{_SAY}</script></body>')
         return outer
 
     def _write(self, page: str) -> Path:
