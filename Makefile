@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint docs campaign campaign-small opencv ray-smoke audit-pages full bench bench-small bench-check bench-gpu clean
+.PHONY: demo test lint docs dependencies lowest newest image campaign campaign-small opencv ray-smoke audit-pages full bench bench-small bench-check bench-gpu clean
 
 demo: $(VENV)/installed
 	$(BIN)/xbench run --model xclip --dataset didemo --miniature --output .demo
@@ -32,15 +32,33 @@ docs: $(VENV)/installed-docs
 
 # A local Ray cluster on which a worker is killed in each kind of unit.
 ray-smoke: $(VENV)/installed-ray
-	XBENCH_RAY=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/pipeline/test_ray.py -k killed_in_each
+	XBENCH_RAY=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/pipeline/test_ray.py tests/pipeline/test_ray_sweep.py -k "killed_in_each or side_by_side"
 
 # The pages in a browser by axe-core, which comes from npm: contrast, labels, headings, keyboard, nothing cut off.
 audit-pages: $(VENV)/installed
 	$(BIN)/python -m tools.audit_pages
 
 # What takes too long for every change.
-full: test lint docs opencv campaign audit-pages $(VENV)/installed-ray
-	XBENCH_RAY=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/pipeline/test_ray.py
+full: test lint docs opencv campaign audit-pages dependencies $(VENV)/installed-ray
+	XBENCH_RAY=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/pipeline/test_ray.py tests/pipeline/test_ray_sweep.py
+
+# Wheel and source archive in clean environments, with the lowest and the newest versions that pyproject.toml allows.
+# DEPENDENCIES_PYTHON=python3.14 tries another interpreter.
+DEPENDENCIES_PYTHON ?= $(PYTHON)
+dependencies: lowest newest
+lowest: $(VENV)/installed-test
+	$(PIP) uv
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tools.dependencies lowest --python $(DEPENDENCIES_PYTHON)
+
+newest: $(VENV)/installed-test
+	$(PIP) uv
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tools.dependencies newest --sdist --python $(DEPENDENCIES_PYTHON)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tools.dependencies newest --extras --no-tests --python $(DEPENDENCIES_PYTHON)
+
+# The image of the demo, where a Docker engine is at hand.
+image:
+	docker build --tag xbench .
+	docker run --rm xbench
 
 bench: $(VENV)/installed-test
 	$(BIN)/python -m benchmarks --json bench.json

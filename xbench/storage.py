@@ -33,6 +33,12 @@ def cache_dir() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "xbench"
 
 
+def config_dir() -> Path:
+    """Return $XDG_CONFIG_HOME/xbench, else ~/.config/xbench: what a user told xbench; it need not exist."""
+    base = os.environ.get("XDG_CONFIG_HOME")
+    return (Path(base) if base else Path.home() / ".config") / "xbench"
+
+
 def user_path(text: str | Path) -> Path:
     """Return a path as a user wrote it, `~` for their home; a home that nobody has stays as it is written."""
     return Path(os.path.expanduser(text))

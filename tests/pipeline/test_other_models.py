@@ -11,7 +11,9 @@ from click.testing import CliRunner, Result
 from tests.pipeline.conftest import World
 from xbench.cli import main
 from xbench.scorers.clip.sizes import without_prefix
+from xbench.scorers.wti.sizes import weighting_shapes
 from xbench.scorers.xclip.sizes import matrix_shapes
+from xbench.scorers.xpool.pooling import pooling_shapes
 
 
 def invoke(world: World, model: str, *more: str | Path) -> Result:
@@ -61,6 +63,54 @@ def test_clip_runs_and_never_shares_features_with_clip4clip(world: World, weight
     saved = record(invoke(world, "clip", "--clip", weights[1], *args))
     assert saved["scorer"]["settings"]["variant"] == "meanP"
     assert len(list((world.cache / "features").iterdir())) == 2
+
+
+def cold_and_resumed(world: World, model: str, *more: str | Path) -> dict[str, Any]:
+    """The record of a run, which from its cache gives the same numbers."""
+    first, again = (record(invoke(world, model, *more)) for _ in range(2))
+    assert first["metrics"] == again["metrics"]
+    return first
+
+
+def test_xpool_takes_twelve_frames_and_77_words_whatever_the_protocol_has(
+    world: World, tmp_path: Path
+) -> None:
+    state = torch.load(world.checkpoint, weights_only=True)
+    towers = {name: tensor for name, tensor in state.items() if name.startswith("clip.")}
+    width = towers["clip.text_projection"].shape[1]
+    random = torch.Generator().manual_seed(0)
+    own = {name: 0.1 * torch.randn(shape, generator=random) for name, shape in pooling_shapes(width).items()}
+    torch.save({"epoch": 1, "state_dict": towers | own, "optimizer": {}}, tmp_path / "model_best.pth")
+    saved = cold_and_resumed(world, "xpool", "--checkpoint", tmp_path / "model_best.pth")
+    settings = saved["scorer"]["settings"]
+    assert saved["scorer"]["published"] == "X-Pool"
+    assert (settings["words"], settings["frames"]) == (len(towers["clip.positional_embedding"]), 12)
+    assert settings["sampling"] == "uniform+repeat-last"
+    assert saved["videos"]["looks"]["frames taken"].keys() == {"12"}
+    assert saved["queries"] == {"t2v": 6, "v2t": 6}
+
+
+def test_a_pinned_checkpoint_of_hbi_runs_by_its_name(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    state = torch.load(world.checkpoint, weights_only=True)
+    random = torch.Generator().manual_seed(0)
+    width = state["clip.text_projection"].shape[1]
+    own = {
+        name: torch.randn(shape, generator=random) for name, shape in weighting_shapes(width, (8,)).items()
+    }
+    kept = {name: tensor for name, tensor in state.items() if name not in matrix_shapes(1, 1, 1)}
+    torch.save(kept | own | {"banzhafteacher.Q": torch.zeros(2, 2)}, tmp_path / "hbi.bin")
+    pin = CliRunner().invoke(main, ["models", "pin", "hbi-msrvtt", str(tmp_path / "hbi.bin")])
+    assert pin.exit_code == 0, pin.stderr
+    saved = cold_and_resumed(world, "hbi-msrvtt", *SMALL)
+    assert (
+        saved["scorer"]["settings"].items()
+        >= {"trained_as": "HBI", "sampling": "every=1", "words": 8}.items()
+    )
+    assert "decord" in saved["scorer"]["settings"]["decoder"]
+    assert saved["checkpoint"]["file"] == "hbi.bin"
 
 
 def test_clip_does_not_guess_an_activation(world: World, weights: tuple[Path, Path]) -> None:

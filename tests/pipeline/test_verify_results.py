@@ -207,6 +207,6 @@ def test_what_must_be_said_is_asked_for(world: World, record: Path) -> None:
     asked = invoke("verify", record, "--rescore", "6", "--annotations", world.annotations,
                    "--videos", world.videos, "--bpe", world.bpe)  # fmt: skip
     assert asked.exit_code == 2
-    assert "--rescore needs the weights: --checkpoint FILE" in asked.stderr
+    assert "--rescore needs the weights: give --checkpoint FILE" in asked.stderr
     for wrong in (("--seed", "3"), ("--rescore-gallery",), ("--rescore", "0"), ("--rescore", "many")):
         assert invoke("verify", record, *wrong).exit_code == 2

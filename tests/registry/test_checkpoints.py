@@ -38,6 +38,7 @@ checkpoints:
 def elsewhere(tmp_path, monkeypatch) -> Path:
     """An empty working folder, and no variable set."""
     monkeypatch.delenv("XBENCH_CHECKPOINTS", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     return tmp_path / "work"
@@ -62,14 +63,18 @@ def test_every_shipped_entry_names_a_scorer_a_licence_and_a_source():
         assert entry.source.startswith("https://"), name
         if entry.clip is not None:
             assert entry.clip in checkpoints().clip
-        resolve(ModelRequest(name))
+        if entry.by_hand is None:
+            resolve(ModelRequest(name))
+        else:
+            with pytest.raises(ModelError, match=f"downloaded by hand.*xbench models pin {name} FILE"):
+                resolve(ModelRequest(name))
 
 
 def test_every_row_that_a_shipped_entry_should_reproduce_is_published():
     rows = [entry.reproduces for entry in checkpoints().checkpoints.values() if entry.reproduces]
     assert rows
     for row in rows:
-        assert published_rows(benchmark=row.benchmark, model=row.model, backbone=row.backbone)
+        assert published_rows(**row.model_dump())
 
 
 def test_a_users_file_is_layered_over_the_shipped_one():
@@ -188,7 +193,7 @@ def test_code_that_a_file_nobody_named_names_is_not_run(elsewhere, monkeypatch, 
         ("checkpoints:\n  a:\n    scorer: hf\n    url: http://x/y\n", "line 4: checkpoints.a.url: String"),
         (
             "checkpoints:\n  a:\n    scorer: hf\n    url: https://x/y\n    hub: a/b\n",
-            "line 2: checkpoints.a: give one of clip, file, url and hub, not url and hub",
+            "line 2: checkpoints.a: give one of clip, file, url, hub, by_hand, not url and hub",
         ),
         (
             "checkpoints:\n  a:\n    scorer: x\n    url: https://x/y\n",

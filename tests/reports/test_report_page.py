@@ -1,5 +1,7 @@
 """The report page: its numbers against naive ones, its size, and a headless Chromium that looks at it."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,11 @@ from xbench.metrics.dsl import dsl_counts
 from xbench.metrics.ranking import t2v_counts, v2t_counts
 from xbench.reports.page.findings import (
     Material,
+    Query,
+    Strip,
     both_directions,
     curves,
+    outcomes_of,
     rank_shares,
     require_own_matrix,
     shown_queries,
@@ -22,6 +27,7 @@ from xbench.reports.page.findings import (
 from xbench.reports.page.report import MAX_BYTES, render_report
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.per_query import PerQuery
+from xbench.terms import Direction, Ties
 
 NASTY = "<script>document.title='owned'</script> & \"quoted\" 'caption'"
 
@@ -51,8 +57,14 @@ def material_of(similarity: np.ndarray, owner: np.ndarray) -> Material:
         similarity=similarity,
         captions=[f"{NASTY} {i}" for i in range(len(owner))],
         video_ids=[f"<b>video{i}</b>" for i in range(similarity.shape[1])],
-        thumbnails=dict.fromkeys(range(similarity.shape[1]), jpeg),
+        strips=dict.fromkeys(range(similarity.shape[1]), Strip(jpeg, (0.0, 1.5, 3.0, 4.5), 12)),
     )
+
+
+def shown(
+    run: Measurement, similarity: np.ndarray, side: Direction = "t2v"
+) -> tuple[list[Query], list[Query]]:
+    return shown_queries(run, outcomes_of(run, similarity)[side], side)
 
 
 @pytest.mark.parametrize("captions", [1, 4])
@@ -94,42 +106,73 @@ def test_both_directions_count_every_video_once(captions: int) -> None:
     assert labels[0] == "1"
 
 
-def test_worst_queries_are_the_highest_ranks_with_the_best_wrong_videos() -> None:
+def test_no_bin_of_ranks_is_larger_than_the_gallery() -> None:
+    similarity, owner = matrix_of(80)
+    similarity[0, 0] = -9.0
+    labels, _ = rank_shares(run_of(similarity, owner))
+    assert labels[-1] == "51-80"
+    assert both_directions(run_of(similarity, owner))[0][-1].endswith("-80")
+    assert rank_shares(run_of(*matrix_of(3)))[0][-1] in ("1", "2-3")
+
+
+def test_worst_queries_are_the_highest_ranks_with_what_was_retrieved_first() -> None:
     similarity, owner = matrix_of(60)
-    worst, random = shown_queries(run_of(similarity, owner), similarity)
+    worst, random = shown(run_of(similarity, owner), similarity)
     ranks = (similarity > similarity[np.arange(60), owner][:, None]).sum(axis=1) + 1
     assert [query.rank for query in worst] == sorted(ranks.tolist(), reverse=True)[:20]
     assert len({query.index for query in random}) == 20
     for query in [*worst, *random]:
-        row = similarity[query.index].copy()
-        row[query.video] = -np.inf
-        assert [video for video, _ in query.wrong] == np.argsort(-row)[:5].tolist()
-        assert query.score == similarity[query.index, query.video]
+        row = similarity[query.index]
+        assert [found.item for found in query.first] == np.argsort(-row)[:5].tolist()
+        assert [found.score for found in query.first] == sorted(row.tolist(), reverse=True)[:5]
+        assert [found.right for found in query.first] == [found.item == query.video for found in query.first]
+        assert query.score == row[query.video]
 
 
-def test_after_dual_softmax_right_and_wrong_videos_are_scored_alike() -> None:
+def test_videos_as_queries_retrieve_captions_of_which_all_of_their_own_are_right() -> None:
+    similarity, owner = matrix_of(30, captions=3)
+    run = run_of(similarity, owner)
+    worst, _ = shown(run, similarity, "v2t")
+    best = np.array([similarity[owner == video, video].max() for video in range(30)])
+    others = np.array(
+        [[similarity[owner == other, video].max() for other in range(30)] for video in range(30)]
+    )
+    ranks = 1 + (others > best[:, None]).sum(axis=1)
+    assert [query.rank for query in worst] == sorted(ranks.tolist(), reverse=True)[:20]
+    for query in worst:
+        column = similarity[:, query.video]
+        assert [found.item for found in query.first] == np.argsort(-column)[:5].tolist()
+        assert all(found.right == (owner[found.item] == query.video) for found in query.first)
+        assert query.score == pytest.approx(best[query.video])
+
+
+def test_after_dual_softmax_what_is_retrieved_is_scored_as_it_was_ranked() -> None:
     similarity, owner = matrix_of(60)
     names = [f"video{i}" for i in owner]
     counts = PerQuery.of(*dsl_counts(similarity, owner), owner, names, names)
     reasons = ["post-processing (dsl) looked at the whole test set"]
     record = result(counts, post_processing="dsl", not_comparable_because=reasons)
     run = Measurement(record, counts, Path("dsl.json"))
-    softmax = np.exp(similarity.astype(np.float64)) / np.exp(similarity.astype(np.float64)).sum(axis=0)
-    processed = similarity * softmax
-    for query in [each for shown in shown_queries(run, similarity) for each in shown]:
-        better = sum(score > query.score for _, score in query.wrong)
-        assert better == min(query.rank - 1, 5)
-        assert [score for _, score in query.wrong] == pytest.approx(
-            [processed[query.index, video] for video, _ in query.wrong]
-        )
+    exact = np.exp(similarity.astype(np.float64))
+    processed = {
+        "t2v": similarity * exact / exact.sum(axis=0),
+        "v2t": (similarity * exact / exact.sum(axis=1, keepdims=True)).T,
+    }
+    for side, scores in processed.items():
+        for query in [each for lists in shown(run, similarity, side) for each in lists]:
+            better = sum(found.score > query.score for found in query.first)
+            assert better == min(query.rank - 1, 5)
+            assert [found.score for found in query.first] == pytest.approx(
+                [scores[query.index, found.item] for found in query.first]
+            )
     assert "before post-processing (dsl)" in render_report(run, Material(similarity=similarity))
 
 
 def test_small_sets_show_what_they_have() -> None:
     similarity, owner = matrix_of(3)
-    worst, random = shown_queries(run_of(similarity, owner), similarity)
+    worst, random = shown(run_of(similarity, owner), similarity)
     assert len(worst) == len(random) == 3
-    assert all(len(query.wrong) == 2 for query in worst)
+    assert all(len(query.first) == 3 for query in worst)
     assert render_report(run_of(similarity, owner), Material(similarity=similarity))
 
 
@@ -137,10 +180,8 @@ def test_queries_without_a_finite_score_are_not_shown_as_found() -> None:
     similarity, owner = matrix_of(30)
     similarity[:, 4] = np.nan
     reasons = ["ties and NaN were counted as the published code does, faults included"]
-    from xbench.terms import Ties
-
     run = run_of(similarity, owner, policy=Ties.REFERENCE, not_comparable_because=reasons)
-    worst, random = shown_queries(run, similarity)
+    worst, random = shown(run, similarity)
     assert 4 not in {query.index for query in [*worst, *random]}
     assert "vanished from the denominator" in " ".join(render_report(run, Material()).split())
 
@@ -174,47 +215,162 @@ def test_without_material_the_page_says_how_to_get_it() -> None:
     assert "caption 7" in page or "caption 8" in page
 
 
-def test_the_page_stays_under_5_mb_whatever_the_pictures() -> None:
-    similarity, owner = matrix_of(300)
+def test_the_page_stays_under_20_mb_whatever_it_shows() -> None:
+    similarity, owner = matrix_of(3000)
+    run = run_of(similarity, owner)
     large = Material(
         similarity=similarity,
-        captions=["a paragraph " * 300] * 300,
-        video_ids=[f"video{i}" for i in range(300)],
-        thumbnails={video: bytes(40_000) for video in range(300)},
+        captions=["a paragraph " * 300] * 3000,
+        video_ids=[f"video{i}" for i in range(3000)],
+        strips={video: Strip(bytes(100_000), (0.0,), 1) for video in range(3000)},
     )
-    page = render_report(run_of(similarity, owner), large)
+    page = render_report(run, large)
     assert len(page.encode()) < MAX_BYTES
-    assert page.count("background-image") == 3_000_000 // 40_000
+    assert page.count("background-image") == 4_000_000 // 100_000
+    data = listing(page)
+    kept = data["sides"]["t2v"]["queries"]
+    assert 1500 < len(kept) < 3000
+    assert f"The list holds the {len(kept):,} captions of 3,000 with the highest ranks" in page
+    ranks = run.counts.t2v.better + 1
+    assert ranks[kept].min() >= np.delete(ranks, kept).max()
+    assert [data["captions"][index] is None for index in range(3000)] == [
+        i not in set(kept) for i in range(3000)
+    ]
 
 
-@pytest.mark.parametrize("captions", [1, 3])
-def test_it_loads_nothing_reports_nothing_and_shows_everything(browser: Browser, captions: int) -> None:
-    similarity, owner = matrix_of(80, captions)
+def listing(page: str) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(page.split('id="queries-data">')[1].split("</script>", maxsplit=1)[0])
+    return data
+
+
+def test_every_query_is_listed_with_its_rank_score_and_what_it_retrieved() -> None:
+    similarity, owner = matrix_of(40, captions=2)
+    run = run_of(similarity, owner)
+    data = listing(render_report(run, material_of(similarity, owner)))
+    assert data["owners"] == owner.tolist()
+    for side, counts in (("t2v", run.counts.t2v), ("v2t", run.counts.v2t)):
+        (column,) = data["sides"][side]["runs"]
+        assert column["ranks"] == (counts.better + 1).tolist()
+        assert column["scores"] == pytest.approx(counts.right.tolist(), rel=1e-4)
+        scores = similarity if side == "t2v" else similarity.T
+        assert column["items"] == np.argsort(-scores, axis=1)[:, :5].tolist()
+        assert np.array(column["values"]) == pytest.approx(-np.sort(-scores, axis=1)[:, :5], rel=1e-4)
+
+
+def test_a_caption_cannot_leave_the_data_of_the_page(browser: Browser) -> None:
+    similarity, owner = matrix_of(12)
+    nasty = "</script><script>document.title='owned'</script>\u2028<!-- <script> \u202e \x00 ]]> &quot;"
+    material = Material(similarity=similarity, captions=[f"{nasty} {i}" for i in range(12)])
+    page = render_report(run_of(similarity, owner), material)
+    script = """
+      const texts = [...document.querySelectorAll(".listing .open")].map((button) => button.textContent);
+      return [document.title, document.scripts.length, texts.length, texts[0]];
+    """
+    outcome = browser.run(page, script)
+    title, scripts, rows, text = outcome.answer
+    assert outcome.problems == []
+    assert "owned" not in title
+    assert (scripts, rows) == (4, 12)  # the page's two, the test's two
+    assert text.startswith("</script><script>document.title='owned'</script>")
+
+
+def test_it_loads_nothing_reports_nothing_and_shows_everything(browser: Browser) -> None:
+    similarity, owner = matrix_of(80, 3)
     page = render_report(run_of(similarity, owner), material_of(similarity, owner))
     script = """
       const count = (selector) => document.querySelectorAll(selector).length;
-      return { charts: count("svg.chart"), queries: count("article.query"), pictures: count(".thumb"),
-        heat: document.querySelector(".heat img").naturalWidth, hubs: count("table:not(.metrics) tbody tr"),
-        title: document.title, scripts: count("body script"), first: document.querySelector("h3").textContent,
+      const levels = [...document.querySelectorAll("h1, h2, h3, h4")].map((each) => Number(each.tagName[1]));
+      const named = [...document.querySelectorAll("input, select")].every((each) => each.labels.length === 1);
+      const ids = [...document.querySelectorAll("[id]")].map((each) => each.id);
+      return { charts: count("svg.chart"), queries: count("article.query"), pictures: count(".strip"),
+        heat: document.querySelector(".heat img").naturalWidth, hubs: count("table.hubs tbody tr"),
+        title: document.title, first: document.querySelector("h3").textContent, named,
+        steps: levels.every((level, index) => !index || level <= levels[index - 1] + 1),
+        once: new Set(ids).size === ids.length, rows: count(".listing tbody tr"),
+        said: document.querySelector("output").textContent,
         anchors: [...document.querySelectorAll("nav a")].every((a) => document.querySelector(a.hash)) };
     """
     outcome = browser.run(page, script)
     assert outcome.problems == []
     assert [name for name in outcome.loaded if not name.startswith("data:")] == []
     found = outcome.answer
-    assert (found["charts"], found["queries"], found["pictures"]) == (4, 40, 240)
+    assert (found["charts"], found["queries"], found["pictures"]) == (4, 80, 40 * 7)
     assert (found["heat"], found["hubs"], found["anchors"]) == (80, 10, True)
-    assert found["scripts"] == 1  # the test's own
+    assert (found["named"], found["steps"], found["once"]) == (True, True, True)
+    assert (found["rows"], found["said"]) == (20, "240 of 240 queries")
     assert "owned" not in found["title"]
     assert found["first"].startswith(NASTY)
 
 
-def test_on_a_phone_nothing_is_cut_off(browser: Browser, tmp_path: Path) -> None:
+def test_the_list_is_searched_filtered_sorted_opened_and_sent(browser: Browser) -> None:
+    similarity, owner = matrix_of(60, 2)
+    run = run_of(similarity, owner)
+    captions = [f"a dog {'runs ' * (i % 7)}{i}" for i in range(120)]
+    material = Material(similarity=similarity, captions=captions, video_ids=[f"clip{i}" for i in range(60)])
+    script = """
+      const part = (name) => document.querySelector(`[data-part="${name}"]`);
+      const set = (name, value) => {
+        part(name).value = value;
+        part(name).dispatchEvent(new Event("input"));
+      };
+      const rows = () => [...document.querySelectorAll(".listing tbody tr")];
+      const cells = (index) => rows().map((row) => row.cells[index].textContent);
+      const click = (name) => [...document.querySelectorAll(".listing th button")]
+        .find((button) => button.textContent === name).click();
+      const found = { ranks: cells(0).map(Number) };
+      set("filter", "wrong");
+      found.wrong = part("count").textContent;
+      set("filter", "all");
+      click("words");
+      found.words = cells(2).map(Number);
+      found.sorted = document.querySelector(".listing th[aria-sort]").textContent;
+      click("caption");
+      found.caption = cells(1)[0];
+      const button = document.querySelector(".listing .open");
+      button.click();
+      found.detail = [...document.querySelectorAll("tr.detail li")].map((item) => item.textContent);
+      found.expanded = button.getAttribute("aria-expanded");
+      part("more").click();
+      found.more = document.querySelectorAll(".listing .open").length;
+      set("side", "v2t");
+      found.videos = [part("count").textContent, location.hash];
+      history.replaceState(null, "", "#queries?search=clip7&side=v2t");
+      dispatchEvent(new Event("hashchange"));
+      found.sent = [cells(1), part("search").value];
+      return found;
+    """
+    outcome = browser.run(render_report(run, material), script)
+    assert outcome.problems == []
+    found = outcome.answer
+    ranks = run.counts.t2v.better + 1
+    assert found["ranks"] == sorted(ranks.tolist(), reverse=True)[:20]
+    assert found["wrong"] == f"{(ranks > 1).sum()} of 120 queries"
+    assert found["words"] == sorted((len(text.split()) for text in captions), reverse=True)[:20]
+    assert (found["sorted"], found["caption"]) == ("words", "a dog 0")
+    best = np.argsort(-similarity[0])[:5].tolist()
+    assert [text.split()[0] for text in found["detail"]] == [f"clip{video}" for video in best]
+    assert (found["expanded"], found["more"]) == ("true", 40)
+    assert found["videos"] == ["60 of 60 queries", "#queries?side=v2t"]
+    assert found["sent"] == [["clip7"], "clip7"]
+
+
+@pytest.mark.parametrize("width", [500, 1280])
+def test_nothing_is_cut_off(browser: Browser, tmp_path: Path, width: int) -> None:
     similarity, owner = matrix_of(80)
-    page = render_report(run_of(similarity, owner), material_of(similarity, owner))
-    width, window = browser.run(
-        page, "return [document.documentElement.scrollWidth, window.innerWidth];", width=500
-    ).answer
-    assert width <= window
+    long = ["a" * 300 + f" {i}" for i in range(80)]
+    material = replace(material_of(similarity, owner), captions=long, video_ids=long, missing=("b" * 300,))
+    reasons = [f"{'c' * 400} {i}" for i in range(6)]
+    page = render_report(run_of(similarity, owner, not_comparable_because=reasons), material)
+    assert page.count('<li class="reason">') == 3 + 6
+    script = """
+      document.querySelector(".listing .open").click();
+      const blocks = "h1, h2, h3, p, li, table, tr, td, th, article, figure";
+      const cut = [...document.querySelectorAll(blocks)].filter((each) =>
+        each.getBoundingClientRect().right > innerWidth + 1 || each.scrollWidth > each.clientWidth + 1);
+      const wide = document.documentElement.scrollWidth;
+      return [wide <= innerWidth, cut.map((each) => each.outerHTML.slice(0, 90))];
+    """
+    fits, cut = browser.run(page, script, width=width).answer
+    assert (fits, cut) == (True, [])
     browser.picture(page, tmp_path / "dark.png", width=390, height=844, dark=True)
     assert (tmp_path / "dark.png").stat().st_size > 10_000

@@ -1,7 +1,13 @@
 """Text tables: at most 100 columns, the values as papers print them, and no silent incomparability."""
 
+from pathlib import Path
+
 from record_examples import per_query, result
 
+from xbench import Result
+from xbench.reports.page.findings import Material
+from xbench.reports.page.report import render_report
+from xbench.reports.record.files import Measurement
 from xbench.reports.record.schema import (
     Metric,
     ProtocolRecord,
@@ -76,6 +82,21 @@ def test_five_benchmarks_make_one_table() -> None:
     assert "activitynet/val1-paragraph *" in shown
     assert "* activitynet/val1-paragraph: NOT COMPARABLE with published numbers:" in shown
     assert shown.count("didemo/paragraph *") == 0
+
+
+def test_comparable_is_said_only_where_there_is_a_published_row_to_compare_with() -> None:
+    counts = per_query()
+    for name, said, unsaid in (
+        ("msrvtt/1ka", "Comparable with published numbers of msrvtt/1ka.", "no published row"),
+        ("didemo/sentences", "The full protocol didemo/sentences; no published row.", "Comparable with"),
+    ):
+        record = of_protocol(name)
+        page = render_report(Measurement(record, counts, Path("a.json")), Material())
+        for shown in (render(record), page, Result(record, counts)._repr_html_()):
+            assert said in " ".join(shown.split())
+            assert unsaid not in shown
+        both = render_many([record, record])
+        assert (said in both) == (name == "didemo/sentences")
 
 
 def test_several_models_are_told_apart() -> None:

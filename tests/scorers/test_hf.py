@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from PIL import Image
 from ranked import rank_like
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
@@ -60,11 +61,24 @@ def xclip() -> transformers.PreTrainedModel:
     return transformers.XCLIPModel(config)
 
 
+def videoprism() -> transformers.PreTrainedModel:
+    vision = VISION | {"num_frames": 2, "tubelet_size": [1, 16, 16], "num_spatial_layers": 1,
+                       "num_temporal_layers": 1, "num_auxiliary_layers": 1}  # fmt: skip
+    del vision["patch_size"], vision["num_hidden_layers"]
+    config = transformers.VideoPrismConfig(text_config=TEXT | SPECIAL, vision_config=vision)
+    return transformers.VideoPrismClipModel(config)
+
+
 PIXELS = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
 PROCESSORS = {
     "clip": (clip, {"image_processor_type": "CLIPImageProcessor", **PIXELS}),
     "siglip": (siglip, {"image_processor_type": "SiglipImageProcessor", "size": PIXELS["crop_size"]}),
     "xclip": (xclip, {"image_processor_type": "VideoMAEImageProcessor", **PIXELS}),
+    "videoprism": (
+        videoprism,
+        {"video_processor_type": "LlavaOnevisionVideoProcessor", "size": PIXELS["crop_size"]}
+        | {"do_normalize": False, "do_rescale": True, "rescale_factor": 1 / 255, "resample": 3},
+    ),
 }
 
 
@@ -77,7 +91,8 @@ def folders(tmp_path_factory) -> dict[str, Path]:
         torch.manual_seed(0)
         model().save_pretrained(folder)
         tokenizer().save_pretrained(folder)
-        (folder / "preprocessor_config.json").write_text(json.dumps(pixels))
+        video = "video_" if "video_processor_type" in pixels else ""
+        (folder / f"{video}preprocessor_config.json").write_text(json.dumps(pixels))
     return made
 
 
@@ -123,7 +138,7 @@ def test_image_models_score_by_the_mean_of_their_frames(folders):
         videos = []
         for video in raw:
             inputs = pixels(images=list(video), return_tensors="pt")
-            videos.append(unit(unit(model.get_image_features(**inputs).pooler_output).mean(dim=0)))
+            videos.append(unit(unit(pooled(model.get_image_features(**inputs))).mean(dim=0)))
         texts = [one_text(model, folders[name], text) for text in TEXTS]
         expected = unit(torch.cat(texts)) @ torch.stack(videos).T
         scores = found.similarity(found.encode_texts(TEXTS), found.encode_videos(frames, mask))
@@ -135,7 +150,12 @@ def one_text(model, folder, text):
     words = transformers.AutoTokenizer.from_pretrained(folder)
     full = {"padding": "max_length"} if model.config.model_type == "siglip" else {}
     encoded = words([text], truncation=True, max_length=12, return_tensors="pt", **full)
-    return model.get_text_features(input_ids=encoded["input_ids"]).pooler_output
+    return pooled(model.get_text_features(input_ids=encoded["input_ids"]))
+
+
+def pooled(found):
+    """The vectors of what a model gave: an output since version 5 of transformers, a tensor before."""
+    return getattr(found, "pooler_output", found)
 
 
 @torch.no_grad()
@@ -146,8 +166,33 @@ def test_video_models_get_as_many_frames_as_they_were_trained_with(folders):
     frames, mask, _ = clips(found, counts=(3, 1, 2))
     model = transformers.AutoModel.from_pretrained(folders["xclip"]).eval()
     picked = torch.stack([frames[0][[0, 1, 2]], frames[1][[0, 0, 0]], frames[2][[0, 0, 1]]])
-    expected = unit(model.get_video_features(picked).pooler_output)
+    expected = unit(pooled(model.get_video_features(picked)))
     assert (found.encode_videos(frames, mask)["video"] - expected).abs().max() < 1e-5
+
+
+@torch.no_grad()
+def test_a_vector_of_a_sequence_of_one_is_the_videos(folders):
+    """VideoPrism gives [B, 1, D], and what it does to a frame is in its video processor's settings."""
+    found = scorer(folders["videoprism"])
+    frames, mask, raw = clips(found, counts=(2, 2))
+    assert found.video_input.max_frames == 2
+    model = transformers.AutoModel.from_pretrained(folders["videoprism"]).eval()
+    given = model.get_video_features(frames).pooler_output
+    assert given.shape[:2] == (2, 1)
+    assert (found.encode_videos(frames, mask)["video"] - unit(given[:, 0])).abs().max() < 1e-5
+    picture = Image.fromarray(raw[0][0]).resize((32, 32), Image.Resampling.BICUBIC)
+    expected = torch.from_numpy(np.asarray(picture).transpose(2, 0, 1) / np.float32(255))
+    assert (frames[0, 0] - expected).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("untold", ["size", "do_normalize"])
+def test_a_video_processor_that_does_not_tell_what_it_does_is_refused(folders, tmp_path, untold):
+    folder = Path(shutil.copytree(folders["videoprism"], tmp_path / "copy"))
+    settings = json.loads((folder / "video_preprocessor_config.json").read_text())
+    del settings[untold]
+    (folder / "video_preprocessor_config.json").write_text(json.dumps(settings))
+    with pytest.raises(ModelError, match=f"does not tell its {untold}"):
+        load_hf(str(folder))
 
 
 def test_the_contract_is_kept(folder):
@@ -237,7 +282,7 @@ def test_models_without_both_sides_are_told(tmp_path):
     [
         ("model.safetensors", "The model of .* cannot be loaded"),
         ("config.json", "The model of .* cannot be loaded"),
-        ("tokenizer.json", r"knows \d+ tokens, its text encoder 10"),
+        ("tokenizer.json", r"knows \d+ tokens, its text encoder 10|The tokenizer of .* needs a library"),
         ("preprocessor_config.json", "The image processor of .* cannot be loaded"),
     ],
 )

@@ -76,6 +76,23 @@ def fetch_weights(name: str) -> None:
     click.echo(where)
 
 
+@command.command("pin")
+@click.argument("name", metavar="NAME")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--replace", is_flag=True, help="Pin this file although another one is pinned.")
+def pin_file(name: str, file: Path, replace: bool) -> None:
+    """Pin FILE, which you downloaded by hand, to the checkpoint NAME by its sha256, and print that.
+
+    For checkpoints whose publisher gives no hash. From then on NAME runs, and only with this content.
+    """
+    from xbench.registry.pins import pins_file
+    from xbench.scorers.named import pin_weights
+
+    pin = pin_weights(name, file, replace=replace)
+    click.echo(f"{pin.sha256}  {pin.file}")
+    click.echo(f"{name} is that file from now on, by {pins_file()}.", err=True)
+
+
 @command.command("verify", context_settings={"show_default": True})
 @click.argument("name", metavar="NAME|FILE.py:CLASS|MODULE:CLASS")
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="As for `xbench run`, the rest too.")

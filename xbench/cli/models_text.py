@@ -8,8 +8,9 @@ from typing import Any
 
 from tabulate import tabulate
 
-from xbench.registry.checkpoints import Listed, Named, Reproduces, checkpoints, user_file
+from xbench.registry.checkpoints import PLACES, Listed, Named, Reproduces, checkpoints, user_file
 from xbench.registry.download import place_of
+from xbench.registry.pins import pins_file
 from xbench.registry.scorers import SHIPPED
 from xbench.reports.published.claims import published_rows
 from xbench.scorers.arguments import parameters_of
@@ -77,11 +78,7 @@ def describe_model(name: str, builder: Callable[..., Any], origin: str) -> str:
 def describe_named(name: str, entry: Named) -> str:
     """All that checkpoints.yaml says of an entry, where its weights are, and what it should reproduce."""
     facts: list[tuple[str, str]] = [("scorer", entry.scorer)]
-    facts += [
-        (key, str(value))
-        for key in ("clip", "file", "hub", "url", "sha256")
-        if (value := getattr(entry, key))
-    ]
+    facts += [(key, str(value)) for key in (*PLACES, "sha256") if (value := getattr(entry, key))]
     facts += [(f"settings.{key}", str(value)) for key, value in entry.settings.items()]
     facts += [(key, value) for key in ("source", "licence", "note") if (value := getattr(entry, key))]
     listed = entry.listed or (checkpoints().clip.get(entry.clip) if entry.clip else None)
@@ -89,6 +86,8 @@ def describe_named(name: str, entry: Named) -> str:
         facts.append(("here", _here(place_of(listed))))
     elif entry.file is not None:
         facts.append(("here", _here(Path(entry.file))))
+    if entry.by_hand is not None:
+        facts.append(("state", _state(name, entry)))
     if entry.reproduces is not None:
         facts += [("reproduces", line) for line in _published(entry.reproduces)]
     return f"{name}\n{tabulate(facts, tablefmt='plain')}"
@@ -102,22 +101,31 @@ def describe_listed(name: str, entry: Listed) -> str:
 
 def _published(row: Reproduces) -> Iterable[str]:
     """The values of a published row, direction by direction; one line that says so when there is none."""
-    found = published_rows(benchmark=row.benchmark, model=row.model, backbone=row.backbone)
-    what = f"{row.model} on {row.benchmark}{f' with {row.backbone}' if row.backbone else ''}"
+    found = published_rows(**row.model_dump())
+    trained = f", trained on {row.train_split}" if row.train_split else ""
+    what = f"{row.model} on {row.benchmark}{f' with {row.backbone}' if row.backbone else ''}{trained}"
     if not found:
         yield f"{what}: results/published.csv has no such row"
     for entry in found:
         for direction in ("t2v", "v2t"):
-            values = [f"{v.metric} {v.value:g}" for v in entry.values if v.direction == direction]
+            metrics = dict.fromkeys(value.metric for value in entry.values)  # several sources may give one
+            values = [f"{v.metric} {v.value:g}" for name in metrics if (v := entry.value(direction, name))]
             if values:
                 yield f"{what}, {entry.claim.protocol}, {direction}: {', '.join(values)}"
 
 
 def _in_short(entry: Named) -> tuple[str, str, str]:
-    place = next(
-        (f"{key} {value}" for key in ("clip", "file", "hub", "url") if (value := getattr(entry, key))), ""
-    )
+    if entry.by_hand is not None:
+        return entry.scorer, "by hand, pinned" if entry.file else "by hand, unverified", entry.licence
+    place = next((f"{key} {value}" for key in PLACES if (value := getattr(entry, key))), "")
     return entry.scorer, place, entry.licence
+
+
+def _state(name: str, entry: Named) -> str:
+    unverified = "unverified: its publisher gives no hash;"
+    if entry.file is None:
+        return f"{unverified} download it by hand, then `xbench models pin {name} FILE`"
+    return f"{unverified} pinned by you in {pins_file()}"
 
 
 def _summary(builder: Callable[..., Any]) -> str:

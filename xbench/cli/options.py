@@ -87,6 +87,24 @@ label_option: Callable[[F], F] = option(
 )
 
 
+def ray_options(what: str) -> Callable[[F], F]:
+    """Declare --ray and what goes with it; what: the work that is done there."""
+
+    def decorate(command: F) -> F:
+        mixed = option(
+            "mixed_devices", help="Let --ray use machines that compute other last bits; ties may break."
+        )
+        devices = option(
+            "devices",
+            metavar="LIST",
+            help="What of this machine --ray uses: cuda:0,cuda:1; cpu for each worker.",
+        )
+        ray = click.option("--ray", is_flag=False, flag_value="local", metavar="[HOST:PORT]", help=what)
+        return ray(devices(mixed(command)))
+
+    return decorate
+
+
 def as_keywords(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a command was given as the keywords of the Python API, repeatable options as lists."""
     return {

@@ -14,6 +14,7 @@ from xbench.cli.options import (
     metrics_option,
     option,
     post_option,
+    ray_options,
     run_keywords,
     ties_option,
     v2t_option,
@@ -68,17 +69,7 @@ if TYPE_CHECKING:
     "  [default: fp32, or what checkpoints.yaml says of the model]",
 )
 @option("threads", metavar="N", help="In which a CPU computes; changes last bits.")
-@click.option(
-    "--ray",
-    is_flag=False,
-    flag_value="local",
-    metavar="[HOST:PORT]",
-    help="Work on a Ray cluster; alone, on one of this machine's GPUs, else CPU cores. The same bits.",
-)
-@option(
-    "devices", metavar="LIST", help="What of this machine --ray uses: cuda:0,cuda:1; cpu for each worker."
-)
-@option("mixed_devices", help="Let --ray use machines that compute other last bits; ties may break.")
+@ray_options("Work on a Ray cluster; alone, on one of this machine's GPUs, else CPU cores. The same bits.")
 @option("workers", metavar="N", help="Threads that decode ahead.")
 @option("memory", metavar="GIB", help="For scoring; changes no number.  [default: 1/4 of RAM]")
 @option("limit", metavar="N", help="Score only the first N videos (NOT COMPARABLE).")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from xbench.cli.options import metrics_option, option, run_keywords, ties_option
+from xbench.cli.options import metrics_option, option, ray_options, run_keywords, ties_option
 from xbench.errors import DataError, explain
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 @option("precision", help="Of the computation.")
 @option("workers", metavar="N", help="Threads that decode ahead.")
 @option("threads", metavar="N", help="In which a CPU computes; changes last bits.")
+@ray_options("Candidates side by side on a Ray cluster, one a worker; alone, on the GPUs here, else cores.")
 @option("memory", metavar="GIB", help="For scoring; changes no number.")
 @option("limit", metavar="N", help="Score only the first N videos (NOT COMPARABLE).")
 @option("allow_missing", help="Score without missing videos (NOT COMPARABLE).")
@@ -80,7 +81,7 @@ def command(
     plans = sweep.plan_sweep(given, files, on, output)
     last = {**given, "protocol": protocol}
     plan_runs([{**last, "checkpoint": files[0]}])  # what the test set lacks should be known at once
-    found = list(sweep.compare_candidates(plans, output / sweep.CANDIDATES))
+    found = sweep.compare_candidates(plans, output / sweep.CANDIDATES)
     best = rule.best(found)
     plan = None if select == "test" else plan_runs([{**last, "checkpoint": files[found.index(best)]}])[0]
     _show_candidates(found, rule, best, on)

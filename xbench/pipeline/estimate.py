@@ -19,7 +19,7 @@ def say_how_long_every_pair_takes(scorer: Scorer, wants: VideoInput, split: Spli
 
 
 def say_how_long(scorer: PairScorer, text: Features, video: Features, pairs: int, what: str) -> None:
-    """Say how long so many pairs will take, by the time of a block of them. what: e.g. `didemo: scoring`."""
+    """Say how long so many pairs will take, by the time of a block of them. what: benchmark and stage."""
     rate = pairs_a_second(scorer, text, video)
     say(f"{what} {pairs:,} pairs one by one: about {about(pairs / rate)} ({rate:,.0f} pairs a second here).")
 

@@ -3,8 +3,8 @@
 import importlib.metadata
 import io
 import json
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from xbench.engine.store import Store, key_of
 from xbench.errors import ModelError
 from xbench.sampling import frame_rule
 from xbench.scorers.base import Clip, ClipScorer, Features, FrameScorer, Scorer, VideoInput
-from xbench.storage import write_atomically
+from xbench.storage import lock, write_atomically
 from xbench.terms import PixelRule
 from xbench.video.choice import Sampling
 from xbench.video.decode import FRAME_RULES, DamagedVideo, Taken, UnreadableVideo, normalise, read_clip
@@ -47,6 +47,18 @@ class VideoJob:
             return False
 
 
+@dataclass(frozen=True)
+class KeptFrames:
+    """A folder in which decoded frames are kept for whoever wants the same, in this process or beside it.
+
+    start: where in a gallery to begin, as a part of it: those who work side by side begin apart, so that they
+    do not wait for the same videos. It changes no feature.
+    """
+
+    folder: Path
+    start: float = 0.0
+
+
 def encode_texts(
     scorer: Scorer, store: Store, texts: Sequence[str], on_done: Callable[[int], None]
 ) -> FeatureTable:
@@ -69,7 +81,7 @@ def encode_videos(
     *,
     wants: VideoInput,
     use_damaged: bool,
-    kept: Path | None = None,
+    kept: "KeptFrames | None" = None,
     workers: int,
     on_done: Callable[[int], None],
 ) -> list[Encoded]:
@@ -77,18 +89,22 @@ def encode_videos(
 
     Each video is decoded once, in `workers` threads ahead of the encoder. The facts are JSON: `source` (which
     decoded frames were taken), `looks` (size, fps, codec), `notes`, and `damage` (wanted, got, cause) for a
-    file that failed; a damaged video's own frames are encoded only with `use_damaged`. kept: a folder for
-    frames that other scorers may want, too.
+    file that failed; a damaged video's own frames are encoded only with `use_damaged`. kept: for frames
+    that other scorers may want, too.
     """
-    return encode(
+    folder, start = (None, 0.0) if kept is None else (kept.folder, kept.start)
+    first = round(start * len(jobs))
+    turned = [*jobs[first:], *jobs[:first]]
+    encoded = encode(
         store,
         "video",
-        [video_key(job, wants) for job in jobs],
-        lambda index: _frames(jobs[index], wants, use_damaged, kept),
+        [video_key(job, wants) for job in turned],
+        lambda index: _frames(turned[index], wants, use_damaged, folder),
         lambda seen: _encode_one(scorer, wants, seen),
         workers=workers,
         on_done=lambda index: on_done(1),
     )
+    return [*encoded[len(jobs) - first :], *encoded[: len(jobs) - first]]
 
 
 def is_stored(store: Store, job: VideoJob, wants: VideoInput) -> bool:
@@ -116,23 +132,31 @@ _KEPT = ("pixels", "times", "view", "fps")
 
 
 def _frames(job: VideoJob, wants: VideoInput, use_damaged: bool, kept: Path | None) -> Prepared[Frames]:
-    """Decode a video, or take its frames from those kept."""
+    """Decode a video, or take its frames from those kept; who comes meanwhile waits for them."""
     if kept is None:
         return _decode(job, wants, use_damaged)
     form = "whole" if wants.frame_transform else "cut"
     path = kept / f"{video_key(job, wants)}-{form}.npz"
-    if path.is_file():
-        with np.load(path, allow_pickle=False) as found:
-            pixels, times, view, fps = (found[name] for name in _KEPT)
-            return Prepared(Frames(job, pixels, times, view, float(fps)), json.loads(str(found["info"])))
-    prepared = _decode(job, wants, use_damaged)
-    if prepared.value is not None:
-        content = io.BytesIO()
-        arrays = {name: getattr(prepared.value, name) for name in _KEPT}
-        np.savez(content, info=np.array(json.dumps(prepared.info)), **arrays)
-        with suppress(OSError):  # a full disk costs decoding again, nothing else
-            write_atomically(path, content.getvalue())
-    return prepared
+    with ExitStack() as stack:
+        if not path.is_file():
+            with suppress(OSError):  # a file system without locks costs decoding again, nothing else
+                stack.enter_context(lock(path.with_suffix(".lock")))
+        if path.is_file():
+            with np.load(path, allow_pickle=False) as found:
+                pixels, times, view, fps = (found[name] for name in _KEPT)
+                return Prepared(Frames(job, pixels, times, view, float(fps)), json.loads(str(found["info"])))
+        prepared = _decode(job, wants, use_damaged)
+        if prepared.value is not None:
+            _keep(prepared.value, prepared.info, path)
+        return prepared
+
+
+def _keep(frames: Frames, info: Mapping[str, Any], path: Path) -> None:
+    content = io.BytesIO()
+    arrays = {name: getattr(frames, name) for name in _KEPT}
+    np.savez(content, info=np.array(json.dumps(dict(info))), **arrays)
+    with suppress(OSError):  # a full disk costs decoding again, nothing else
+        write_atomically(path, content.getvalue())
 
 
 def _decode(job: VideoJob, wants: VideoInput, use_damaged: bool) -> Prepared[Frames]:

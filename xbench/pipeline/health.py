@@ -19,7 +19,7 @@ from xbench.storage import cache_dir
 
 _OPTIONAL = ("triton", "ray", "open_clip_torch", "opencv-python-headless", "torchvision")
 _VARIABLES = re.compile(
-    r"XBENCH_\w+|XDG_CACHE_HOME|CUDA_VISIBLE_DEVICES|OMP_NUM_THREADS|MKL_NUM_THREADS|HF_HOME|HF_HUB_OFFLINE"
+    r"XBENCH_\w+|XDG_CACHE_HOME|XDG_CONFIG_HOME|CUDA_VISIBLE_DEVICES|OMP_NUM_THREADS|MKL_NUM_THREADS|HF_HOME|HF_HUB_OFFLINE"
 )
 Findings = dict[str, dict[str, str]]
 """Section -> name -> what was found."""

@@ -30,13 +30,26 @@ def video_ids(split: Split) -> list[str]:
 def caption_ids(split: Split) -> list[list[str]]:
     """Return the ways to name the captions, each in protocol order."""
     owners = [split.videos[caption.video].id for caption in split.captions]
+    return _ways([caption.text for caption in split.captions], owners)
+
+
+def named_captions(texts: Sequence[str], owners: Sequence[str]) -> dict[str, int]:
+    """Return which caption each name stands for that stands for one; owners: the id of each one's video."""
+    named: dict[str, int] = {}
+    for way in _ways(texts, owners):
+        counts = Counter(way)
+        named |= {name: row for row, name in enumerate(way) if counts[name] == 1 and name not in named}
+    return named
+
+
+def _ways(texts: Sequence[str], owners: Sequence[str]) -> list[list[str]]:
     seen: Counter[str] = Counter()
     numbered = []
     for owner in owners:
         numbered.append(f"{owner}#{seen[owner]}")
         seen[owner] += 1
-    ways = [numbered, [caption.text for caption in split.captions]]
-    return [owners, *ways] if len(seen) == len(owners) else ways
+    ways = [numbered, list(texts)]
+    return [list(owners), *ways] if len(seen) == len(owners) else ways
 
 
 def without_extensions(names: Sequence[str]) -> list[str]:

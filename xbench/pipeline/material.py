@@ -1,7 +1,7 @@
-"""What a report shows beyond the record: captions, video ids, the matrix, a picture of each video shown."""
+"""What a report shows beyond the record: captions, video ids, the matrix, frames of each video shown."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -13,22 +13,34 @@ from PIL import Image
 from xbench.data.loading import load_split
 from xbench.data.split import Split
 from xbench.data.video_files import VideoFolder, resolve
-from xbench.errors import DataError, XbenchError, explain
+from xbench.errors import DataError, UsageError, XbenchError, explain
 from xbench.pipeline.plan import miniature_folders
+from xbench.progress import stage
 from xbench.readers import check_npy, open_file
 from xbench.registry.datasets import is_known
 from xbench.registry.folders import default_folders
-from xbench.reports.page.findings import Material, require_own_matrix, shown_queries
+from xbench.reports.page.findings import (
+    Material,
+    Strip,
+    outcomes_of,
+    require_own_matrix,
+    shown_queries,
+    videos_shown,
+)
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.per_query import keys_of_captions, keys_of_videos
 from xbench.reports.record.schema import Record
+from xbench.sampling import frame_rule
 from xbench.storage import cache_dir, user_path
 from xbench.video.choice import Sampling
 from xbench.video.decode import DamagedVideo, UnreadableVideo, read_clip
 
 T = TypeVar("T")
-_PICTURE = (192, 144)
-_QUALITY = 60
+_SIDE, _QUALITY = 96, 60
+"""Pixels of a frame that is shown, and its JPEG quality."""
+_SHOWN_FRAMES = 4
+_MANY = 12
+"""Frames of a clip where the record tells none: scores or features that came from elsewhere."""
 _MATRIX = "Give the .npy file that --save-similarity wrote."
 
 
@@ -62,9 +74,9 @@ def find_places(
     if record.miniature and not (annotations and videos):
         default = miniature_folders(record.benchmark, cache_dir())
     return Places(
-        _place(annotations, _recorded(record, "annotations") or default[0]),
-        _place(videos, _recorded(record, "videos") or default[1]),
-        _place(similarity, _recorded(record, "save_similarity")),
+        _place(annotations, recorded(record, "annotations") or default[0]),
+        _place(videos, recorded(record, "videos") or default[1]),
+        _place(similarity, recorded(record, "save_similarity")),
     )
 
 
@@ -77,12 +89,30 @@ def gather(measured: Measurement, places: Places) -> Material:
     material, split = _texts(measured, places)
     if split is None or material.video_ids is None:
         return material
-    numbers = {material.video_ids[video]: video for video in _shown_videos(measured, material)}
+    return with_strips(measured, material, places, _shown_videos(measured, material), split)
+
+
+def with_strips(
+    measured: Measurement,
+    material: Material,
+    places: Places,
+    videos: Sequence[int],
+    split: Split | None = None,
+) -> Material:
+    """Return the material, whose ids are known, with frames of some videos; raises as `gather` does."""
+    assert material.video_ids is not None
+    assert places.annotations.path is not None
+    known = split or _read_split(measured, places.annotations.path)
+    numbers = {material.video_ids[video]: video for video in videos}
     missing = list(material.missing)
-    pictures = _attempt(
-        places.videos, lambda path: _pictures(split, path, numbers), missing, "videos", "--videos DIR"
+    strips = _attempt(
+        places.videos,
+        lambda path: _strips(measured.record, known, path, numbers),
+        missing,
+        "videos",
+        "--videos DIR",
     )
-    return replace(material, thumbnails=pictures or {}, missing=tuple(missing))
+    return replace(material, strips=strips or {}, missing=tuple(missing))
 
 
 def gather_texts(measured: Measurement, places: Places) -> Material:
@@ -119,7 +149,7 @@ def _place(given: Path | None, otherwise: Path | None) -> Place:
     return Place(otherwise) if given is None else Place(given, named=True)
 
 
-def _recorded(record: Record, option: str) -> Path | None:
+def recorded(record: Record, option: str) -> Path | None:
     """A path that the run was given, if there is a regular file or a folder, and not the whole disk."""
     value = record.settings.passed.get(option)
     if not isinstance(value, str):
@@ -185,29 +215,54 @@ def _named(measured: Measurement, split: Split) -> tuple[list[str], list[str]]:
 
 
 def _shown_videos(measured: Measurement, material: Material) -> list[int]:
-    queries = [query for shown in shown_queries(measured, material.similarity) for query in shown]
-    return sorted({video for query in queries for video in (query.video, *dict(query.wrong))})
+    outcomes = outcomes_of(measured, material.similarity)
+    return videos_shown({side: shown_queries(measured, found, side) for side, found in outcomes.items()})
 
 
-def _pictures(split: Split, folder: Path, wanted: dict[str, int]) -> dict[int, bytes]:
-    """A small JPEG from the middle of each wanted video that has a file that decodes."""
+def _strips(record: Record, split: Split, folder: Path, wanted: dict[str, int]) -> dict[int, Strip]:
+    """Some of the scored frames of each wanted video that has a file that decodes."""
     few = split.without(video.id for video in split.videos if video.id not in wanted)
     paths = resolve(few, VideoFolder.index(folder)).paths
-    pictures = {
-        wanted[video.id]: _picture(paths[video.id], video.window) for video in few.videos if video.id in paths
-    }
-    return {video: data for video, data in pictures.items() if data is not None}
+    with stage("reading videos", len(paths), "videos") as advance:
+        found = {}
+        for video in few.videos:
+            if video.id in paths:
+                found[wanted[video.id]] = _strip(record, paths[video.id], video.window)
+                advance(1)
+    return {video: strip for video, strip in found.items() if strip is not None}
 
 
-def _picture(path: Path, window: tuple[float, float] | None) -> bytes | None:
+def _strip(record: Record, path: Path, window: tuple[float, float] | None) -> Strip | None:
+    settings = record.scorer.settings
+    many, rule = settings.get("frames"), settings.get("sampling")
+    sampling = Sampling(many if isinstance(many, int) else _MANY, _rule(rule))
+    pixels = {**record.settings.defaulted, **record.settings.passed}.get("pixels")
     try:
-        frames = read_clip(path, window, Sampling(1, "uniform"), None).frames
+        clip = read_clip(path, window, sampling, _SIDE, "tagged" if pixels == "tagged" else "published")
     except DamagedVideo as damaged:
-        frames = damaged.clip.frames
+        clip = damaged.clip
     except (UnreadableVideo, OSError):
         return None
-    image = Image.fromarray(frames[0])
-    image.thumbnail(_PICTURE)
+    total = len(clip.frames)
+    chosen = np.unique(np.linspace(0, total - 1, min(_SHOWN_FRAMES, total)).round().astype(int))
+    row = np.concatenate([_bordered(clip.frames[index]) for index in chosen], axis=1)
     stream = io.BytesIO()
-    image.save(stream, "JPEG", quality=_QUALITY)
-    return stream.getvalue()
+    Image.fromarray(row).save(stream, "JPEG", quality=_QUALITY)
+    seconds = tuple(clip.times[index] for index in chosen)
+    return Strip(stream.getvalue(), seconds, total if rule else None)
+
+
+def _rule(said: object) -> str:
+    """The rule by which frames were taken; the published one where the record tells none that gives any."""
+    try:
+        known = frame_rule(str(said))
+    except UsageError:
+        return "published"
+    return "published" if known.name == "none" else str(known)
+
+
+def _bordered(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A frame [3, H, W] as a picture that ends in a line, so that the next can be told from it."""
+    picture = np.ascontiguousarray(frame.transpose(1, 2, 0))
+    picture[:, -1] = 255
+    return picture

@@ -18,6 +18,7 @@ from xbench.metrics.dsl import require_one_to_one
 from xbench.metrics.measures import Measure
 from xbench.pipeline import options
 from xbench.pipeline.bank import Bank, read_captions
+from xbench.pipeline.features import KeptFrames
 from xbench.pipeline.gallery import refuse_missing
 from xbench.pipeline.matrix_file import MatrixFile
 from xbench.progress import say
@@ -86,8 +87,8 @@ class RunPlan(Plan):
     cache: Path | None
     """The cache folder; None: features are kept for this run only."""
     save_similarity: Path | None
-    frames: Path | None = None
-    """A folder in which decoded frames are kept for whoever wants the same; None: they are not."""
+    frames: KeptFrames | None = None
+    """Where decoded frames are kept for other candidates; None: they are not."""
 
 
 @dataclass(frozen=True, kw_only=True)

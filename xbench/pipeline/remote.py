@@ -112,7 +112,7 @@ def remote(scorer: Scorer, wants: VideoInput, plan: RunPlan, store: Store) -> It
         ray.workers(
             "xbench.pipeline.worker:Worker",
             write_order(folder / "model", order),
-            _judge(probe(scorer, wants), mixed=plan.mixed_devices),
+            judge(probe(scorer, wants), mixed=plan.mixed_devices),
             address=plan.ray,
             devices=plan.devices,
             threads=plan.threads,
@@ -123,7 +123,7 @@ def remote(scorer: Scorer, wants: VideoInput, plan: RunPlan, store: Store) -> It
         yield Remote(workers, folder, store)
 
 
-def _judge(own: str, *, mixed: bool) -> "Callable[[Ready], None]":
+def judge(own: str, *, mixed: bool) -> "Callable[[Ready], None]":
     """Return what refuses a worker whose probe is not `own`, or tells of each such machine once."""
     told: set[str] = set()
 

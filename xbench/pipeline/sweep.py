@@ -2,7 +2,7 @@
 
 import glob
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from xbench.data.recognition import members
 from xbench.errors import DataError, UsageError, did_you_mean
 from xbench.metrics.measures import Measure, parse_measure, parse_measures
+from xbench.pipeline.candidates import measure_all
 from xbench.pipeline.gallery import contents_of
 from xbench.pipeline.plan import RunPlan, plan_runs, require_writable
 from xbench.pipeline.run import Models, memory_of_contents, run
@@ -17,9 +18,9 @@ from xbench.progress import say
 from xbench.registry.datasets import Benchmark, benchmark
 from xbench.registry.scorers import SHIPPED
 from xbench.reports.record.files import Measurement, read, save
-from xbench.reports.record.schema import DIRECTIONS, Fingerprint, Selection
+from xbench.reports.record.schema import DIRECTIONS, Fingerprint, Record, Selection
 from xbench.scorers.catalog import ResolvedModel
-from xbench.storage import file_sha256, scratch
+from xbench.storage import file_sha256
 from xbench.terms import DEFAULT_METRICS, Direction
 
 CANDIDATES = "candidates"
@@ -119,23 +120,30 @@ def plan_sweep(
     return plan_runs([{**given, "checkpoint": file, "protocol": protocol} for file in candidates])
 
 
-def compare_candidates(plans: Sequence[RunPlan], folder: Path) -> Iterator[Measurement]:
-    """Carry out the plans of candidates, saving each record; one that is there already is read.
+def compare_candidates(plans: Sequence[RunPlan], folder: Path) -> list[Measurement]:
+    """Carry out the plans of candidates, saving each record at once; one that is there already is read.
 
-    Each video is decoded once for all candidates that want the same frames of it.
+    Raises DataError for one that a worker measured on other files or with other code than are here.
     """
     known = _saved(folder)
-    contents = _contents(plans[0]) if known else None  # all have one gallery
-    with scratch() as frames:
-        for plan in plans:
-            there = next((each for each in known if _is_of(each, plan, contents)), None)
-            if there is not None:
-                say(f"{plan.label}: measured already, {there.file}")
-                yield there
-                continue
-            measured = run(Models().of(plan), replace(plan, frames=frames))[0]
-            path, record = save(measured.record, measured.counts, folder)
-            yield replace(measured, record=record, path=path)
+    contents = _contents(plans[0]) if known or plans[0].ray else None  # all have one gallery
+    found: dict[int, Measurement] = {}
+    for index, plan in enumerate(plans):
+        there = next((each for each in known if _is_of(each, plan, contents)), None)
+        if there is not None:
+            say(f"{plan.label}: measured already, {there.file}")
+            found[index] = there
+    todo = [index for index in range(len(plans)) if index not in found]
+    for place, measured in measure_all([plans[index] for index in todo]):
+        plan = plans[todo[place]]
+        if plan.ray and (other := _made_of_others(measured.record, plan, contents)):
+            raise DataError(
+                f"{plan.label} was measured on a machine with other {' and '.join(other)} than this one: "
+                "give every machine the same files and versions, then run the same command again."
+            )
+        path, record = save(measured.record, measured.counts, folder)
+        found[todo[place]] = replace(measured, record=record, path=path)
+    return [found[index] for index in range(len(plans))]
 
 
 def decide(best: Measurement, plan: RunPlan | None, selection: Selection, output: Path) -> Measurement:
@@ -174,20 +182,31 @@ def _is_of(measured: Measurement, plan: RunPlan, contents: str | None) -> bool:
     contents: the digest of the video files as they are now. Code that is not xbench's may have changed since:
     its models are measured again.
     """
-    from xbench.pipeline.record import git_revision, versions
-
-    record, file = measured.record, _checkpoint(plan)
+    record = measured.record
     if not isinstance(plan.model, ResolvedModel) or plan.model.request.name not in SHIPPED:
         return False
     if record.videos.missing != list(plan.found.missing if plan.found else ()) or record.videos.damaged:
         return False
-    if plan.found is not None and (contents is None or record.videos.contents != contents):
-        return False  # a video was replaced since
     same = measured.per_query is not None and record.settings.passed == plan.passed
-    same = same and (record.versions, record.git) == (versions(), git_revision())
     same = same and record.protocol.fingerprint == Fingerprint(**asdict(plan.split.fingerprint()))
-    known = record.checkpoint is not None and file is not None and file.is_file()
-    return same and known and record.checkpoint.sha256 == file_sha256(file)  # type: ignore[union-attr,arg-type]
+    return same and record.checkpoint is not None and not _made_of_others(record, plan, contents)
+
+
+def _made_of_others(record: Record, plan: RunPlan, contents: str | None) -> list[str]:
+    """What a record was made of that is not what is here: videos, weights, libraries, xbench."""
+    from xbench.pipeline.record import git_revision, versions
+
+    file = _checkpoint(plan)
+    weights = file_sha256(file) if file is not None and file.is_file() else None
+    pairs = {
+        "libraries": (record.versions, versions()),
+        "revision of xbench": (record.git, git_revision()),
+    }
+    if plan.found is not None:
+        pairs["videos"] = record.videos.contents or "", contents
+    if record.checkpoint is not None:
+        pairs["weights"] = record.checkpoint.sha256, weights
+    return [what for what, (there, here) in pairs.items() if there != here]
 
 
 def _checkpoint(plan: RunPlan) -> Path | None:

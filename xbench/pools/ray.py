@@ -17,6 +17,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -157,13 +158,14 @@ def workers(
     address: str,
     devices: Sequence[str],
     threads: int,
+    most: int | None = None,
 ) -> Iterator[Workers]:
     """Start or join a cluster and yield its workers, one for each GPU, else for each `threads` CPU cores.
 
     target: `module:Class`, called with `path` and a device; it has a method `probe`. address: `local` for a
     cluster of this machine that ends with the block. devices: those of this machine that may be used, `cpu`
-    once for each worker; all where there are none. Raises UsageError when Ray is missing or there is no
-    cluster.
+    once for each worker; all where there are none. most: so many workers are enough. Raises UsageError when
+    Ray is missing or there is no cluster.
     """
     ray = _import(address)
     temporary = None
@@ -175,7 +177,7 @@ def workers(
         else:
             _join(ray, address)
         signal.signal(signal.SIGTERM, before)
-        yield Workers(list(_actors(ray, target, path, devices, threads)), accept)
+        yield Workers(list(islice(_actors(ray, target, path, devices, threads), most)), accept)
     finally:
         if temporary is None:
             ray.shutdown()

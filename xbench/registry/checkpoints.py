@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from xbench.errors import UsageError, os_errors
 from xbench.registry import shipped
 from xbench.registry.lined import read_lined
+from xbench.registry.pins import pins
 from xbench.registry.scorers import SHIPPED
 from xbench.storage import user_path
 
@@ -26,6 +27,10 @@ _SHA256 = "^[0-9a-f]{64}$"
 
 class _Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+PLACES = ("clip", "file", "url", "hub", "by_hand")
+"""Where the weights of an entry can be, by its keys."""
 
 
 class Listed(_Entry):
@@ -52,10 +57,13 @@ class Reproduces(_Entry):
     model: str
     benchmark: str
     backbone: str | None = None
+    protocol: str | None = None
+    train_split: str | None = None
+    """Where papers print rows of several."""
 
 
 class Named(_Entry):
-    """A model by name: which scorer, with which weights and settings. One of clip, file, url and hub."""
+    """A model by name: which scorer, which weights and settings. One of clip, file, url, hub and by_hand."""
 
     scorer: str
     """As given to --model: a name, file.py:Class (relative to this file), or package.module:Class."""
@@ -66,6 +74,9 @@ class Named(_Entry):
     url: str | None = Field(default=None, pattern="^https://")
     hub: str | None = Field(default=None, pattern=r"^[\w.-]+/[\w.-]+$")
     """A Hugging Face hub id."""
+    by_hand: str | None = Field(default=None, pattern="^https://")
+    """A page from which a person downloads the weights, whose publisher gives no hash: unverified. It runs
+    once it is pinned, see `pins`; `file` and `sha256` are then the pin's."""
     sha256: str | None = Field(default=None, pattern=_SHA256)
     bytes: int | None = Field(default=None, gt=0)
     """Of what is fetched from `url`."""
@@ -78,9 +89,9 @@ class Named(_Entry):
 
     @model_validator(mode="after")
     def _has_one_place(self) -> Self:
-        places = [name for name in ("clip", "file", "url", "hub") if getattr(self, name) is not None]
+        places = [name for name in PLACES if getattr(self, name) is not None]
         if len(places) > 1:
-            raise ValueError(f"give one of clip, file, url and hub, not {' and '.join(places)}")
+            raise ValueError(f"give one of {', '.join(PLACES)}, not {' and '.join(places)}")
         if self.url is not None and self.sha256 is None:
             raise ValueError("a url needs its sha256")
         if self.sha256 is not None and self.file is None and self.url is None:
@@ -130,13 +141,13 @@ class Checkpoints(Layer):
 
 
 def checkpoints() -> Checkpoints:
-    """Return the shipped checkpoints.yaml with the user's file over it.
+    """Return the shipped checkpoints.yaml with the user's file over it, and what the user pinned in it.
 
     Raises UsageError naming file, line and key of every fault in the user's file, and for names in it that
     are a scorer's, or that it may not replace.
     """
     base, path = _shipped(), user_file()
-    return base if path is None else _layered(base, path)
+    return _with_pins(base if path is None else _layered(base, path))
 
 
 def read_checkpoints(path: Path) -> Checkpoints:
@@ -179,6 +190,15 @@ def _layered(base: Checkpoints, path: Path) -> Checkpoints:
             "unnamed": {} if chosen else dict.fromkeys(named, str(path)),
         }
     )
+
+
+def _with_pins(found: Checkpoints) -> Checkpoints:
+    pinned = {
+        name: entry.model_copy(update={"file": pin.file, "sha256": pin.sha256})
+        for name, pin in pins().items()
+        if (entry := found.checkpoints.get(name)) is not None and entry.by_hand is not None
+    }
+    return found.model_copy(update={"checkpoints": found.checkpoints | pinned}) if pinned else found
 
 
 def _refuse_taken(layer: Layer, base: Checkpoints, path: Path, chosen: bool) -> None:

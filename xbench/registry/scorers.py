@@ -11,6 +11,7 @@ SHIPPED = {
     "xpool": "xbench.scorers.xpool.load:trained",
     "wti": "xbench.scorers.wti.load:trained",
     "hf": "xbench.scorers.hf:build",
+    "open_clip": "xbench.scorers.open_clip:build",
     "features": "xbench.scorers.features.scorer:build",
 }
 """Name -> `package.module:attribute`; the first line of its docstring says what it is."""

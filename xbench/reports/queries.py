@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from tabulate import tabulate
 
 from xbench.errors import UsageError, did_you_mean
-from xbench.metrics.counts import Counts, Ints
+from xbench.metrics.counts import Counts
 from xbench.reports.compare.pairing import aligned, require_same_queries
-from xbench.reports.page.findings import Material, mean_ranks, wrong_captions, wrong_videos
+from xbench.reports.page.findings import Material, mean_ranks, videos_of
+from xbench.reports.page.retrieved import wrong_captions, wrong_videos
 from xbench.reports.record.files import Measurement
 from xbench.shown import for_cell, visible
 from xbench.terms import Direction
@@ -136,7 +137,7 @@ def _row(  # noqa: PLR0917  (a query of two arrays)
     others: NDArray[np.float64] | None,
 ) -> QueryRow:
     counts: Counts = getattr(measured.counts, side)
-    video = int(_videos(measured, side)[index])
+    video = int(videos_of(measured, side)[index])
     other = None if others is None else _finite(others[index])
     rank = _finite(ranks[index])
     return QueryRow(
@@ -151,12 +152,6 @@ def _row(  # noqa: PLR0917  (a query of two arrays)
         lead=None if rank is None or other is None else other - rank,
         wrong=(),
     )
-
-
-def _videos(measured: Measurement, side: Direction) -> Ints:
-    """The video of each query."""
-    owners = measured.counts.caption_to_video
-    return owners if side == "t2v" else np.unique(owners)
 
 
 def _finite(value: float) -> float | None:

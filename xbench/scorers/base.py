@@ -15,10 +15,11 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeGuard, TypeVar, runtime_checkable
 
 import torch
 
+from xbench.metrics.explanation import Explanation
 from xbench.sampling import FrameRule
 from xbench.terms import Crop
 
@@ -191,6 +192,20 @@ class ClipScorer(Scorer, Protocol):
 
 
 @runtime_checkable
+class Explains(Protocol):
+    """What a scorer may do beside: say what the score of a pair is made of, for `xbench explain`."""
+
+    def explain(self, caption: str, text: Features, video: Features) -> Explanation:
+        """Return the parts of the score of a caption and a video, whose features have first dimension 1.
+
+        They add up to what `similarity` gives for the pair. `Grid`s, where a model compares words with
+        frames, have as many rows as the explanation has words, and as many columns as `video_input` has
+        frames, padding included.
+        """
+        ...
+
+
+@runtime_checkable
 class Reranker(Protocol):
     """The second of two stages: scores the videos that a first stage put at the top, text by text.
 
@@ -288,6 +303,11 @@ def share_of(scorer: PairScorer) -> float:
     if said in SHARES:
         return SHARES[said]
     return SHARES["bf16"] if "bf" in said or "8" in said else SHARES["fp16" if "16" in said else "fp32"]
+
+
+def explains(scorer: Any) -> TypeGuard[Explains]:
+    """Whether a scorer can say what a score is made of."""
+    return isinstance(getattr(scorer, "wrapped", scorer), Explains)
 
 
 def source_file(scorer: Any) -> str | None:

@@ -40,6 +40,10 @@ class ResolvedModel:
     _builder: Callable[..., Any] = field(repr=False)
     _arguments: Mapping[str, Any] = field(repr=False)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What another process unpickles is found there: builders of plugins and files cannot travel."""
+        return resolve, (self.request,)
+
     def build(self) -> Model:
         """Load it. Each weight file is opened once, and the model's `file` says which that was.
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import torch
 
 from xbench.errors import ModelError, XbenchError
+from xbench.metrics.explanation import Explanation
 from xbench.scorers.base import Clip, Features, Scorer, VideoInput
 from xbench.scorers.finding import MEND, what_failed
 from xbench.scorers.weights import WeightFile
@@ -75,6 +76,12 @@ class Foreign:
 
     def similarity(self, text: Features, video: Features) -> torch.Tensor:
         return self._call("similarity", self._scorer.similarity, text, video)
+
+    def explain(self, caption: str, text: Features, video: Features) -> Explanation:
+        """As the scorer does, where it can: see `explains`."""
+        own: Any = self._scorer
+        explanation: Explanation = self._call("explain", own.explain, caption, text, video)
+        return explanation
 
     def _call(self, what: str, function: Callable[..., T], *given: Any) -> T:
         try:

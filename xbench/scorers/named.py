@@ -8,7 +8,10 @@ from typing import Any, get_args
 from xbench.errors import ModelError, UsageError, XbenchError, did_you_mean
 from xbench.registry.checkpoints import VARIABLE, Named, checkpoints
 from xbench.registry.download import fetched
+from xbench.registry.pins import Pin, record_pin
 from xbench.scorers.arguments import ModelRequest, parameters_of
+from xbench.scorers.clip.kinds import FAMILY, kind_of, refuse_other_models
+from xbench.scorers.weights import read_weights
 from xbench.storage import file_sha256
 from xbench.terms import Precision
 
@@ -76,6 +79,12 @@ def place(name: str, entry: Named) -> str | None:
             f"The entry {name} of checkpoints.yaml: there are no CLIP weights {entry.clip!r}."
             f"{did_you_mean(entry.clip, checkpoints().clip)}"
         )
+    if entry.by_hand is not None and entry.file is None:
+        raise ModelError(
+            f"The weights of {name} are downloaded by hand, and nobody has published their hash: get the "
+            f"file from {entry.by_hand} (xbench models show {name} tells which), and pin it once: xbench "
+            f"models pin {name} FILE."
+        )
     if entry.file is None:
         return entry.clip or entry.hub
     path = Path(entry.file)
@@ -84,8 +93,37 @@ def place(name: str, entry: Named) -> str | None:
             f"The weights of {name} are not there: {path}. Put them there, or correct its entry."
         )
     if entry.sha256 is not None and (found := file_sha256(path)) != entry.sha256:
+        which, advice = "checkpoints.yaml lists", "correct the entry"
+        if entry.by_hand is not None:
+            which, advice = "was pinned", f"pin this one: xbench models pin {name} {path} --replace"
         raise ModelError(
-            f"{path} is not the file that checkpoints.yaml lists for {name}: its sha256 is {found}, expected "
-            f"{entry.sha256}. Put that one there, or correct the entry."
+            f"{path} is not the file that {which} for {name}: its sha256 is {found}, expected "
+            f"{entry.sha256}. Put that one there, or {advice}."
         )
     return str(path)
+
+
+def pin_weights(name: str, path: Path, *, replace: bool) -> Pin:
+    """Pin a file that the user downloaded by hand to its entry, by its sha256, and return the pin.
+
+    replace: whether another file may be pinned already. Raises UsageError for an entry that is not downloaded
+    by hand, ModelError for a file that is damaged or another model's.
+    """
+    entry = checkpoints().checkpoints.get(name)
+    if entry is None:
+        known = checkpoints().checkpoints
+        raise UsageError(f"checkpoints.yaml lists no {name!r}.{did_you_mean(name, known)}")
+    if entry.by_hand is None:
+        raise UsageError(f"{name} is not downloaded by hand, so there is nothing to pin: run it as it is.")
+    weights = read_weights(path)
+    if entry.scorer in FAMILY:
+        refuse_other_models(weights.state, str(path), entry.scorer)
+        if kind_of(weights.state) is None:
+            raise ModelError(
+                f"{path} holds no checkpoint of {entry.scorer} (its parameters: "
+                f"{', '.join(list(weights.state)[:3])}, ...), which {name} is: download that "
+                f"from {entry.by_hand}."
+            )
+    pin = Pin(file=str(path.absolute()), sha256=weights.file.sha256)
+    record_pin(name, pin, replace=replace)
+    return pin

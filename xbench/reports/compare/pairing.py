@@ -57,7 +57,7 @@ def why_not_the_same(first: Record, second: Record) -> list[str]:
 def aligned(first: PerQuery, second: PerQuery, side: Direction) -> Counts:
     """Return the counts of `second` in the order of the queries of `first`."""
     counts: Counts = getattr(second, side)
-    return counts.take(_order(query_keys(first, side), query_keys(second, side)))
+    return counts.take(order_by(query_keys(first, side), query_keys(second, side)))
 
 
 def query_keys(per_query: PerQuery, side: Direction) -> NDArray[np.uint64]:
@@ -93,8 +93,8 @@ def _same(first: NDArray[np.uint64], second: NDArray[np.uint64]) -> bool:
     return np.array_equal(np.sort(first), np.sort(second))
 
 
-def _order(wanted: NDArray[np.uint64], given: NDArray[np.uint64]) -> Ints:
-    """Indices into `given` that put it in the order of `wanted`; equal keys are equal queries."""
+def order_by(wanted: NDArray[np.uint64], given: NDArray[np.uint64]) -> Ints:
+    """Return indices into `given` that put it in the order of `wanted`; equal keys are equal queries."""
     order = np.empty(len(wanted), dtype=np.int64)
     order[np.argsort(wanted, kind="stable")] = np.argsort(given, kind="stable")
     return order

@@ -24,6 +24,14 @@ class Shape:
 
 
 @dataclass(frozen=True)
+class Chart:
+    """A figure with what is said below it."""
+
+    svg: Markup
+    caption: str
+
+
+@dataclass(frozen=True)
 class Line:
     """A curve with its band. x from 1, y and band in percent."""
 
@@ -88,9 +96,9 @@ def grid_chart(
     return svg(title, shapes)
 
 
-def svg(title: str, shapes: Sequence[Shape]) -> Markup:
-    """Return shapes as a picture with a title."""
-    return render("chart.svg", title=title, shapes=shapes, width=WIDTH, height=HEIGHT)
+def svg(title: str, shapes: Sequence[Shape], size: tuple[int, int] = (WIDTH, HEIGHT)) -> Markup:
+    """Return shapes as a picture with a title. size: width and height."""
+    return render("chart.svg", title=title, shapes=shapes, width=size[0], height=size[1])
 
 
 def _curve(line: Line, last: float, index: int) -> list[Shape]:

@@ -8,50 +8,100 @@ from numpy.typing import NDArray
 
 from xbench.errors import DataError
 from xbench.metrics.counts import Counts, Ints, rank_queries
-from xbench.metrics.dsl import DualSoftmax, dsl_counts
+from xbench.metrics.dsl import dsl_counts
 from xbench.metrics.intervals import intervals
 from xbench.metrics.measures.recall import Recall
-from xbench.metrics.neighbours import top_columns
-from xbench.metrics.ranking import chunks, t2v_counts
+from xbench.metrics.ranking import t2v_counts
 from xbench.reports.page.charts import Line
+from xbench.reports.page.retrieved import Floats, Retrieved, first_items
+from xbench.reports.page.why import Why
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.per_query import clusters_of
 from xbench.reports.record.schema import DIRECTIONS
 from xbench.terms import Direction
 
 SHOWN_QUERIES = 20
-SHOWN_WRONG = 5
 _CURVE_POINTS = 24
 _RESAMPLES = 2000
 _SEED = 0
 
-Floats = NDArray[np.float64]
+
+@dataclass(frozen=True)
+class Strip:
+    """Some of the frames of a video that were scored, side by side: one JPEG of their centres.
+
+    seconds: when each was taken. frames: how many were scored; None where no record tells which were.
+    """
+
+    jpeg: bytes
+    seconds: tuple[float, ...]
+    frames: int | None
 
 
 @dataclass(frozen=True, eq=False)
 class Material:
     """What a report may show beyond the record, in the order of the run's queries; None where not at hand.
 
-    similarity: [T, V]. captions: T texts. video_ids: V ids. thumbnails: JPEG bytes by video index.
-    missing: what is not at hand and how to get it, one sentence each.
+    similarity: [T, V]. captions: T texts. video_ids: V ids. strips: by video index. explained: why some
+    pairs have their scores. missing: what is not at hand and how to get it, one sentence each.
     """
 
     similarity: NDArray[np.floating] | None = None
     captions: Sequence[str] | None = None
     video_ids: Sequence[str] | None = None
-    thumbnails: Mapping[int, bytes] = field(default_factory=dict)
+    strips: Mapping[int, Strip] = field(default_factory=dict)
+    explained: Sequence[Why] = ()
     missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """How a run did on all queries of a direction, and what it retrieved for them, where that is at hand."""
+
+    ranks: Floats
+    tied: Ints
+    scores: Floats
+    first: Retrieved | None
+
+    @classmethod
+    def of(cls, counts: Counts, first: Retrieved | None) -> "Outcomes":
+        """Those of counts."""
+        return cls(mean_ranks(counts), counts.tied, counts.right.astype(np.float64), first)
+
+
+def outcomes_of(measured: Measurement, similarity: NDArray[np.floating] | None) -> dict[Direction, Outcomes]:
+    """Return those of a run in both directions."""
+    return {
+        side: Outcomes.of(
+            getattr(measured.counts, side),
+            None if similarity is None else first_items(measured, similarity, side),
+        )
+        for side in DIRECTIONS
+    }
+
+
+@dataclass(frozen=True)
+class Found:
+    """An item that a query retrieved, and whether it is a right one."""
+
+    item: int
+    score: float
+    right: bool
 
 
 @dataclass(frozen=True)
 class Query:
-    """One caption's outcome. wrong: the highest-scored wrong videos as (video index, score)."""
+    """A query's outcome. index: among those of its direction. video: the right one, or the query itself.
+
+    score: of the right item, of the best of several. first: what was retrieved, best first; empty where the
+    matrix is not at hand.
+    """
 
     index: int
     video: int
     rank: float
     score: float
-    wrong: tuple[tuple[int, float], ...]
+    first: tuple[Found, ...]
 
     @property
     def rank_text(self) -> str:
@@ -67,7 +117,7 @@ def curves(measured: Measurement) -> list[Line]:
 def rank_shares(measured: Measurement) -> tuple[list[str], list[tuple[str, list[float]]]]:
     """Return bins of ranks and, for each direction, the percentage of queries in each."""
     ranks = {side: mean_ranks(getattr(measured.counts, side)) for side in DIRECTIONS}
-    edges = _edges(max(float(np.nanmax(each)) for each in ranks.values()))
+    edges = _edges(max(float(np.nanmax(each)) for each in ranks.values()), gallery_of(measured))
     return _labels(edges), [(side, _shares(each, edges)) for side, each in ranks.items()]
 
 
@@ -79,10 +129,15 @@ def both_directions(measured: Measurement) -> tuple[list[str], list[list[float]]
     t2v, v2t = mean_ranks(measured.counts.t2v), mean_ranks(measured.counts.v2t)
     videos = np.unique(measured.counts.caption_to_video)
     of_video = np.array([np.median(t2v[measured.counts.caption_to_video == video]) for video in videos])
-    kept = np.isfinite(of_video) & np.isfinite(v2t)
-    edges = _edges(float(max(of_video[kept].max(), v2t[kept].max())))
-    counts, _, _ = np.histogram2d(v2t[kept], of_video[kept], bins=[edges, edges])
-    return _labels(edges), (100 * counts / kept.sum()).tolist()
+    return rank_grid(of_video, v2t, gallery_of(measured))
+
+
+def rank_grid(across: Floats, down: Floats, gallery: int) -> tuple[list[str], list[list[float]]]:
+    """Return bins of ranks and the percentage of items by (bin of `down`, bin of `across`)."""
+    kept = np.isfinite(across) & np.isfinite(down)
+    edges = _edges(float(max(across[kept].max(initial=1), down[kept].max(initial=1))), gallery)
+    counts, _, _ = np.histogram2d(down[kept], across[kept], bins=[edges, edges])
+    return _labels(edges), (100 * counts / max(kept.sum(), 1)).tolist()
 
 
 def require_own_matrix(measured: Measurement, similarity: NDArray[np.floating]) -> None:
@@ -109,14 +164,39 @@ def require_own_matrix(measured: Measurement, similarity: NDArray[np.floating]) 
 
 
 def shown_queries(
-    measured: Measurement, similarity: NDArray[np.floating] | None
+    measured: Measurement, outcomes: Outcomes, side: Direction
 ) -> tuple[list[Query], list[Query]]:
-    """Return the 20 worst captions, worst first, and 20 random ones."""
-    ranks = mean_ranks(measured.counts.t2v)
-    known = np.flatnonzero(np.isfinite(ranks))
-    worst = known[np.argsort(-ranks[known], kind="stable")][:SHOWN_QUERIES]
+    """Return the 20 worst queries of a direction, worst first, and 20 random ones."""
+    known = np.flatnonzero(np.isfinite(outcomes.ranks))
+    worst = known[np.argsort(-outcomes.ranks[known], kind="stable")][:SHOWN_QUERIES]
     some = np.random.default_rng(_SEED).choice(known, min(SHOWN_QUERIES, len(known)), replace=False)
-    return _queries(measured, ranks, worst, similarity), _queries(measured, ranks, np.sort(some), similarity)
+    return query_list(measured, worst, outcomes, side), query_list(measured, np.sort(some), outcomes, side)
+
+
+def videos_shown(shown: Mapping[Direction, tuple[list[Query], list[Query]]]) -> list[int]:
+    """Return the videos of which a page shows pictures: those of its queries, then what captions retrieve."""
+    queries = {side: [query for each in lists for query in each] for side, lists in shown.items()}
+    own = [query.video for each in queries.values() for query in each]
+    return list(dict.fromkeys([*own, *(found.item for query in queries["t2v"] for found in query.first)]))
+
+
+def query_list(measured: Measurement, indices: Ints, outcomes: Outcomes, side: Direction) -> list[Query]:
+    """Return some queries of a direction; outcomes: of a run, in the order of the queries of `measured`."""
+    owners, videos = measured.counts.caption_to_video, videos_of(measured, side)
+    first, found = outcomes.first, []
+    for index in indices.tolist():
+        video, items = int(videos[index]), [] if first is None else first.items[index].tolist()
+        own = [bool((item if side == "t2v" else owners[item]) == video) for item in items]
+        scores = [] if first is None else first.scores[index].tolist()
+        seen = tuple(Found(*each) for each in zip(items, scores, own, strict=True))
+        found.append(Query(index, video, float(outcomes.ranks[index]), float(outcomes.scores[index]), seen))
+    return found
+
+
+def videos_of(measured: Measurement, side: Direction) -> Ints:
+    """Return the video of each query of a direction."""
+    owners = measured.counts.caption_to_video
+    return owners if side == "t2v" else np.unique(owners)
 
 
 def mean_ranks(counts: Counts) -> Floats:
@@ -142,6 +222,11 @@ def _curve(measured: Measurement, side: Direction) -> Line:
     )
 
 
+def gallery_of(measured: Measurement) -> int:
+    """Return the largest rank that there can be."""
+    return max(len(measured.counts.video_keys), _text_gallery(measured))
+
+
 def _text_gallery(measured: Measurement) -> int:
     any_caption = measured.record.protocol.v2t == "any-caption"
     return len(measured.counts.t2v) if any_caption else len(measured.counts.v2t)
@@ -150,11 +235,14 @@ def _text_gallery(measured: Measurement) -> int:
 _STARTS = [1, 2, 4, 6, 11, 21, 51, 101, 201, 501, 1001, 2001, 5001, 10_001, 20_001, 50_001, 100_001]
 
 
-def _edges(last: float) -> list[float]:
-    """Bin edges up to the last rank; half a rank before each start, so that 1.5 is no longer rank 1."""
+def _edges(last: float, gallery: int) -> list[float]:
+    """Bin edges up to the last rank, none beyond the gallery.
+
+    Half a rank before each start, so that 1.5 is no longer rank 1.
+    """
     kept = [start for start in _STARTS if start - 0.5 <= last]
     end = next((start for start in _STARTS if start - 0.5 > last), last + 1)
-    return [start - 0.5 for start in [*kept, end]]
+    return [start - 0.5 for start in [*kept, min(end, gallery + 1)]]
 
 
 def _labels(edges: Sequence[float]) -> list[str]:
@@ -167,57 +255,3 @@ def _shares(ranks: Floats, edges: Sequence[float]) -> list[float]:
     known = ranks[np.isfinite(ranks)]
     counts, _ = np.histogram(known, bins=np.asarray(edges))
     return [float(share) for share in 100 * counts / max(len(known), 1)]
-
-
-def _queries(
-    measured: Measurement, ranks: Floats, indices: Ints, similarity: NDArray[np.floating] | None
-) -> list[Query]:
-    owners = measured.counts.caption_to_video[indices]
-    wrong = [()] * len(indices) if similarity is None else wrong_videos(measured, indices, similarity)
-    scores = measured.counts.t2v.right[indices]
-    return [
-        Query(int(index), int(video), float(ranks[index]), float(score), found)
-        for index, video, score, found in zip(indices, owners, scores, wrong, strict=True)
-    ]
-
-
-def _scores(measured: Measurement, indices: Ints, similarity: NDArray[np.floating]) -> NDArray[np.floating]:
-    """The scores of some captions with all videos, as the run ranked them."""
-    rows = np.asarray(similarity[indices])
-    if measured.record.post_processing != "dsl":
-        return rows
-    captions, videos = similarity.shape
-    softmax = DualSoftmax(captions, videos)
-    for chunk in chunks(captions, videos):
-        softmax.add(similarity[chunk], chunk, slice(0, videos))
-    return softmax.t2v(rows, slice(0, videos))
-
-
-def wrong_videos(
-    measured: Measurement, captions: Ints, similarity: NDArray[np.floating]
-) -> list[tuple[tuple[int, float], ...]]:
-    """Return the closest wrong videos of some captions, as (video index, score)."""
-    return _wrong(_scores(measured, captions, similarity), measured.counts.caption_to_video[captions])
-
-
-def wrong_captions(
-    measured: Measurement, queries: Ints, similarity: NDArray[np.floating]
-) -> list[tuple[tuple[int, float], ...]]:
-    """Return the closest captions of other videos for some video-to-text queries: (caption index, score)."""
-    owners = measured.counts.caption_to_video
-    found = []
-    for video in np.unique(owners)[queries]:
-        scores = np.array(similarity[:, video], dtype=np.float64)  # a copy: the file is read only
-        scores[owners == video] = -np.inf
-        order = np.argsort(-scores, kind="stable")[:SHOWN_WRONG]
-        found.append(tuple((int(row), float(scores[row])) for row in order if np.isfinite(scores[row])))
-    return found
-
-
-def _wrong(rows: NDArray[np.floating], owners: Ints) -> list[tuple[tuple[int, float], ...]]:
-    """The highest-scored columns of each row without its right one."""
-    top = top_columns(rows, SHOWN_WRONG + 1)
-    return [
-        tuple((int(video), float(row[video])) for video in found if video != owner)[:SHOWN_WRONG]
-        for row, found, owner in zip(rows, top, owners, strict=True)
-    ]

@@ -94,9 +94,13 @@ def published_values() -> tuple[Published, ...]:
 
 
 def published_rows(
-    benchmark: str | None = None, model: str | None = None, backbone: str | None = None
+    benchmark: str | None = None,
+    model: str | None = None,
+    backbone: str | None = None,
+    protocol: str | None = None,
+    train_split: str | None = None,
 ) -> list[PublishedRow]:
-    """Return the claims, each with its values; of one benchmark, model or backbone if given."""
+    """Return the claims, each with its values; of one benchmark, model, ... if given."""
     grouped: dict[Claim, list[Published]] = {}
     for value in published_values():
         claim = value.claim
@@ -104,6 +108,8 @@ def published_rows(
             benchmark in (None, claim.benchmark)
             and model in (None, claim.model)
             and backbone in (None, claim.backbone)
+            and protocol in (None, claim.protocol)
+            and train_split in (None, claim.train_split)
         ):
             grouped.setdefault(claim, []).append(value)
     return [PublishedRow(claim, tuple(values)) for claim, values in grouped.items()]

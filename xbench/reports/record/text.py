@@ -59,13 +59,15 @@ def render_many(records: Sequence[Record]) -> str:
     else:
         head, keys = [], [list(key) for key in zip(names, models, strict=True)]
         header = ["protocol", "model", ""]
-    footnotes = [
-        line
-        for record in records
-        if not record.comparable
-        for line in (f"* {_protocol(record)}: {NOT_COMPARABLE}:", *_reasons(record))
-    ]
+    footnotes = [line for record in records for line in _footnotes(record)]
     return "\n".join([*head, metric_table(records, header, keys), *footnotes])
+
+
+def _footnotes(record: Record) -> list[str]:
+    """Why a result of a table cannot stand beside published numbers, or that there are none."""
+    if not record.comparable:
+        return [f"* {_protocol(record)}: {NOT_COMPARABLE}:", *_reasons(record)]
+    return [] if has_published_values(record.protocol.matched) else verdict(record)
 
 
 def render_whole(record: Record) -> str:

@@ -75,6 +75,22 @@ class ClipTokenizer:
             row[: len(ids)] = torch.tensor(ids)
         return rows
 
+    def pieces(self, text: str, length: int) -> list[str]:
+        """Return what stands at each of the positions of `batch`, for a reader; empty for the zeros.
+
+        A piece that a word goes on behind ends in a middle dot.
+        """
+        shown = {self._ids[START]: "[start]", self._ids[END]: "[end]"}
+        (row,) = self.batch([text], length).tolist()
+        end = len(self.encode(text)[: length - 2]) + 2
+        return [shown.get(token) or self._piece(token) for token in row[:end]] + [""] * (length - end)
+
+    def _piece(self, token: int) -> str:
+        symbol = self._symbols[token]
+        whole = symbol.removesuffix(_WORD_END)
+        text = bytes(_SYMBOL_BYTES[each] for each in whole).decode("utf-8", errors="replace")
+        return text if whole != symbol else f"{text}\u00b7"
+
     def _word_ids(self, word: str) -> tuple[int, ...]:
         if word not in self._words:
             self._words[word] = self._merge(word)
@@ -102,6 +118,10 @@ class ClipTokenizer:
     @cached_property
     def _ranks(self) -> dict[tuple[str, str], int]:
         return {pair: rank for rank, pair in enumerate(self._merges)}
+
+    @cached_property
+    def _symbols(self) -> dict[int, str]:
+        return {number: symbol for symbol, number in self._ids.items()}
 
     @cached_property
     def _ids(self) -> dict[str, int]:
@@ -139,6 +159,7 @@ def _byte_symbols() -> dict[int, str]:
 
 
 _BYTE_SYMBOLS = _byte_symbols()
+_SYMBOL_BYTES = {symbol: byte for byte, symbol in _BYTE_SYMBOLS.items()}
 
 
 def _read_merges(path: Path) -> list[tuple[str, str]]:

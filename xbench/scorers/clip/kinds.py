@@ -33,6 +33,10 @@ _TRAINED = (
 _PLAIN = Kind("clip", "plain CLIP weights", ("visual.proj", "text_model.", "vision_model."))
 
 
+FAMILY = frozenset(kind.model for kind in (*_TRAINED, _PLAIN))
+"""The models whose checkpoints can be told."""
+
+
 def kind_of(names: Iterable[str]) -> Kind | None:
     """Return whose parameters these are; None for what is nobody's here."""
     own = list(names)

@@ -1,7 +1,6 @@
 """Load a model of transformers with its tokenizer and image processor, all of it or nothing."""
 
 import hashlib
-import importlib.util
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 from xbench.errors import ModelError
 from xbench.scorers.clip.kinds import refuse_other_models
+from xbench.scorers.hf.pictures import frames_processor, image_processor, video_settings
 from xbench.scorers.weights import read_weights, require_finite, require_sound
 from xbench.storage import file_sha256
 
@@ -53,17 +53,13 @@ def load_hf(source: str) -> Parts:
             " or get_video_features: it does not compare texts with images by a vector each. Name another"
             " model, or write a scorer for it, see docs/scorers.md."
         )
-    from transformers import AutoImageProcessor, AutoTokenizer
+    from transformers import AutoTokenizer
 
     tokenizer = _loaded(
         source, "tokenizer", lambda: AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     )
     _check_vocabulary(source, len(tokenizer), model)
-    images = _loaded(
-        source,
-        "image processor",
-        lambda: AutoImageProcessor.from_pretrained(source, trust_remote_code=False, **_with_pillow()),
-    )
+    images = _images(source, of_videos=not hasattr(model, "get_image_features"))
     model.float().eval().requires_grad_(False)
     require_finite(dict(model.named_parameters()), source)
     return Parts(model, tokenizer, images, source, _version(folder, model))
@@ -78,11 +74,12 @@ def _refuse_checkpoints(path: Path) -> None:
     refuse_other_models(names, str(path), "hf")
 
 
-def _with_pillow() -> dict[str, Any]:
-    """Ask for the image processor that computes with Pillow; the other kind needs torchvision and differs in
-    some pixels. Version 5 of transformers names it in another way."""
-    since_5 = importlib.util.find_spec("transformers.image_processing_backends") is not None
-    return {"backend": "pil"} if since_5 else {"use_fast": False}
+def _images(source: str, *, of_videos: bool) -> Any:
+    """Return what makes a model's pixels of a frame."""
+    settings = _loaded(source, "video processor", lambda: video_settings(source)) if of_videos else None
+    if settings is not None:
+        return _loaded(source, "video processor", lambda: frames_processor(source, settings))
+    return _loaded(source, "image processor", lambda: image_processor(source))
 
 
 def _model(source: str) -> Any:
@@ -117,6 +114,8 @@ def _loaded(source: str, what: str, load: Any) -> Any:
     """Call `load`, turning whatever transformers raises into one message."""
     try:
         return load()
+    except ModelError:
+        raise
     except ImportError as error:
         raise ModelError(f"The {what} of {source} needs a library, install it: {error}") from error
     except Exception as error:  # OSError, ValueError, KeyError, hub errors: it depends on what is wrong

@@ -11,6 +11,7 @@ import torch
 from xbench.errors import ModelError
 from xbench.scorers.base import ENCODER_RULES, Features, VideoInput
 from xbench.scorers.device import TOWERS, Batches, arithmetic, check_precision, gpu_identity, upload
+from xbench.scorers.frame_means import mean_of_frames, unit
 from xbench.scorers.hf.load import Parts
 from xbench.terms import Precision
 
@@ -178,16 +179,12 @@ class HuggingFace:
             return texts @ videos.T
 
     def _means(self, frames: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        pixels = frames[mask.to(frames.device)]
-
-        def encode(part: slice) -> torch.Tensor:
-            images = upload(pixels[part], self._device, TOWERS[self.precision])
+        def encode(pixels: torch.Tensor) -> torch.Tensor:
+            images = upload(pixels, self._device, TOWERS[self.precision])
             found = self._model.get_image_features(pixel_values=images)
             return _vectors(found, "get_image_features", self._model)
 
-        images = torch.cat(self._frame_batches.each(len(pixels), encode))
-        own = torch.split(images, mask.sum(dim=1).tolist())
-        return _unit(torch.stack([each.mean(dim=0) for each in own]))
+        return mean_of_frames(frames, mask, self._frame_batches, encode)
 
     def _clips(self, frames: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         clips = torch.stack(
@@ -236,16 +233,17 @@ def _spread(frames: torch.Tensor, count: int) -> torch.Tensor:
 
 
 def _vectors(found: Any, method: str, model: Any) -> torch.Tensor:
-    """Return what a model gave, a tensor or (since version 5) an output, float32 [B, D], L2-normalised."""
+    """Return what a model gave, a tensor or (since version 5) an output, float32 [B, D], L2-normalised.
+
+    [B, 1, D], as VideoPrism gives, is one vector for each item, too.
+    """
     vectors = found if isinstance(found, torch.Tensor) else getattr(found, "pooler_output", None)
+    if isinstance(vectors, torch.Tensor) and vectors.ndim == 3 and vectors.shape[1] == 1:
+        vectors = vectors[:, 0]
     if not isinstance(vectors, torch.Tensor) or vectors.ndim != 2:
         shape = list(vectors.shape) if isinstance(vectors, torch.Tensor) else type(found).__name__
         raise ModelError(
             f"{method} of {type(model).__name__} gives {shape}, not one vector for each item: write a"
             " scorer for it, see docs/scorers.md."
         )
-    return _unit(vectors.float())
-
-
-def _unit(vectors: torch.Tensor) -> torch.Tensor:
-    return torch.div(vectors, torch.linalg.vector_norm(vectors, dim=-1, keepdim=True))
+    return unit(vectors.float())

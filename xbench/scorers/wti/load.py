@@ -10,7 +10,15 @@ from xbench.scorers.wti.sizes import infer_sizes, used
 from xbench.terms import Precision
 
 
-@knows_itself(ScorerInfo(published="{trained_as}", zero_shot=False, files=frozenset({"checkpoint", "bpe"})))
+@knows_itself(
+    ScorerInfo(
+        published="{trained_as}",
+        zero_shot=False,
+        without_checkpoint="--model wti needs --checkpoint: pass what your training saved, or download "
+        "one of HBI's authors', which `xbench models list` has as hbi-*.",
+        files=frozenset({"checkpoint", "bpe"}),
+    )
+)
 def trained(
     *,
     checkpoint: Path,
@@ -48,7 +56,7 @@ def load_wti(
 ) -> Wti:
     """Load a checkpoint as the published training saves it (`pytorch_model.bin.N`), or its state dict in
     another torch file or in safetensors. It does not tell how many words and frames it was trained with, nor
-    how those were sampled: HBI takes `every=1` and 24 words on MSR-VTT.
+    how those were sampled: HBI takes `every=1` and 24 words where videos are short.
 
     Raises ModelError when the file is damaged, is another model's, or lacks or adds parameters.
     """

@@ -70,7 +70,7 @@ def fold(matrix: torch.Tensor, slots: int) -> Pooling:
 
 
 _TEMPERATURE = 0.01
-_NAMES = (
+MATRICES = (
     "global_mat_weight",
     "word_logit_weight",
     "frame_logit_weight",
@@ -134,7 +134,7 @@ class Aosm(nn.Module):
     def __init__(self, state: Mapping[str, torch.Tensor]) -> None:
         """Take the matrices and `clip.logit_scale` from an X-CLIP state dict."""
         super().__init__()
-        for name in _NAMES:
+        for name in MATRICES:
             self.register_parameter(name, nn.Parameter(state[name]))
         self.logit_scale = nn.Parameter(state["clip.logit_scale"])
 
@@ -198,7 +198,7 @@ class Aosm(nn.Module):
 
     def official_state(self) -> State:
         """Return the eight matrices under the names of a checkpoint; the scale belongs to `clip.`."""
-        return {name: getattr(self, name).data for name in _NAMES}
+        return {name: getattr(self, name).data for name in MATRICES}
 
     def _sentence_frame(self, sentence: torch.Tensor, videos: Videos) -> torch.Tensor:
         similar = (sentence @ videos.frames).view(len(sentence), -1, videos.count)

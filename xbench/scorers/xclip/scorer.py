@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from xbench.metrics.explanation import Explanation
 from xbench.scorers.base import Features
 from xbench.scorers.clip.bpe import ClipTokenizer
 from xbench.scorers.clip.scorer import ClipScorer, checked_mask, source_of
 from xbench.scorers.clip.sizes import RetrievalSizes
 from xbench.scorers.device import TOWERS, Batches, arithmetic, upload
 from xbench.scorers.weights import State, WeightFile
-from xbench.scorers.xclip.aosm import Aosm
+from xbench.scorers.xclip.aosm import MATRICES, Aosm
 from xbench.scorers.xclip.dispatch import similarity_on
+from xbench.scorers.xclip.explain import explain
 from xbench.scorers.xclip.sizes import infer_sizes
 from xbench.terms import Precision
 
@@ -109,6 +111,15 @@ class XClip(ClipScorer[RetrievalSizes]):
     def similarity(self, text: Features, video: Features) -> torch.Tensor:
         """Return the logits float32 [T, V] of a block."""
         return self._similarity(text["sentence"], text["words"], video["video"], video["frames"])
+
+    def explain(self, caption: str, text: Features, video: Features) -> Explanation:
+        """Return the four similarities of a pair; see `explain`."""
+        return explain(
+            {name: self._state[name] for name in (*MATRICES, "clip.logit_scale")},
+            self._tokenizer.pieces(caption, self.sizes.words),
+            (text["sentence"][0], text["words"][0]),
+            (video["video"][0], video["frames"][0]),
+        )
 
     @cached_property
     def _model(self) -> "XClipModel":

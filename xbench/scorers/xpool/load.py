@@ -10,7 +10,15 @@ from xbench.scorers.xpool.sizes import FRAMES, infer_sizes, openai_layout
 from xbench.terms import Precision
 
 
-@knows_itself(ScorerInfo(published="X-Pool", zero_shot=False, files=frozenset({"checkpoint", "bpe"})))
+@knows_itself(
+    ScorerInfo(
+        published="X-Pool",
+        zero_shot=False,
+        without_checkpoint="--model xpool needs --checkpoint: pass what your training saved, or download "
+        "one of its authors', which `xbench models list` has as xpool-*.",
+        files=frozenset({"checkpoint", "bpe"}),
+    )
+)
 def trained(
     *,
     checkpoint: Path,

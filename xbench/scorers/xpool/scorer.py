@@ -25,6 +25,11 @@ _PIECE = {"cpu": (128, 64), "cuda": (512, 256)}
 """Texts and videos that are pooled at once. A pair takes some 8 F + 3 floats for that moment: with 12 frames
 3 MB on a CPU, 50 MB on a GPU, whatever the size of the gallery."""
 _CLEANING = "ftfy, spaces, lower case; no HTML unescape"
+_SHORT = "the last frame is repeated and counts"
+_COUNTED = (
+    "by the frames that decode: the published code asks the header how many there are and lets OpenCV seek, "
+    "which finds others where the header is wrong or the rate varies"
+)
 
 
 class XPool(ClipScorer[PoolSizes]):
@@ -73,7 +78,7 @@ class XPool(ClipScorer[PoolSizes]):
     def settings(self) -> Mapping[str, Any]:
         """Sizes and precision, for the record, and the steps in which X-Pool differs from CLIP4Clip."""
         own = {"heads": self.sizes.heads, "transform": RULE, "text": _CLEANING}
-        return {**super().settings, **own, "short_clips": "the last frame is repeated and counts"}
+        return {**super().settings, **own, "short_clips": _SHORT, "frames_counted": _COUNTED}
 
     @property
     def block(self) -> tuple[int, int]:
