@@ -1,18 +1,14 @@
-"""The page of a large leaderboard in a browser: how long it takes to open and to filter."""
+"""The pages of a large leaderboard and a large result in a browser: how long they take to open, to filter."""
 
-import json
-import re
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
-from html import unescape
-from pathlib import Path
 from statistics import median
 
+from benchmarks.chromium import executable, opened
 from benchmarks.figure import Figure
+from benchmarks.result_page import PROBE, made_up
 from xbench.reports.board.page import render_html
 from xbench.reports.board.rows import Board, BoardRow, Value
+from xbench.reports.page.report import render_report
 from xbench.terms import Direction
 
 _PROTOCOLS = ("msrvtt/1ka", "msvd/test", "lsmdc/test", "didemo/paragraph", "activitynet/val1-paragraph")
@@ -38,16 +34,21 @@ addEventListener("load", () => {
 
 
 def figures(*, small: bool) -> Iterator[Figure]:
-    """Yield the seconds of a board's page, as Chromium tells them."""
+    """Yield the seconds of both pages, as Chromium tells them; nothing where there is none."""
+    if executable() is None:
+        return
     rows = 400 if small else 2000
     page = render_html(boards(rows), "2026-01-02")
-    found = in_browser(page, _PROBE)
-    if found is None:
-        return
+    found = opened(page, _PROBE)
     size = f"{rows:,} rows, {len(page) / 1e6:.1f} MB"
-    note = "wanted at 2,000 rows: 0.1 s"
     yield _alone(f"leaderboard opens ({size})", found["opened"] / 1000)
+    note = "wanted at 2,000 rows: 0.1 s"
     yield _alone(f"leaderboard filters ({size})", median(found["filter"]) / 1000, note)
+    captions, videos = (2776, 67) if small else (27_763, 670)
+    report = render_report(*made_up(captions, videos))
+    size = f"{captions:,} captions, {len(report) / 1e6:.1f} MB"
+    note = "wanted at 27,763 captions: 2 s"
+    yield _alone(f"report opens ({size})", opened(report, PROBE)["opened"] / 1000, note)
 
 
 def _alone(name: str, seconds: float, note: str = "") -> Figure:
@@ -83,27 +84,3 @@ def _row(index: int) -> BoardRow:
         marks=dict.fromkeys(values, "best" if index == 0 else ""),
         mark="best" if index == 0 else "",
     )
-
-
-def in_browser(page: str, probe: str) -> dict[str, list[float]] | None:
-    """Open a page with a probe at its end, which writes JSON into `#measured`; None without a Chromium."""
-    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if browser is None:
-        return None
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "page.html"
-        path.write_text(page.replace("</body>", f"{probe}</body>"), encoding="utf-8")
-        done = subprocess.run(
-            [
-                *(browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
-                *(f"--user-data-dir={folder}/profile", "--dump-dom", path.as_uri()),
-            ],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=120,
-        )
-    found = re.search(r'<pre id="measured">(.*?)</pre>', done.stdout, re.DOTALL)
-    assert found, done.stdout[-500:]
-    measured: dict[str, list[float]] = json.loads(unescape(found[1]))
-    return measured
