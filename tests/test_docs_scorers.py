@@ -14,7 +14,7 @@ from xbench.cli import main
 from xbench.scorers.finding import GROUP
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "scorers.md"
-MODULES = ("colours", "clips", "hearing")
+MODULES = ("careful", "colours", "clips", "hearing")
 """Those of the page."""
 BLOCK = re.compile(r"(?:<!-- file: (?P<file>\S+) -->\n)?```(?P<kind>\w+)\n(?P<code>.*?)```", re.DOTALL)
 
@@ -53,6 +53,8 @@ def test_every_example_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.Mon
                 shell(line, monkeypatch)
     scorers = sorted(path.name.split("_")[1] for path in (tmp_path / "results").glob("*.json"))
     assert scorers == [
+        "careful",
+        "careful",
         "colours",
         "colours",
         "features",

@@ -75,4 +75,4 @@ def test_of_the_whole_gallery_only_the_counts_themselves_are_possible(captions: 
 def test_only_a_rival_that_is_farther_away_than_the_margin_counts() -> None:
     scores = np.array([[1.0, 1.2, 1.4, 0.4]], np.float32)
     found = t2v_bounds(scores, np.array([0]), 0.3)
-    assert (found.above.tolist(), found.below.tolist()) == ([1], [1])
+    assert (found.above.tolist(), found.below.tolist(), found.near.tolist()) == ([1], [1], [1])

@@ -29,8 +29,8 @@ def arguments(asked: dict[str, Any]) -> list[str]:
     for name, value in asked.items():
         if name == "cache":
             words += [] if value else ["--no-cache"]
-        elif name == "model_args":
-            words += [word for key, each in value.items() for word in ("--model-args", f"{key}={each}")]
+        elif name in {"model_args", "first_args"}:
+            words += [word for key, each in value.items() for word in (flag(name), f"{key}={each}")]
         elif name == "memory":
             words += ["--memory", str(value / 2**30)]
         elif isinstance(value, bool):
@@ -86,6 +86,11 @@ WRONG: dict[str, Any] = {
     "sampling": "banana",
     "pixels": "pretty",
     "save_similarity": "/dev/null/s.npy",
+    "rerank": "xclipp",
+    "first": "/nowhere/s.npy",
+    "first_args": {"colour": "red"},
+    "rows": "sideways",
+    "k": 0,
     "cache_dir": "/dev/null",
     "ties": "avrage",
     "metrics": "R@",

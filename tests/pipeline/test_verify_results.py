@@ -60,6 +60,7 @@ def all_first(counts: PerQuery) -> PerQuery:
 def test_an_honest_result_holds(world: World, record: Path) -> None:
     plain = invoke("verify", record)
     assert plain.exit_code == 0, plain.output
+    assert invoke("verify", record.with_suffix(".npz"), record).stdout == plain.stdout
     for name in ("counts", "numbers", "protocol", "name"):
         assert f"ok  {name}" in plain.stdout
     for more in ((), ("--rescore-gallery",), ("--precision", "bf16"), ("--seed", "7")):

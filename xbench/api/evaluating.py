@@ -37,6 +37,8 @@ def evaluate(
     label: str | None = None,
     name: str = "similarity",
     distance: bool = False,
+    first: "NDArray[Any] | torch.Tensor | None" = None,
+    k: int | None = None,
 ) -> Result:
     """Compute the metrics of a similarity matrix [T, V], rows captions, columns videos, higher is closer.
 
@@ -45,7 +47,8 @@ def evaluate(
     row's video, int [T], or a mask that is true for it, bool [T, V]. v2t: the video-to-text rule, for
     `caption_to_video` only. metrics, post, force: as for `run`. bank: for `qbnorm`, a file with the scores of
     the bank's captions, [B, V]. name: what the record calls the scores. label: what to call the result.
-    distance: they are distances, lower is closer.
+    distance: they are distances, lower is closer. first: the matrix [T, V] of a first stage, higher
+    is closer; then only the scores of the `k` (128) candidates that it finds are looked at.
 
     Raises DataError when the shape does not fit, when ranks are worse than guesses, or when a score is NaN or
     infinite (unless ties are `reference`), UsageError when not exactly one of the two is given.
@@ -53,15 +56,11 @@ def evaluate(
     if (split is None) == (caption_to_video is None):
         raise UsageError("xbench.evaluate needs either split or caption_to_video: give one of them.")
     settings: dict[str, Any] = {"v2t": v2t, "ties": ties, "metrics": metrics, "post": post, "name": name}
-    settings |= {"label": label, "distance": distance, "bank": bank, "force": force}
+    settings |= {"label": label, "distance": distance, "bank": bank, "force": force, "k": k}
     matrix = _as_matrix(similarity)
-    recognition = None
-    if split is None:
-        assert caption_to_video is not None
-        rule = read(EVALUATE, settings)["v2t"]
-        split = _anonymous_split(_owners(caption_to_video, tuple(matrix.shape)), matrix.shape[1], rule)
-        recognition = Recognition(None, (), ("the matrix was scored without a protocol",))
-    plan = plan_scores(settings, split, recognition)
+    recognition = None if split else Recognition(None, (), ("the matrix was scored without a protocol",))
+    split = split or _anonymous_split(caption_to_video, matrix.shape, read(EVALUATE, settings)["v2t"])
+    plan = plan_scores(settings, split, recognition, None if first is None else _as_matrix(first))
     return Result.of(score_scores(matrix, plan)[-1])
 
 
@@ -118,6 +117,7 @@ def _refuse_masked(array: Any, name: str) -> None:
         )
 
 
-def _anonymous_split(owners: NDArray[Any], videos: int, v2t: V2TRule) -> Split:
+def _anonymous_split(caption_to_video: Any, shape: Sequence[int], v2t: V2TRule) -> Split:
+    owners, videos = _owners(caption_to_video, (shape[0], shape[1])), shape[1]
     captions = tuple(Caption(f"caption {row}", int(video)) for row, video in enumerate(owners))
     return Split("custom", "custom", tuple(Video(str(index)) for index in range(videos)), captions, v2t)

@@ -11,7 +11,7 @@ from xbench.reports.published.difference import Difference
 from xbench.reports.published.difference import diff as _diff
 from xbench.reports.record.files import Measurement, read, save
 from xbench.reports.record.per_query import PerQuery
-from xbench.reports.record.schema import Metric, Record, model_name
+from xbench.reports.record.schema import Metric, Record, model_name, reranking
 from xbench.reports.record.text import render, verdict
 from xbench.terms import Direction
 
@@ -101,7 +101,8 @@ class Result:
             for side, metrics in self.metrics.items()
             if "R@1" in metrics
         )
-        return f"<xbench.Result {self.record.protocol.requested} {self.record.scorer.name}: {recalls}>"
+        two = "" if self.record.reranked is None else f" ({reranking(self.record.reranked)})"
+        return f"<xbench.Result {self.record.protocol.requested} {self.record.scorer.name}{two}: {recalls}>"
 
     def _repr_html_(self) -> str:
         """Return the table for a notebook, values with their 95% intervals."""

@@ -9,12 +9,12 @@ from xbench.metrics.measures import Measure
 from xbench.pipeline.plan import plan_runs
 from xbench.pipeline.run import run_all
 from xbench.sampling import FrameRule
-from xbench.scorers.base import Scorer
-from xbench.terms import DEFAULT_METRICS, PixelRule, Post, Precision, Ties, V2TRule
+from xbench.scorers.base import Reranker, Scorer
+from xbench.terms import DEFAULT_METRICS, MatrixRows, PixelRule, Post, Precision, Ties, V2TRule
 
 
 def run(
-    model: str | Scorer,
+    model: str | Scorer | None,
     dataset: str,
     *,
     annotations: str | Path | None = None,
@@ -50,6 +50,11 @@ def run(
     cache: bool = True,
     cache_dir: str | Path | None = None,
     save_similarity: str | Path | None = None,
+    rerank: str | Reranker | None = None,
+    first: str | Path | Scorer | None = None,
+    first_args: Mapping[str, Any] | None = None,
+    rows: MatrixRows | None = None,
+    k: int | None = None,
 ) -> Result:
     """Evaluate a model on one benchmark, as `xbench run` does; the options are those of the command.
 
@@ -80,6 +85,11 @@ def run(
     even where videos have several captions and its prior is false.
 
     v2t: how video-to-text counts several captions of a video; None for the protocol's rule.
+
+    rerank: the second of two stages, a name or any object that is a `Reranker` or a `Scorer`, in place of
+    `model`, which is None then. It scores again the first `k` (128) candidates of each query that `first`
+    finds: a file with a similarity matrix, a model's name with its `first_args` (checkpoint, clip, bpe,
+    precision, and its own), or a model object. rows: what the rows of that file are, where nothing tells.
 
     Raises UsageError, DataError or ModelError (all XbenchError), with the messages of the command line.
     """

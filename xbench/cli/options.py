@@ -118,8 +118,9 @@ def run_keywords(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of a run as the keywords of `xbench.run`."""
     given = as_keywords(options)
     given["cache"] = not given.pop("no_cache")
-    if "model_args" in given:
-        given["model_args"] = key_values("--model-args", given["model_args"])
+    for name in ("model_args", "first_args"):
+        if name in given:
+            given[name] = key_values(flag(name), given[name])
     if "memory" in given:
         given["memory"] = _gibibytes(given["memory"])
     return given

@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 
 
 @click.command("run", context_settings={"show_default": True})
-@option(
-    "model",
+@click.option(
+    "--model",
     metavar="NAME",
-    help="A name (see `xbench models list`), or your own: path/to/file.py:Class, package.module:Class.",
+    help="A name (see `xbench models list`), or your own: path/to/file.py:Class, package.module:Class."
+    "  [default: xclip]",
 )
 @click.option(
     "--model-args", multiple=True, metavar="KEY=VALUE", help="An argument of the model. Repeatable."
@@ -107,6 +108,26 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Save the matrix as .npy: rows captions, columns videos, protocol order. One benchmark only.",
 )
+@option(
+    "rerank",
+    metavar="MODEL",
+    help="The second of two stages, in place of --model: scores the candidates of --first again (NOT "
+    "COMPARABLE with rows of one stage).",
+)
+@option(
+    "first",
+    metavar="FILE|MODEL",
+    help="What finds the candidates: a similarity matrix, as --save-similarity writes it or with ids; or a "
+    "model.",
+)
+@click.option(
+    "--first-args",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="For a model as --first: checkpoint, clip, bpe, precision, or an argument of the model. Repeatable.",
+)
+@option("rows", help="What the rows of --first FILE are, where shape and ids do not tell.")
+@option("k", metavar="N", help="Candidates of each query, and what ties with the last.  [default: 128]")
 @option("cache_dir", metavar="DIR", help="[default: $XBENCH_CACHE, else ~/.cache/xbench]")
 @click.option("--no-cache", is_flag=True, help="Keep no features after the run.")
 @click.option("--dry-run", is_flag=True, help="Check data, checkpoint and protocol; encode nothing.")

@@ -36,6 +36,12 @@ from xbench.errors import UsageError
 )
 @option("column_ids", metavar="FILE", help="The id of each column, as for --row-ids.")
 @option("distance", help="The scores are distances: lower is closer.")
+@option(
+    "first",
+    metavar="FILE",
+    help="The matrix of a first stage: SIMILARITY is the second's, of which the candidates' scores are read.",
+)
+@option("k", metavar="N", help="Candidates of each query, and what ties with the last.  [default: 128]")
 @option("protocol", metavar="ID", help="See `xbench datasets show`.  [default: the benchmark's usual one]")
 @metrics_option
 @post_option

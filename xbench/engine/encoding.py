@@ -37,13 +37,12 @@ class FeatureTable:
         """Return a hash of what the table holds: of keys where it lies in the store, else of values."""
         digest = hashlib.sha256()
         for shard in self._shards:
-            if isinstance(shard, Lodged):
-                digest.update(shard.key.encode())
-            else:
-                for name, tensor in sorted(shard.items()):
-                    digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
-                    digest.update(raw(tensor))
+            digest.update((shard.key if isinstance(shard, Lodged) else _digest(shard)).encode())
         return digest.hexdigest()
+
+    def names(self) -> list[str]:
+        """Return a name of each row: rows with the same values have the same."""
+        return [_digest(self.rows(row, row + 1)) for row in range(len(self))]
 
     def rows(self, start: int, stop: int) -> Features:
         """Return rows [start, stop) of every tensor; a view when they lie in one shard, else a copy."""
@@ -61,6 +60,15 @@ class FeatureTable:
         if len(pieces) == 1:
             return pieces[0]
         return {name: torch.cat([piece[name] for piece in pieces]) for name in pieces[0]}
+
+
+def _digest(features: Features) -> str:
+    """Return a hash of names, types, shapes and values."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(features.items()):
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        digest.update(raw(tensor))
+    return digest.hexdigest()
 
 
 def _rows(shard: Features | Lodged) -> int:

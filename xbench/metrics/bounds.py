@@ -19,13 +19,14 @@ Scores = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True, eq=False)
 class Bounds:
-    """Of each query, rivals that were looked at: int64 [Q] surely above, and surely below the right item.
+    """Of each query, rivals that were looked at: int64 [Q] surely above, surely below, too near to tell.
 
     right: [Q], the right item's score as it was computed again.
     """
 
     above: Ints
     below: Ints
+    near: Ints
     right: Scores
 
     def too_few_better(self, counts: Counts) -> NDArray[np.bool_]:
@@ -64,8 +65,7 @@ def v2t_bounds(scores: Scores, caption_to_video: Ints, rule: V2TRule, margin: fl
 
 def _bounds(scores: Scores, right: Scores, rivals: NDArray[np.bool_], margin: float) -> Bounds:
     apart = scores.astype(np.float64) - right[:, None].astype(np.float64)
-    return Bounds(
-        np.count_nonzero((apart > margin) & rivals, axis=1),
-        np.count_nonzero((apart < -margin) & rivals, axis=1),
-        right,
-    )
+    above, below = (apart > margin) & rivals, (apart < -margin) & rivals
+    near = rivals & ~above & ~below
+    counted = [np.count_nonzero(each, axis=1) for each in (above, below, near)]
+    return Bounds(counted[0], counted[1], counted[2], right)

@@ -21,7 +21,7 @@ def say_how_long_every_pair_takes(scorer: Scorer, wants: VideoInput, split: Spli
 def say_how_long(scorer: PairScorer, text: Features, video: Features, pairs: int, what: str) -> None:
     """Say how long so many pairs will take, by the time of a block of them. what: benchmark and stage."""
     rate = pairs_a_second(scorer, text, video)
-    say(f"{what} {pairs:,} pairs one by one: about {about(pairs / rate)} ({rate:,.0f} pairs a second here).")
+    say(f"{what} {pairs:,} pairs one by one: {about(pairs / rate)} ({rate:,.0f} pairs a second here).")
 
 
 @torch.inference_mode()
@@ -34,9 +34,9 @@ def pairs_a_second(scorer: PairScorer, text: Features, video: Features) -> float
 
 
 def about(seconds: float) -> str:
-    """Return a time as people say it: `less than a second`, `40 seconds`, `12 minutes`, `3.5 hours`."""
+    """Return a time as people say it: `less than a second`, `about 40 seconds`, `about 3.5 hours`."""
     if seconds < 1:
         return "less than a second"
     if seconds < 100:
-        return f"{seconds:.0f} seconds"
-    return f"{seconds / 60:.0f} minutes" if seconds < 6000 else f"{seconds / 3600:,.1f} hours"
+        return f"about {seconds:.0f} seconds"
+    return f"about {seconds / 60:.0f} minutes" if seconds < 6000 else f"about {seconds / 3600:,.1f} hours"

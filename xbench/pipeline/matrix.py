@@ -1,18 +1,24 @@
 """Score a similarity matrix that was computed elsewhere: the flow from the ranks on."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from xbench.data.split import Split
 from xbench.errors import DataError
+from xbench.metrics.counts import to_numpy
 from xbench.metrics.dsl import dsl_counts
 from xbench.metrics.qbnorm import qbnorm_t2v_counts
 from xbench.metrics.ranking import t2v_counts, v2t_counts
+from xbench.metrics.reranking import TwoStages, second_scores
 from xbench.pipeline.bank import bank_of, read_scores
-from xbench.pipeline.matrix_file import read_matrix
+from xbench.pipeline.first_scores import counts_of, first_in_memory, read_first
+from xbench.pipeline.matrix_file import MatrixFile, read_matrix
 from xbench.pipeline.plan import ScoresPlan
 from xbench.pipeline.record import Clock, CountsByPost, Scoring, Seen, make_records
-from xbench.pipeline.trust import judge_order
+from xbench.pipeline.trust import judge_order, known_sides
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.schema import Checkpoint, ScorerRecord
 from xbench.storage import file_sha256
@@ -52,6 +58,8 @@ def score_scores(
     if plan.distance:
         matrix = as_similarity(matrix)
     clock = Clock()
+    if plan.first is not None:
+        return _score_second(matrix, plan, _scoring(plan, dtype, file, facts), clock)
     with clock("rank"):
         owners = split.caption_to_video
         counts: CountsByPost = {"none": (t2v_counts(matrix, owners), v2t_counts(matrix, owners, split.v2t))}
@@ -61,9 +69,32 @@ def score_scores(
             scores = read_scores(plan.bank.path, split)
             bank = bank_of(as_similarity(scores) if plan.distance else scores)
             counts["qbnorm"] = qbnorm_t2v_counts(matrix, owners, bank), counts["none"][1]
-    trust = judge_order(counts["none"][0], split, _known(facts), turned=_TURNED[plan.distance])
-    scoring = Scoring(_scorer(plan, dtype, facts or {}), file, precision=dtype)
+    known = frozenset() if facts is None else known_sides(facts)
+    trust = judge_order(counts["none"][0], split, known, turned=_TURNED[plan.distance])
+    scoring = _scoring(plan, dtype, file, facts)
     return make_records(plan, Seen(split, trust=trust), scoring, counts, clock.seconds)
+
+
+def _score_second(matrix: Any, plan: ScoresPlan, scoring: Scoring, clock: Clock) -> list[Measurement]:
+    """Rank by two matrices: candidates by the first stage's, each caption's own row in the second's."""
+    assert plan.first is not None
+    split, source = plan.split, plan.first.source
+    with clock("candidates"):
+        first = (
+            read_first(source, split) if isinstance(source, MatrixFile) else first_in_memory(source, split)
+        )
+        captions = np.arange(len(split.captions))
+        stages = TwoStages(first.matrix, captions, split.caption_to_video, split.v2t, plan.first.k)
+    with clock("rank"):
+        counts, reranked = counts_of(stages, second_scores(to_numpy(matrix), stages), first)
+    described = replace(scoring, reranked=reranked)
+    return make_records(plan, Seen(split, trust=first.trust), described, counts, clock.seconds)
+
+
+def _scoring(
+    plan: ScoresPlan, dtype: str, file: Checkpoint | None, facts: Mapping[str, Any] | None
+) -> Scoring:
+    return Scoring(_scorer(plan, dtype, facts or {}), file, precision=dtype)
 
 
 def _scorer(plan: ScoresPlan, dtype: str, facts: Mapping[str, Any]) -> ScorerRecord:
@@ -80,15 +111,6 @@ def as_similarity(distances: Any) -> Any:
     if getattr(distances.dtype, "kind", "f") == "f":
         return -distances
     return -1 - distances if distances.dtype.kind == "i" else distances.max() - distances
-
-
-def _known(facts: Mapping[str, Any] | None) -> frozenset[str]:
-    """The sides with ids, by what they are."""
-    if facts is None:
-        return frozenset()
-    captions, videos = ("rows", "columns") if facts["rows"] == "captions" else ("columns", "rows")
-    sides = {captions: "captions", videos: "videos"}
-    return frozenset(sides[side] for side in facts["ids"])
 
 
 def _check_shape(shape: tuple[int, ...], split: Split, name: str) -> None:

@@ -135,6 +135,10 @@ def _path(option: str, value: Any) -> Path:
     return user_path(value)
 
 
+def _text_or_path(option: str, value: Any) -> str:
+    return _text(option, str(value) if isinstance(value, Path) else value)
+
+
 def _flag(option: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise UsageError(f"{option} is either given or not: expected True or False, not {value!r}.")
@@ -270,6 +274,11 @@ RUN = (
         "cache": Option(_flag, True),
         "cache_dir": Option(_path),
         "save_similarity": Option(_path),
+        "rerank": Option(_text),
+        "first": Option(_text_or_path),
+        "first_args": Option(_mapping),
+        "rows": _of("The side", MatrixRows),
+        "k": Option(count),
     }
     | SCORED
 )
@@ -286,6 +295,8 @@ SCORE = (
         "source": Option(_text),
         "setting": _of("The setting", Setting),
         "distance": Option(_flag, False),
+        "first": Option(_text_or_path),
+        "k": Option(count),
     }
     | SCORED
 )
@@ -295,5 +306,6 @@ EVALUATE = SCORED | {
     "name": Option(_text, "similarity"),
     "v2t": _of("The video-to-text rule", V2TRule, default="group-max"),
     "distance": Option(_flag, False),
+    "k": Option(count),
 }
 """The options of `xbench.evaluate`, beside the scores and what they are scores of."""

@@ -16,9 +16,10 @@ from xbench.data.video_files import Resolved, VideoFolder, resolve
 from xbench.errors import DataError, UsageError, explain
 from xbench.metrics.dsl import require_one_to_one
 from xbench.metrics.measures import Measure
-from xbench.pipeline import options
+from xbench.pipeline import first_stage, options
 from xbench.pipeline.bank import Bank, read_captions
 from xbench.pipeline.features import KeptFrames
+from xbench.pipeline.first_stage import FirstScoresPlan, FirstStage
 from xbench.pipeline.gallery import refuse_missing
 from xbench.pipeline.matrix_file import MatrixFile
 from xbench.progress import say
@@ -87,6 +88,8 @@ class RunPlan(Plan):
     cache: Path | None
     """The cache folder; None: features are kept for this run only."""
     save_similarity: Path | None
+    first: FirstStage | None = None
+    """What finds the candidates, where the model is the second of two stages."""
     frames: KeptFrames | None = None
     """Where decoded frames are kept for other candidates; None: they are not."""
 
@@ -105,6 +108,8 @@ class ScoresPlan(Plan):
     source: str | None = None
     setting: Setting | None = None
     """What the user says of the model that gave the scores."""
+    first: FirstScoresPlan | None = None
+    """The first of two stages, where the scores are the second's."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +122,7 @@ class _Asked:
     protocol: Protocol
     model: ResolvedModel | Scorer
     """By name, found but not built; or an object that is one."""
+    first: FirstStage | None
 
 
 def plan_runs(each: Sequence[Mapping[str, Any]], output: Path | None = None) -> list[RunPlan]:
@@ -150,19 +156,24 @@ def plan_matrix(given: Mapping[str, Any], output: Path | None = None) -> ScoresP
     file = MatrixFile(values["similarity"], values["rows"], values["row_ids"], values["column_ids"])
     scored = _scored(values, split, recognition)
     said = {name: values[name] for name in ("backbone", "source", "setting", "distance")}
+    said["first"] = first_stage.of_scores(values, values["first"])
     name = values["similarity"].stem
     return ScoresPlan(name=name, file=file, passed=passed, defaulted=defaulted, **said, **scored)
 
 
-def plan_scores(given: Mapping[str, Any], split: Split, recognition: Recognition | None = None) -> ScoresPlan:
+def plan_scores(
+    given: Mapping[str, Any], split: Split, recognition: Recognition | None = None, first: Any = None
+) -> ScoresPlan:
     """Return a plan for scores in memory; the options are those of `xbench.evaluate`.
 
-    recognition: of a split that is no protocol's. Raises UsageError for wrong options.
+    recognition: of a split that is no protocol's. first: the matrix [T, V] of a first stage, if the scores
+    are a second's. Raises UsageError for wrong options.
     """
     values = options.read(options.EVALUATE, given)
     passed, defaulted = options.told_apart(options.EVALUATE, values)
     scored = _scored(values, split, recognition or recognise(split))
     said = {name: values[name] for name in ("name", "distance")}
+    said["first"] = first_stage.of_scores(values, first)
     return ScoresPlan(passed=passed, defaulted=defaulted, **said, **scored)
 
 
@@ -174,7 +185,9 @@ def by_benchmark(given: Mapping[str, Any]) -> list[dict[str, Any]]:
     """
     asked = _named(given["dataset"], miniature=bool(given.get("miniature")))
     names = list(asked)
-    for option in ("protocol", "save_similarity"):
+    for option in ("protocol", "save_similarity", "first"):
+        if option == "first" and not first_stage.is_file(str(given.get(option))):
+            continue
         if len(names) > 1 and given.get(option) is not None:
             raise UsageError(
                 f"{options.flag(option)} is for one benchmark, but {len(names)} run ({', '.join(names)}):"
@@ -257,27 +270,48 @@ def _miniatures() -> list[str]:
 
 
 def _ask(given: Mapping[str, Any]) -> _Asked:
-    by_name = isinstance(given.get("model"), str | None)
-    values = options.read(options.RUN, given if by_name else {**given, "model": None})
+    role = "model" if given.get("rerank") is None else "rerank"
+    objects = {name: given.get(name) for name in (role, "first") if not _is_name(given.get(name))}
+    values = options.read(options.RUN, {**given, **dict.fromkeys(objects)})
     passed, defaulted = options.told_apart(options.RUN, values)
+    passed |= {name: f"{type(each).__module__}:{type(each).__qualname__}" for name, each in objects.items()}
     protocol = choose_protocol(benchmark(values["dataset"]).id, values["protocol"])
     _refuse_contradictions(passed)
-    if by_name:
-        model: ResolvedModel | Scorer = catalog.resolve(_model_request(values, protocol))
-        if not info_of(model).needs_videos:
-            _refuse(passed, "of_videos", f"--model {values['model']} reads no video files: leave {{}} out.")
-            _refuse_bank(values)
-    else:
+    first_stage.refuse_contradictions(values, given)
+    model = _model(values, passed, role, objects.get(role), protocol)
+    _refuse_workers(values, by_name=role not in objects, needs_videos=info_of(model).needs_videos)
+    first = None
+    if role == "rerank":
+        defaulted.pop("model")  # it has none
+        small = _miniature_weights() if values["miniature"] else None
+        first = first_stage.plan_first(values, given["first"], protocol, small)
+    return _Asked(values, passed, defaulted, protocol, model, first)
+
+
+def _is_name(given: Any) -> bool:
+    return given is None or isinstance(given, str | Path)
+
+
+def _model(
+    values: Mapping[str, Any], passed: Mapping[str, Any], role: str, given: Any, protocol: Protocol
+) -> ResolvedModel | Scorer:
+    """Return the model of a run, an object or found by its name. Raises UsageError for options not its."""
+    if given is not None:
         _refuse(
             passed,
             "of_model",
             "{} is for a model given by name, and this one is an object that has its own: leave it out.",
         )
-        kind = type(given["model"])
-        passed["model"] = f"{kind.__module__}:{kind.__qualname__}"
-        model = require_scorer(given["model"], kind.__name__)
-    _refuse_workers(values, by_name=by_name, needs_videos=info_of(model).needs_videos)
-    return _Asked(values, passed, defaulted, protocol, model)
+        return require_scorer(given, type(given).__name__)
+    model = catalog.resolve(_model_request(values, values[role], protocol))
+    if not info_of(model).needs_videos:
+        if role == "rerank":
+            raise UsageError(
+                f"--rerank {values[role]} reads features and has no model to score with: name one that has."
+            )
+        _refuse(passed, "of_videos", f"--model {values['model']} reads no video files: leave {{}} out.")
+        _refuse_bank(values)
+    return model
 
 
 def _refuse_contradictions(passed: Mapping[str, Any]) -> None:
@@ -326,10 +360,10 @@ def _refuse_bank(values: Mapping[str, Any]) -> None:
         )
 
 
-def _model_request(values: Mapping[str, Any], protocol: Protocol) -> ModelRequest:
+def _model_request(values: Mapping[str, Any], name: str, protocol: Protocol) -> ModelRequest:
     same = ("checkpoint", "clip", "text_features", "video_features", "bpe", "precision", "device")
     return ModelRequest(
-        name=values["model"],
+        name=name,
         args=values["model_args"] or {},
         words=protocol.words,
         frames=protocol.frames,
@@ -384,6 +418,7 @@ def _run_plan(asked: _Asked) -> RunPlan:
         devices=values["devices"] or (),
         cache=cache if values["cache"] else None,
         miniature=values["miniature"],
+        first=asked.first,
         **{option: values[option] for option in _TAKEN_OVER},
         passed=asked.passed,
         defaulted=asked.defaulted,
@@ -408,8 +443,9 @@ def _label(asked: _Asked) -> str:
     values, model = asked.values, asked.model
     if values["label"] is not None:
         return str(values["label"])
-    if isinstance(model, ResolvedModel) and model.request.name != values["model"]:
-        return str(values["model"])
+    named = values["rerank"] or values["model"]
+    if isinstance(model, ResolvedModel) and model.request.name != named:
+        return str(named)
     if values["checkpoint"] is None:
         return ""
     file = values["checkpoint"].absolute()

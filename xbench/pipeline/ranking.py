@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from xbench.pipeline.record import Clock, CountsByPost, code_digest, computing
 from xbench.pipeline.remote import Remote
 from xbench.pipeline.worker import ScoringOrder
 from xbench.progress import stage
+from xbench.reports.record.schema import Reranked
 from xbench.scorers.base import PairScorer, source_file
 from xbench.storage import scratch
 from xbench.terms import V2TRule
@@ -40,6 +42,8 @@ class Workplace:
     """Workers, where the run has any."""
     ledgers: list[Path] = field(default_factory=list)
     """Folders of finished units."""
+    reranked: Reranked | None = None
+    """What a second stage did, where there was one."""
 
     def tidy(self) -> None:
         """Remove what is needed no more once there is a record."""
@@ -63,7 +67,7 @@ def rank_both_ways(
     bank: the features of the captions that QB-Norm normalises by. Saves the matrix when that is asked for;
     post-processing needs it too. What a killed run counted is counted again only for a matrix.
     """
-    ledger = _ledger(scorer, (texts, videos), queries, plan, place)
+    ledger = ledger_of(scorer, (texts, videos), queries, plan, place)
     with scratch() as folder:
         matrix = plan.save_similarity or (folder / "similarity.npy" if plan.post != "none" else None)
         with place.clock("score"), ExitStack() as stack:
@@ -133,16 +137,17 @@ def memory_of(plan: RunPlan) -> int:
     return plan.memory or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
 
 
-def _ledger(
+def ledger_of(
     scorer: PairScorer,
     tables: tuple[FeatureTable, FeatureTable],
     queries: Queries,
     plan: RunPlan,
     place: Workplace,
+    **more: Any,
 ) -> Path | None:
     """Return the folder of this scoring's finished units; None where they cannot outlive the run.
 
-    Its name is the hash of all that changes a count.
+    Its name is the hash of all that changes a count. more: what else does.
     """
     if plan.cache is None or scorer.identity is None:
         return None if place.remote is None else place.remote.folder / "units"
@@ -159,6 +164,7 @@ def _ledger(
         queries=[queries.row.tolist(), queries.video.tolist(), plan.split.v2t],
         code=code_digest(source_file(scorer)),
         mixed=plan.mixed_devices,
+        **more,
     )
     place.ledgers.append(parent / name)
     return parent / name

@@ -33,6 +33,7 @@ from xbench.reports.record.schema import (
     Fingerprint,
     ProtocolRecord,
     Record,
+    Reranked,
     ScorerRecord,
     Settings,
     VideoNote,
@@ -165,6 +166,8 @@ class Scoring:
     checkpoint: Checkpoint | None = None
     precision: str = ""
     device: str = ""
+    reranked: Reranked | None = None
+    """What a second stage did, where this was one."""
 
 
 CountsByPost = dict[Post, tuple[Counts, Counts]]
@@ -190,7 +193,7 @@ def _record(  # noqa: PLR0917  (every one is a field of the record)
     seconds: dict[str, float],
 ) -> Measurement:
     t2v, v2t = counts
-    reasons = _reasons(plan, seen, post)
+    reasons = _reasons(plan, seen, post, scoring.reranked)
     record = Record(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         benchmark=plan.split.benchmark,
@@ -206,6 +209,7 @@ def _record(  # noqa: PLR0917  (every one is a field of the record)
         precision=scoring.precision,
         device=scoring.device,
         post_processing=post,
+        reranked=scoring.reranked,
         versions=versions(),
         git=git_revision(),
         timings=seconds,
@@ -216,14 +220,14 @@ def _record(  # noqa: PLR0917  (every one is a field of the record)
     return Measurement(record, PerQuery.of(t2v, v2t, seen.scored.caption_to_video, captions, ids))
 
 
-def _reasons(plan: Plan, seen: Seen, post: Post) -> list[str]:
+def _reasons(plan: Plan, seen: Seen, post: Post, reranked: Reranked | None) -> list[str]:
     reasons = ["this is the miniature, a rendered stand-in for the benchmark"] if plan.miniature else []
     reasons += plan.recognition.reasons
     if seen.missing:
         reasons.append(f"{len(seen.missing)} of {len(plan.split.videos)} videos are missing")
     if seen.faults:
         reasons.append(f"{len(seen.faults)} of {len(plan.split.videos)} videos are damaged or unreadable")
-    return [*reasons, *seen.reasons, *seen.trust.reasons, *scoring_reasons(plan.ties, post)]
+    return [*reasons, *seen.reasons, *seen.trust.reasons, *scoring_reasons(plan.ties, post, reranked)]
 
 
 def _rule_notes(rule: V2TRule, known: Protocol | None) -> list[str]:

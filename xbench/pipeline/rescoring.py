@@ -34,7 +34,7 @@ from xbench.registry.scorers import SHIPPED
 from xbench.reports.check.proving import Finding
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.per_query import PerQuery, keys_of_captions, keys_of_videos
-from xbench.reports.record.schema import Fingerprint, Record, unscored
+from xbench.reports.record.schema import Fingerprint, Record, reranking, unscored
 from xbench.scorers.base import Scorer
 from xbench.scorers.catalog import ResolvedModel
 from xbench.scorers.device import find_device, gpu_memory_errors
@@ -48,7 +48,7 @@ _RETAKEN = (
 _OF_MACHINE = {"device", "precision", "threads", "cpu", "gpu", "gpu_libraries", "versions", "encoder"}
 """What a result and its verification may differ in; the tolerance is for that."""
 _OF_PLACE = {"source", "clip", "weights", "similarity", "similarity_tile", "computing"}
-"""Names of files and of what computes; hashes of files are compared."""
+"""Settings that name files and what computes; identities hold hashes of the files."""
 _SHOWN = 2
 
 _FEWEST = 10
@@ -56,16 +56,16 @@ _FEWEST = 10
 
 TOLERANCES: Mapping[str, tuple[float, float]] = {
     "fp32": (1e-4, 1e-3),
-    "tf32": (1e-2, 2e-2),
-    "fp16": (1e-2, 2e-2),
-    "bf16": (5e-2, 1e-1),
+    "tf32": (6e-3, 1.2e-2),
+    "fp16": (6e-3, 1.2e-2),
+    "bf16": (3e-2, 6e-2),
 }
 """How far a score may move, as a part of the range of scores, by precision: computed in the same way, and on
 another kind of device or in another precision. `python -m benchmarks.rescoring` tells what scores do."""
-_STEPS: Mapping[str, float] = {"fp32": 2**-23, "tf32": 2**-10, "fp16": 2**-10, "bf16": 2**-7}
-"""The last place of a number in each precision, as a part of it."""
+_STEPS: Mapping[str, float] = {"fp32": 2**-24, "tf32": 2**-11, "fp16": 2**-11, "bf16": 2**-8}
+"""What rounding a number to each precision may lose of it."""
 _ROUNDINGS = 4
-"""Last places of the largest score that may be lost besides: a model that tells little apart has no range."""
+"""So many roundings of the largest score are allowed at least: some models tell little apart."""
 
 Numbers = dict[str, int | float | str]
 
@@ -124,6 +124,7 @@ def rescore(measured: Measurement, given: Mapping[str, Any], order: Order) -> tu
         "videos": len(sample.split.videos),
         "allowed": allowed,
         "largest": max(each.largest for each in found),
+        "undecided": int(np.count_nonzero(found[0].undecided)),
     }
     files = "" if all(each.is_right for each in found) else _files(record, plan)
     return _findings(found, order, numbers, _how(*_ways(record, scorer)) + files), numbers
@@ -134,6 +135,7 @@ def plan_of(record: Record, given: Mapping[str, Any]) -> RunPlan:
 
     Code is never taken from a record: a model that does not come with xbench is named by whoever verifies.
     """
+    _refuse_two_stages(record)
     said = record.settings.defaulted | record.settings.passed
     asked: dict[str, Any] = {name: said[name] for name in _RETAKEN if said.get(name) is not None}
     here = {name: value for name, value in given.items() if value is not None and name != "checkpoint"}
@@ -167,6 +169,7 @@ def choose_sample(scored: Split, order: Order) -> Sample:
 
 def _require_scores_of_a_model(record: Record) -> None:
     """Raise DataError for scores of which nothing can be computed again, or not from a sample."""
+    _refuse_two_stages(record)
     said = record.settings.passed
     if "similarity" in said or "model" not in record.settings.defaulted | said:
         raise DataError(
@@ -184,6 +187,15 @@ def _require_scores_of_a_model(record: Record) -> None:
             f"its scores are post-processed ({record.post_processing}), which a sample does not give. Give"
             " the "
             "raw record of the same run"
+        )
+
+
+def _refuse_two_stages(record: Record) -> None:
+    """Raise DataError for scores that no model gives alone."""
+    if record.reranked is not None:
+        raise DataError(
+            f"its scores are of two stages ({reranking(record.reranked)}), and a sample does not give the "
+            "candidates: its counts prove its numbers. Ask for the record of its first stage"
         )
 
 
@@ -267,14 +279,14 @@ def _differences(scorer: Scorer, plan: RunPlan, record: Record) -> list[str]:
         ("checkpoint", record.checkpoint and record.checkpoint.sha256,
          here.checkpoint and here.checkpoint.sha256),
         ("name", record.scorer.name, here.scorer.name),
-        *_pairs(record.scorer.settings, here.scorer.settings),
-        *_pairs(record.scorer.identity or {}, here.scorer.identity or {}),
+        *_pairs(record.scorer.settings, here.scorer.settings, _OF_MACHINE | _OF_PLACE),
+        *_pairs(record.scorer.identity or {}, here.scorer.identity or {}, _OF_MACHINE),
     ]  # fmt: skip
     return [f"its {name} is {own}, the record says {said}" for name, said, own in pairs if said != own]
 
 
-def _pairs(said: Mapping[str, Any], own: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    shared = (said.keys() & own.keys()) - _OF_MACHINE - _OF_PLACE
+def _pairs(said: Mapping[str, Any], own: Mapping[str, Any], apart: set[str]) -> list[tuple[str, Any, Any]]:
+    shared = (said.keys() & own.keys()) - apart
     return [(name, said[name], own[name]) for name in sorted(shared)]
 
 
@@ -318,7 +330,7 @@ def _allowed(scores: NDArray[np.float32], ways: tuple[_Way, _Way]) -> float:
     alike = len({(precision, device.partition(":")[0]) for precision, device in ways}) == 1
     share = max(TOLERANCES[precision][not alike] for precision in precisions)
     rounding = _ROUNDINGS * max(_STEPS[precision] for precision in precisions)
-    return share * float(np.ptp(finite)) + rounding * float(np.abs(finite).max())
+    return max(share * float(np.ptp(finite)), rounding * float(np.abs(finite).max()))
 
 
 def _how(*ways: _Way) -> str:
@@ -350,6 +362,11 @@ class _Compared:
         moved = np.abs(stored - here)
         moved[(stored == here) | (np.isnan(stored) & np.isnan(here))] = 0.0
         return np.nan_to_num(moved, nan=np.inf)
+
+    @property
+    def undecided(self) -> NDArray[np.bool_]:
+        """The queries of which a rival that was looked at is too near to tell."""
+        return np.asarray(self.bounds.near > 0)
 
     @property
     def largest(self) -> float:
@@ -409,9 +426,10 @@ def _findings(found: Sequence[_Compared], order: Order, numbers: Numbers, how: s
     scores = [each for one in found for each in one.wrong_scores()]
     counts = [each for one in found for each in one.wrong_counts()]
     ranked = "all videos" if order.gallery else "those videos alone"
+    near_ones = f"; {numbers['undecided']} captions have rivals too near to tell" * bool(numbers["undecided"])
     return [
         _finding("rescored", scores, f"right scores of {of}: {near}", f"right scores differ ({of}; {near})"),
-        _finding("ranks", counts, f"no count contradicts {ranked}", f"counts contradict {ranked}"),
+        _finding("ranks", counts, f"no count contradicts {ranked}{near_ones}", f"counts contradict {ranked}"),
     ]
 
 

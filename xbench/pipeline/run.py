@@ -3,9 +3,12 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from xbench.data.split import Split
 from xbench.engine.encoding import Encoded, FeatureTable
@@ -15,7 +18,9 @@ from xbench.engine.units import Queries
 from xbench.errors import DataError, ModelError
 from xbench.pipeline.estimate import say_how_long_every_pair_takes
 from xbench.pipeline.features import VideoJob, described_input, encode_texts, encode_videos, is_stored
+from xbench.pipeline.first_scores import FirstScores, first_of_model, read_first
 from xbench.pipeline.gallery import Fault, Gallery, open_gallery, refuse_faulty
+from xbench.pipeline.matrix_file import MatrixFile
 from xbench.pipeline.plan import RunPlan, info_of
 from xbench.pipeline.precomputed import match_features, rank_features
 from xbench.pipeline.ranking import Workplace, rank_both_ways
@@ -29,7 +34,8 @@ from xbench.pipeline.record import (
     slow_bfloat16,
 )
 from xbench.pipeline.remote import remote
-from xbench.pipeline.trust import BOTH, judge_model, judge_order
+from xbench.pipeline.trust import BOTH, Trust, judge_model, judge_order
+from xbench.pipeline.two_stages import rerank_both_ways
 from xbench.pipeline.worker import wants as wants_of
 from xbench.progress import say, stage
 from xbench.reports.record.files import Measurement
@@ -103,13 +109,35 @@ def _run(scorer: Model, plan: RunPlan) -> list[Measurement]:
             say(
                 "This CPU has no instructions for bfloat16: --precision bf16 will take several times as long."
             )
-        if is_cross_encoder(scorer):
+        if is_cross_encoder(scorer) and plan.first is None:
             say_how_long_every_pair_takes(scorer, wants, plan.split)
-        seen, counts = _encode_and_rank(scorer, wants, plan=plan, place=place)
+        with _first_scores(plan, place) as first:
+            seen, counts = _encode_and_rank(scorer, wants, first, plan=plan, place=place)
         described = describe(scorer, info, plan, wants)  # scoring decides what computes
+    described = replace(described, reranked=place.reranked)
     records = make_records(plan, seen, described, counts, place.clock.seconds)
     place.tidy()
     return records
+
+
+@contextmanager
+def _first_scores(plan: RunPlan, place: Workplace) -> Iterator[FirstScores | None]:
+    """The scores of the first of two stages, read or made by its model; None where there is one stage."""
+    if plan.first is None:
+        yield None
+    elif isinstance(plan.first.source, MatrixFile):
+        yield read_first(plan.first.source, plan.split)
+    else:
+        source = plan.first.source
+        with scratch(plan.cache) as folder:
+            matrix = folder / "first.npy"
+            alone = replace(plan, model=source, first=None, save_similarity=matrix)
+            model = source.build() if isinstance(source, ResolvedModel) else source
+            assert isinstance(model, Scorer)
+            wants = wants_of(model, plan.sampling)
+            seen, _ = _encode_and_rank(model, wants, None, plan=alone, place=place)
+            described = describe(model, info_of(source), alone, wants)
+            yield first_of_model(np.load(matrix, mmap_mode="r"), seen.scored, described, seen.trust)
 
 
 def look(plans: Sequence[RunPlan]) -> Iterator[tuple[RunPlan, Model, str]]:
@@ -131,9 +159,22 @@ def look(plans: Sequence[RunPlan]) -> Iterator[tuple[RunPlan, Model, str]]:
         if isinstance(scorer, PrecomputedFeatures):
             match_features(scorer, plan)
             found = f"features in {scorer.texts.path} and {scorer.videos.path}"
-        elif is_cross_encoder(scorer):
+        elif is_cross_encoder(scorer) and plan.first is None:
             say_how_long_every_pair_takes(scorer, wants_of(scorer, plan.sampling), plan.split)
-        yield plan, scorer, found
+        yield plan, scorer, found + _look_at_first(plan)
+
+
+def _look_at_first(plan: RunPlan) -> str:
+    """Read or build the first of two stages, and say what it is; empty where there is one stage."""
+    if plan.first is None:
+        return ""
+    source = plan.first.source
+    if isinstance(source, MatrixFile):
+        name = str(source.path)
+        read_first(source, plan.split)
+    else:
+        name = (source.build() if isinstance(source, ResolvedModel) else source).name
+    return f", the first {plan.first.k} of each query by {name}"
 
 
 def memory_of_contents(plan: RunPlan) -> Path | None:
@@ -148,8 +189,9 @@ def _known(features: PrecomputedFeatures) -> frozenset[str]:
 
 
 def _encode_and_rank(
-    scorer: Scorer, wants: VideoInput, *, plan: RunPlan, place: Workplace
+    scorer: Scorer, wants: VideoInput, first: FirstScores | None, *, plan: RunPlan, place: Workplace
 ) -> tuple[Seen, CountsByPost]:
+    """Encode and score all. first: what finds the candidates, where the scorer is a second stage."""
     split = plan.split
     with open_store(scorer, plan) as store, ExitStack() as workers:
         with place.clock("open videos"):
@@ -167,9 +209,11 @@ def _encode_and_rank(
                 " files."
             )
         videos = FeatureTable([features[video.id] for video in scored.videos])
-        counts = _score(scorer, store, scored, videos, plan=plan, place=place)
+        counts = _score(scorer, store, scored, videos, first, plan=plan, place=place)
     facts = {video: each.info for video, each in by_id.items()}
     trust = judge_model(counts["none"][0], scored, whereabouts(scorer, "similarity"))
+    if first is not None:
+        trust = Trust((*first.trust.reasons, *trust.reasons), (*first.trust.notes, *trust.notes))
     told = gallery.notes, gallery.reasons, gallery.contents
     return Seen(scored, gallery.missing, faults, facts, *told, trust), counts
 
@@ -253,7 +297,14 @@ def _faults(gallery: Gallery, encoded: list[Encoded]) -> list[Fault]:
 
 
 def _score(
-    scorer: Scorer, store: Store, split: Split, videos: FeatureTable, *, plan: RunPlan, place: Workplace
+    scorer: Scorer,
+    store: Store,
+    split: Split,
+    videos: FeatureTable,
+    first: FirstScores | None,
+    *,
+    plan: RunPlan,
+    place: Workplace,
 ) -> CountsByPost:
     """Encode the texts and rank both ways."""
     texts, rows = distinct([caption.text for caption in split.captions], split.caption_to_video)
@@ -261,8 +312,10 @@ def _score(
     with place.clock("encode texts"), stage(name, len(texts), "texts") as advance:
         told = place.remote.encode_texts(texts, advance) if place.remote else 0
         text_features = encode_texts(scorer, store, texts, _after(told, advance))
-    bank = None if plan.bank is None else _encode_bank(scorer, store, plan.bank.captions, split, place)
     queries = Queries(rows, split.caption_to_video)
+    if first is not None:
+        return rerank_both_ways(scorer, text_features, videos, queries, split, first, plan=plan, place=place)
+    bank = None if plan.bank is None else _encode_bank(scorer, store, plan.bank.captions, split, place)
     return rank_both_ways(
         scorer, text_features, videos, queries, split.v2t, plan=plan, place=place, bank=bank
     )

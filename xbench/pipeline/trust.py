@@ -1,6 +1,8 @@
 """Whether scores that came without ids, or from a model, can be in the order that they are taken to be in."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from xbench.data.split import Split
 from xbench.errors import DataError
@@ -53,6 +55,13 @@ def judge_model(t2v: Counts, split: Split, similarity: str) -> Trust:
         return NO_DOUBT
     found = against_chance(t2v, split.caption_to_video, len(split.videos))
     return Trust((), _warned(found, f": is a minus forgotten in {similarity}? Higher must mean closer"))
+
+
+def known_sides(facts: Mapping[str, Any]) -> frozenset[str]:
+    """Return the sides that have ids, by what they are. facts: how a matrix was read, see `read_matrix`."""
+    captions, videos = ("rows", "columns") if facts["rows"] == "captions" else ("columns", "rows")
+    sides = {captions: "captions", videos: "videos"}
+    return frozenset(sides[side] for side in facts["ids"])
 
 
 def _warned(found: AgainstChance, turned: str) -> tuple[str, ...]:

@@ -324,6 +324,8 @@ def whereabouts(scorer: Any, member: str) -> str:
     A member that is set on the object, or has no source, is told by the place of its class.
     """
     own = getattr(scorer, "wrapped", scorer)
+    if member == "similarity" and not hasattr(own, member):
+        member = "rerank"
     name = f"{type(own).__name__}.{member}"
     for source in (_function(own, member), type(own)):
         try:

@@ -13,7 +13,16 @@ from xbench.reports.board.rows import KINDS, Board, BoardRow, Value, kind_of
 from xbench.reports.compare.paired import p_value
 from xbench.reports.published.claims import Claim, PublishedRow, published_rows
 from xbench.reports.record.files import Measurement
-from xbench.reports.record.schema import DIRECTIONS, Record, is_called, label_of, protocol_of, scoring_reasons
+from xbench.reports.record.schema import (
+    DIRECTIONS,
+    Record,
+    is_called,
+    label_of,
+    processing_of,
+    protocol_of,
+    reranking,
+    scoring_reasons,
+)
 from xbench.terms import Direction, Ties
 
 
@@ -48,8 +57,9 @@ class Filter:
 
 
 ALL = Filter()
-_Key = tuple[str, str, Direction, int, str, bool]
-"""Benchmark, protocol, direction, place of the kind in KINDS, v2t rule of several captions, zero-shot."""
+_Key = tuple[str, str, Direction, int, str, bool, int]
+"""Benchmark, protocol, direction, place of the kind in KINDS, v2t rule of several captions, zero-shot, and
+how many candidates a second stage scored."""
 
 
 def boards(
@@ -62,10 +72,11 @@ def boards(
         for side in choice.directions:
             if side in record.metrics and choice.admits_record(record):
                 rule: str = ""
-                kind = KINDS.index(kind_of(record.post_processing))
+                kind, made = KINDS.index(kind_of(processing_of(record))), record.reranked
                 if side == "v2t" and record.queries["t2v"] > record.queries["v2t"]:
                     rule = record.protocol.v2t
-                key = (record.benchmark, protocol_of(record), side, kind, rule, record.scorer.is_zero_shot)
+                zero_shot, k = record.scorer.is_zero_shot, made.k if made else 0
+                key = (record.benchmark, protocol_of(record), side, kind, rule, zero_shot, k)
                 grouped.setdefault(key, []).append(_measured(once, side))
     for published in published_rows() if include_published else []:
         claim = published.claim
@@ -73,7 +84,7 @@ def boards(
             if any(value.direction == side for value in published.values) and choice.admits_claim(claim):
                 kind = KINDS.index(kind_of(claim.post_processing, claim.evaluation))
                 rule = claim.v2t_rule if side == "v2t" else ""
-                key = (claim.benchmark, claim.protocol, side, kind, rule, claim.setting == "zero-shot")
+                key = (claim.benchmark, claim.protocol, side, kind, rule, claim.setting == "zero-shot", 0)
                 grouped.setdefault(key, []).append(_claimed(published, side))
     wanted = {str(measure) for measure in choice.metrics}
     shown = {key: _with(rows, wanted) if wanted else rows for key, rows in sorted(grouped.items())}
@@ -88,13 +99,14 @@ def _with(rows: Sequence[BoardRow], metrics: set[str]) -> list[BoardRow]:
 
 def _measured(once: Once, side: Direction) -> BoardRow:
     measurement, record = once.measurement, once.measurement.record
-    marked_anyway = scoring_reasons(Ties.AVERAGE, record.post_processing)
+    marked_anyway = scoring_reasons(Ties.AVERAGE, record.post_processing, record.reranked)
     reasons = [reason for reason in record.not_comparable_because if reason not in marked_anyway]
     return BoardRow(
         model=record.scorer.name,
         backbone=record.scorer.setting("backbone") or "",
         setting=label_of(record) or (record.checkpoint.file if record.checkpoint else ""),
-        post_processing=record.post_processing,
+        post_processing=processing_of(record),
+        reranked="" if record.reranked is None else reranking(record.reranked),
         values={
             name: Value(
                 m.value, None if m.low is None or m.high is None else Interval(m.low, m.high, m.rough)
@@ -151,7 +163,7 @@ def _claimed(published: PublishedRow, side: Direction) -> BoardRow:
 
 
 def _board(key: _Key, rows: Sequence[BoardRow]) -> Board:
-    benchmark, protocol, side, kind, rule, zero_shot = key
+    benchmark, protocol, side, kind, rule, zero_shot, k = key
     metrics = tuple(in_order({name for row in rows for name in row.values}))
     first = parse_measure(metrics[0])
     by_name = sorted(rows, key=lambda row: (row.model, row.backbone))
@@ -170,7 +182,7 @@ def _board(key: _Key, rows: Sequence[BoardRow]) -> Board:
         )
         for index, row in enumerate(placed)
     ]
-    return Board(benchmark, protocol, side, KINDS[kind], rule, zero_shot, metrics, tuple(finished))
+    return Board(benchmark, protocol, side, KINDS[kind], rule, zero_shot, metrics, tuple(finished), k)
 
 
 def places(rows: Sequence[BoardRow], measure: Measure) -> list[str]:

@@ -147,8 +147,7 @@ def _turns(model: Model) -> list[_Turn]:
 
 def _cells(model: Model, turn: _Turn, columns: _Columns, sources: _Sources) -> list[str]:
     row = model.row
-    post = "" if row.post_processing == "none" else f"+ {row.post_processing}"
-    parts = [row.model, row.backbone, model.labels, post]
+    parts = [row.model, row.backbone, model.labels, row.made]
     cells = [f"{name(' '.join(part for part in parts if part))} {sources.cite(list(turn.values()))}"]
     for protocol, by_side in columns.metrics.items():
         for side, metrics in by_side.items():

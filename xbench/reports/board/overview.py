@@ -91,7 +91,7 @@ def _section(board: Board, name: str, links: Callable[[Measurement], Links]) -> 
 
 def _anchor(board: Board) -> str:
     rule = "" if board.rule in ("", "group-max") else f" {board.rule}"
-    kind = "" if board.kind == "raw" else f" {board.kind}"
+    kind = "" if board.kind == "raw" else f" {board.kind}{board.k or ''}"
     return _slug(f"{board.protocol} {board.direction}{rule}{' zero-shot' if board.zero_shot else ''}{kind}")
 
 
@@ -131,7 +131,7 @@ def overview_of(sections: Sequence[Section]) -> list[Group]:
 
 def _model_of(line: Line) -> tuple[str, ...]:
     row = line.row
-    return "own" if row.measured else "claim", row.model, row.backbone, line.made
+    return "own" if row.measured else "claim", row.model, row.backbone, row.reranked or line.made
 
 
 def _models(found: Iterable[_Found]) -> list[Model]:

@@ -66,6 +66,8 @@ class BoardRow:
     sees_the_answer: bool = False
     """A claim whose evaluation uses the right answer."""
     measurement: Measurement | None = None
+    reranked: str = ""
+    """Of what the model of a measured row is the second stage: `re-ranked the first 128 of xclip`."""
     label: str = ""
     """What the user of a measured row calls it."""
     place: str = ""
@@ -81,6 +83,11 @@ class BoardRow:
     def measured(self) -> bool:
         """Whether its per-query counts prove it; else it is somebody's claim."""
         return self.measurement is not None and self.measurement.per_query is not None
+
+    @property
+    def made(self) -> str:
+        """What stands behind the model's name where its scores were not ranked as they are."""
+        return self.reranked or ("" if self.post_processing == "none" else f"+ {self.post_processing}")
 
     @property
     def year(self) -> str:
@@ -113,6 +120,8 @@ class Board:
     zero_shot: bool
     metrics: tuple[str, ...]
     rows: tuple[BoardRow, ...]
+    k: int = 0
+    """So many candidates of each query a second stage scored; 0 where there is none, or nobody says."""
 
     @property
     def title(self) -> str:
@@ -125,4 +134,4 @@ class Board:
     @property
     def made(self) -> str:
         """How its rows were made, to go after a name; empty if as scored."""
-        return _MADE[self.kind]
+        return _MADE[self.kind] + (f" (k {self.k})" if self.k else "")

@@ -71,7 +71,7 @@ def row_name(row: BoardRow) -> str:
     """Return the model with its backbone and what else tells rows apart."""
     setting = row.label if row.measured else row.setting
     parts = [row.model, row.backbone, "" if setting == "fine-tuned" else setting]
-    parts.append("" if row.post_processing == "none" else f"+ {row.post_processing}")
+    parts.append(row.made)
     return " ".join(part for part in parts if part)
 
 

@@ -57,7 +57,7 @@ def prove(path: Path) -> Proof:
 
 
 def files_of(paths: list[Path] | tuple[Path, ...]) -> list[Path]:
-    """Return files as they are named, and of a folder every .json file in it, each once.
+    """Return files as named, of a folder every .json file in it, for counts their record, each once.
 
     Raises DataError for a path that is not there and a folder without any.
     """
@@ -66,8 +66,14 @@ def files_of(paths: list[Path] | tuple[Path, ...]) -> list[Path]:
         inside = sorted(path.glob("*.json")) if path.is_dir() else [path]
         if not inside or not path.exists():
             raise DataError(f"{path}: there is no such result; give .json files, or folders that hold some")
-        found |= dict.fromkeys(inside)
+        found |= dict.fromkeys(map(_record_of, inside))
     return list(found)
+
+
+def _record_of(path: Path) -> Path:
+    """The record beside a file of counts, as `results/*` names both."""
+    beside = path.with_suffix(".json")
+    return beside if path.suffix == ".npz" and beside.is_file() else path
 
 
 def _counts(counts: PerQuery) -> Finding:

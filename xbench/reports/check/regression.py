@@ -12,7 +12,7 @@ from xbench.reports.compare.pairing import require_same_queries, why_not_the_sam
 from xbench.reports.published.claims import PublishedRow, find_model, published_model_of, published_rows
 from xbench.reports.published.difference import reasons_against, rule_apart
 from xbench.reports.record.files import Measurement
-from xbench.reports.record.schema import DIRECTIONS, Record, protocol_of
+from xbench.reports.record.schema import DIRECTIONS, Record, protocol_of, reranking
 from xbench.terms import Ties
 
 _TWO_SIDED_95 = 1.96
@@ -160,9 +160,14 @@ def _claimed(record: Record, row: PublishedRow) -> dict[Key, float]:
 def _scored_otherwise(first: Record, second: Record) -> list[str]:
     pairs = {
         "post-processing": (first.post_processing, second.post_processing),
+        "second stage": (_second_stage(first), _second_stage(second)),
         "ties": (first.ties.policy.value, second.ties.policy.value),
     }
     return [f"{name}: {one} and {other}" for name, (one, other) in pairs.items() if one != other]
+
+
+def _second_stage(record: Record) -> str:
+    return "none" if record.reranked is None else reranking(record.reranked)
 
 
 def _values(record: Record) -> dict[Key, float]:

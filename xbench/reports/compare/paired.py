@@ -13,7 +13,7 @@ from xbench.reports.compare.comparison import Comparison, Contrast, Versus
 from xbench.reports.compare.pairing import aligned, require_same_queries
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.per_query import clusters_of
-from xbench.reports.record.schema import DIRECTIONS, protocol_of
+from xbench.reports.record.schema import DIRECTIONS, protocol_of, reranking
 from xbench.terms import Direction, Ties
 
 
@@ -131,6 +131,11 @@ def _notes(measurements: Sequence[Measurement], ties: Ties) -> list[str]:
         f"{measured.name}: post-processing {measured.record.post_processing} looked at more than the pair"
         for measured in measurements
         if measured.record.post_processing != "none"
+    ]
+    notes += [
+        f"{measured.name}: a second stage, {reranking(measured.record.reranked)}"
+        for measured in measurements
+        if measured.record.reranked is not None
     ]
     damaged = {measured.name: len(measured.record.videos.damaged) for measured in measurements}
     return notes + [f"{name}: {count} damaged videos" for name, count in damaged.items() if count]

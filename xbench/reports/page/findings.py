@@ -148,6 +148,11 @@ def require_own_matrix(measured: Measurement, similarity: NDArray[np.floating]) 
             f"the similarity has shape {similarity.shape}, the result is over {wanted}: give the one that"
             " the run saved"
         )
+    if measured.record.reranked is not None:
+        raise DataError(
+            f"the ranks of {measured.file} are of two stages, the second of which scored some pairs only: no"
+            " matrix gives them. Leave the similarity out"
+        )
     if measured.record.post_processing == "qbnorm":
         raise DataError(
             f"the ranks of {measured.file} need the bank of its QB-Norm beside the similarity:"

@@ -23,7 +23,7 @@ from xbench.reports.page.why import Why
 from xbench.reports.pages import render
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.schema import DIRECTIONS, model_name, protocol_of
-from xbench.reports.record.text import NOT_COMPARABLE, tie_lines, verdict
+from xbench.reports.record.text import NOT_COMPARABLE, stage_lines, tie_lines, verdict
 from xbench.terms import Direction
 
 MAX_BYTES = 20_000_000
@@ -65,7 +65,7 @@ def render_report(measured: Measurement, material: Material) -> str:
         not_comparable=NOT_COMPARABLE,
         standing=" ".join(verdict(record)) if record.comparable else "",
         metrics=in_order({name for side in record.metrics.values() for name in side}),
-        remarks=[*tie_lines(record), *record.protocol.notes],
+        remarks=[*tie_lines(record), *stage_lines(record), *record.protocol.notes],
         charts=list(_charts(measured)),
         heat=None if similarity is None else heat_of(measured, similarity),
         hubs=None if similarity is None else hubs_of(measured, similarity),

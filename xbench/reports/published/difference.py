@@ -6,7 +6,7 @@ from typing import Any
 from xbench.metrics.measures import parse_measure
 from xbench.registry.datasets import benchmark
 from xbench.reports.published.claims import Claim, PublishedRow, models, published_model_of, published_rows
-from xbench.reports.record.schema import DIRECTIONS, Record, scoring_reasons
+from xbench.reports.record.schema import DIRECTIONS, Record, processing_of, reranking, scoring_reasons
 from xbench.terms import Direction, Ties
 
 SMALLER_GALLERY = (
@@ -172,11 +172,15 @@ def reasons_against(record: Record, claim: Claim, backbone: str | None = None) -
         reasons.append(
             f"the claim is for {claim.backbone}, the result for {backbone or 'an unknown backbone'}"
         )
-    if claim.post_processing != record.post_processing:
+    own_processing = processing_of(record)
+    if claim.post_processing != own_processing:
         detail = f" ({claim.post_detail})" if claim.post_detail else ""
         reasons.append(
-            f"post-processing: {claim.post_processing} for the claim{detail}, {record.post_processing} for"
-            " the result"
+            f"post-processing: {claim.post_processing} for the claim{detail}, {own_processing} for the result"
+        )
+    elif record.reranked is not None and str(record.reranked.k) not in claim.post_detail:
+        reasons.append(
+            f"both are of two stages, and the claim does not say that it {reranking(record.reranked)}"
         )
     if record.scorer.is_zero_shot != (claim.setting == "zero-shot"):
         own_setting = "zero-shot" if record.scorer.is_zero_shot else "fine-tuned"
@@ -189,8 +193,8 @@ def reasons_against(record: Record, claim: Claim, backbone: str | None = None) -
 
 def _doubts(record: Record, claim: Claim) -> list[str]:
     """Why the result stands beside no claim at all; post-processing is no doubt if the claim has the same."""
-    shared = scoring_reasons(Ties.AVERAGE, record.post_processing)
-    excused = shared if claim.post_processing == record.post_processing else []
+    shared = scoring_reasons(Ties.AVERAGE, record.post_processing, record.reranked)
+    excused = shared if claim.post_processing == processing_of(record) else []
     return [reason for reason in record.not_comparable_because if reason not in excused]
 
 

@@ -16,7 +16,14 @@ from xbench.metrics.intervals import UnitSums
 from xbench.metrics.measures import Measure, parse_measure
 from xbench.registry.datasets import CUSTOM, protocols
 from xbench.reports.record.per_query import PerQuery, clusters_of
-from xbench.reports.record.schema import Metric, Record, is_of_own_benchmark, scoring_reasons, unscored
+from xbench.reports.record.schema import (
+    Metric,
+    Record,
+    Reranked,
+    is_of_own_benchmark,
+    scoring_reasons,
+    unscored,
+)
 from xbench.terms import Direction, Ties
 
 _SHOWN = 3
@@ -84,6 +91,8 @@ def _contradictions(record: Record, per_query: PerQuery | None) -> Iterator[str]
     if not sizes:
         for side in record.metrics:
             yield from _of_counts(record, per_query, side)
+            if record.reranked is not None:
+                yield from _of_stages(record.reranked, getattr(per_query, side), side)
 
 
 def _of_values(record: Record) -> Iterator[str]:
@@ -142,7 +151,7 @@ def _against(record: Record) -> Iterator[str]:
         yield f"{len(record.videos.missing)} videos are missing"
     if record.videos.damaged:
         yield f"{len(record.videos.damaged)} videos are damaged"
-    yield from scoring_reasons(record.ties.policy, record.post_processing)
+    yield from scoring_reasons(record.ties.policy, record.post_processing, record.reranked)
 
 
 def _of_sizes(record: Record, per_query: PerQuery) -> Iterator[str]:
@@ -182,6 +191,22 @@ def _of_counts(record: Record, per_query: PerQuery, side: Direction) -> Iterator
     units = np.arange(len(counts)) if clusters is None else clusters
     for name, metric in record.metrics[side].items():
         yield from _of_metric(side, parse_measure(name), metric, ranked, units[ranked.queries])
+
+
+def _of_stages(told: Reranked, counts: Counts, side: Direction) -> Iterator[str]:
+    """What a second stage of k candidates cannot give.
+
+    A right item that is no candidate has k or more above it. One that is a candidate has fewer, and fewer
+    than k beside it and above, unless ties with the k-th let in more.
+    """
+    outside, wider = told.outside.get(side, 0), told.wider.get(side, 0)
+    beyond = int(np.count_nonzero(counts.better >= told.k))
+    across = int(np.count_nonzero((counts.better < told.k) & (counts.better + counts.tied >= told.k)))
+    if not outside <= beyond <= outside + wider or across > wider:
+        yield (
+            f"{side} has {outside} queries outside the first {told.k} and {wider} with more candidates, its"
+            f" counts have {beyond} and {across}"
+        )
 
 
 def _of_metric(

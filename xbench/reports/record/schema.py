@@ -184,6 +184,33 @@ class TieRecord(_Part):
     """Queries that `reference` left out of the denominator, as the published code does."""
 
 
+class FirstStageRecord(_Part):
+    """What found the candidates of a second stage: a model, or a saved matrix."""
+
+    name: str
+    settings: dict[str, JsonValue] = {}
+    identity: dict[str, JsonValue] | None = None
+    """As a scorer's; None for a matrix."""
+    file: Checkpoint | None = None
+    """The matrix, or the weights; None for a model in memory."""
+
+
+class Reranked(_Part):
+    """The scorer is the second of two stages: ranks are its own inside k, the first stage's outside.
+
+    The candidates of a query are the items that fewer than k others beat in the first stage.
+    """
+
+    k: int = Field(ge=1)
+    first: FirstStageRecord
+    pairs: int = Field(ge=1)
+    """Distinct pairs that the second stage scored."""
+    outside: dict[Direction, int]
+    """Queries whose right item is no candidate; the best second stage cannot find it."""
+    wider: dict[Direction, int]
+    """Queries that have more than k candidates, for ties with the k-th."""
+
+
 class PerQueryFile(_Part):
     """The counts of every query, beside the record."""
 
@@ -221,6 +248,8 @@ class Record(_Part):
     precision: str = ""
     device: str = ""
     post_processing: Annotated[Post, CHANGES_MEANING] = "none"
+    reranked: Annotated[Reranked | None, CHANGES_MEANING] = None
+    """How the scorer was the second of two stages; None where it scored every pair."""
     versions: dict[str, str] = {}
     git: str | None = None
     """Revision of xbench, with `-dirty` for changed files; None outside a checkout."""
@@ -246,9 +275,10 @@ class Record(_Part):
         reasons = self.not_comparable_because
         if self.comparable == bool(reasons):
             raise ValueError(f"comparable is {self.comparable}, but there are {len(reasons)} reasons against")
-        if self.comparable and scoring_reasons(self.ties.policy, self.post_processing):
+        if self.comparable and scoring_reasons(self.ties.policy, self.post_processing, self.reranked):
             raise ValueError(
-                "a result with other ties than average or with post-processing cannot be comparable"
+                "a result with other ties than average, re-ranked or with"
+                " post-processing cannot be comparable"
             )
         return self
 
@@ -271,7 +301,7 @@ def _changing_meaning(part: BaseModel, prefix: str = "") -> Iterator[str]:
             yield from _changing_meaning(value, f"{prefix}{name}.")
 
 
-def scoring_reasons(ties: Ties, post_processing: str = "none") -> list[str]:
+def scoring_reasons(ties: Ties, post_processing: str = "none", reranked: Reranked | None = None) -> list[str]:
     """Return why a way of scoring cannot stand beside published rows; empty for the honest one."""
     reasons = []
     if ties is not Ties.AVERAGE:
@@ -279,7 +309,20 @@ def scoring_reasons(ties: Ties, post_processing: str = "none") -> list[str]:
     if post_processing != "none":
         looked = "a bank of captions" if post_processing == "qbnorm" else "the whole test set"
         reasons.append(f"post-processing ({post_processing}) looked at {looked}")
+    if reranked is not None:
+        reasons.append(f"{reranking(reranked)}: published rows are of one stage, unless they say the same")
     return reasons
+
+
+def reranking(reranked: Reranked) -> str:
+    """Say what a second stage was given: `re-ranked the first 128 of clip4clip meanP`."""
+    variant = reranked.first.settings.get("variant")
+    return f"re-ranked the first {reranked.k} of {reranked.first.name}{f' {variant}' if variant else ''}"
+
+
+def processing_of(record: Record) -> str:
+    """Return what was made of the scores beside ranking them, in the words of published rows."""
+    return "rerank" if record.reranked is not None else record.post_processing
 
 
 _DIGITS = 8
@@ -334,6 +377,8 @@ def model_name(record: Record) -> str:
     """Return the scorer's name with its backbone and label, and the post-processing that it was given."""
     backbone = record.scorer.settings.get("backbone")
     post = f" + {record.post_processing}" if record.post_processing != "none" else ""
+    if record.reranked is not None:
+        post += f", {reranking(record.reranked)}"
     label = f", {label_of(record)}" if label_of(record) else ""
     return f"{record.scorer.name}{f' {backbone}' if backbone else ''}{label}{post}"
 

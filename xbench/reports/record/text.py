@@ -8,7 +8,7 @@ from tabulate import tabulate
 
 from xbench.metrics.measures import parse_measure
 from xbench.registry.published import has_published_values
-from xbench.reports.record.schema import DIRECTIONS, Record, model_name, protocol_of
+from xbench.reports.record.schema import DIRECTIONS, Record, model_name, protocol_of, reranking
 from xbench.shown import visible
 from xbench.terms import Direction
 
@@ -44,7 +44,8 @@ def render(record: Record) -> str:
     """Return one result: what was scored, the metrics of both directions, and why it is not comparable."""
     head = f"{_protocol(record)}: {model_name(record)}, {_sizes(record)}"
     parts = [fill(head), *_interval_tables(record)]
-    parts += [fill(line) for line in [*rough_lines(record), *tie_lines(record)]]
+    lines = [*rough_lines(record), *tie_lines(record), *stage_lines(record)]
+    parts += [fill(line) for line in lines]
     parts += [fill(f"Note: {note}") for note in _notes(record)]
     return "\n".join([*parts, *verdict(record)])
 
@@ -101,6 +102,9 @@ def _facts(record: Record) -> Iterator[str]:
     yield from (f"  {name}: {value}" for name, value in record.scorer.settings.items())
     if record.checkpoint:
         yield f"checkpoint: {record.checkpoint.file}, sha256 {record.checkpoint.sha256}"
+    if record.reranked and record.reranked.first.file:
+        first = record.reranked.first.file
+        yield f"first stage: {record.reranked.first.name}, {first.file}, sha256 {first.sha256}"
     for kind, settings in (("given", record.settings.passed), ("by default", record.settings.defaulted)):
         yield f"settings {kind}:"
         yield from (f"  {name}: {value}" for name, value in settings.items())
@@ -187,6 +191,26 @@ def tie_lines(record: Record) -> list[str]:
                 f"{side}: {vanished} of {record.queries[side]} queries have no finite score and vanished from"
                 " the denominator, as in the published code"
             )
+    return lines
+
+
+def stage_lines(record: Record) -> list[str]:
+    """Say what a second stage scored, and what it could not find, where there were two."""
+    if record.reranked is None:
+        return []
+    told = record.reranked
+    outside = ", ".join(
+        f"{side} {count} of {record.queries[side]}"
+        for side, count in told.outside.items()
+        if side in record.queries
+    )
+    lines = [
+        f"Two stages: {record.scorer.name} {reranking(told)}, {told.pairs:,} pairs; the right item is not"
+        f" among them for {outside} queries"
+    ]
+    if any(told.wider.values()):
+        wider = ", ".join(f"{side} {count}" for side, count in told.wider.items() if count)
+        lines.append(f"Ties with the {told.k}-th were re-ranked, too: {wider} queries")
     return lines
 
 
