@@ -1,4 +1,4 @@
-"""docs/results.md: every shell block marked as runnable ends with the exit code that the page gives."""
+"""docs/results.md and record.md: a block marked as runnable ends with the exit code that the page gives."""
 
 import os
 import re
@@ -11,9 +11,10 @@ from click.testing import CliRunner
 
 from xbench.cli import main
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "results.md"
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+PAGES = "".join((DOCS / name).read_text("utf-8") for name in ("results.md", "record.md"))
 BLOCK = re.compile(r"^```sh runnable(?: exit=(\d))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-BLOCKS = [(int(code or 0), script) for code, script in BLOCK.findall(PAGE.read_text(encoding="utf-8"))]
+BLOCKS = [(int(code or 0), script) for code, script in BLOCK.findall(PAGES)]
 SHELL = 'set -eu\nxbench() { "$PYTHON" -m xbench "$@"; }\npython() { "$PYTHON" "$@"; }\n'
 
 

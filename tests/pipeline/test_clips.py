@@ -15,9 +15,9 @@ from tests.pipeline.conftest import STEMS, World, write_video
 from tests.video.made_clips import make
 from xbench.cli import main
 from xbench.data.split import Video
-from xbench.engine.store import stored
+from xbench.engine.store import Store, stored
 from xbench.errors import DataError, ModelError, UsageError
-from xbench.pipeline.features import VideoJob, described_input, video_key
+from xbench.pipeline.features import KeptFrames, VideoJob, described_input, encode_videos, video_key
 from xbench.pipeline.worker import ModelOrder, Worker, write_order
 from xbench.sampling import FrameRule, Windows
 from xbench.scorers.base import Clip, VideoInput
@@ -270,6 +270,31 @@ def test_a_damaged_file_is_told_to_who_opens_it_himself(world: World) -> None:
     assert len(run(world, scorer, allow_damaged=True)) == len(STEMS)
 
 
+def test_clips_kept_for_other_candidates_are_those_that_were_decoded(world: World, tmp_path: Path) -> None:
+    wants = VideoInput(clips=True, size=None, max_frames=None, sampling="fps=2+windows=2", as_uint8=True)
+    (tmp_path / "kept").mkdir()
+    seen = []
+    for number in range(2):
+        scorer = seeing()
+        encode_videos(
+            scorer,
+            Store(tmp_path / str(number), "seeing", {}),
+            [job(world)],
+            wants=wants,
+            use_damaged=False,
+            kept=KeptFrames(tmp_path / "kept"),
+            workers=1,
+            on_done=lambda count: None,
+        )
+        seen.append(scorer.seen["a"])
+    assert len(list((tmp_path / "kept").glob("*.npz"))) == 1
+    first, again = seen
+    assert torch.equal(first.frames, again.frames)
+    assert torch.equal(first.times, again.times)
+    assert torch.equal(first.view, again.view)
+    assert (first.fps, first.path, first.window) == (again.fps, again.path, again.window)
+
+
 def test_a_worker_encodes_clips_and_probes_with_a_file_of_its_own(world: World, tmp_path: Path) -> None:
     (tmp_path / "seeing.py").write_text(CODE)
     order = ModelOrder(
@@ -306,3 +331,28 @@ def test_what_fails_in_encode_clips_says_where(world: World, tmp_path: Path) -> 
     shown = CliRunner().invoke(main, ["run", *model, *data])
     assert shown.exit_code == 4
     assert "encode_clips of seeing failed: AttributeError" in shown.stderr
+
+
+class Reranking:
+    """Reranks clips: what it scores is in `rerank` alone."""
+
+    name, settings, identity = "reranking", {}, None
+
+    def __init__(self) -> None:
+        self.video_input = VideoInput(clips=True, size=None, max_frames=None, sampling="every=1")
+
+    def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
+        return {"x": torch.tensor([[float(len(text) % 5)] for text in texts])}
+
+    def encode_clips(self, clips: list[Clip]) -> dict[str, torch.Tensor]:
+        return {"x": torch.stack([clip.frames.mean()[None] for clip in clips])}
+
+    def rerank(self, text: dict[str, torch.Tensor], videos: dict[str, torch.Tensor]) -> torch.Tensor:
+        return -(text["x"] - videos["x"]).abs()[:, 0]
+
+
+def test_a_reranker_takes_clips(world: World) -> None:
+    asked = {"annotations": world.annotations, "videos": world.videos, "cache": False}
+    result = xbench.run(Reranking(), "didemo", **asked)  # type: ignore[arg-type]
+    assert result.record.videos.scored == len(STEMS)
+    assert "clips True" in result.record.scorer.settings["video input"]

@@ -15,6 +15,8 @@ from click.testing import CliRunner, Result
 from tests.pipeline.conftest import STEMS, World, write_video
 from xbench.cli import main
 from xbench.metrics.measures import DEFAULT_MEASURES
+from xbench.pipeline.options import RUN
+from xbench.pipeline.rescoring import NO_MATTER, PLACES, RETAKEN
 from xbench.reports.record.files import read, save
 from xbench.reports.record.per_query import PerQuery, scored
 from xbench.reports.record.schema import Checkpoint, Record
@@ -140,10 +142,16 @@ def test_a_result_of_other_weights_is_caught(world: World, record: Path, tmp_pat
 
 def test_a_model_that_is_described_otherwise_is_caught(world: World, record: Path) -> None:
     scorer = read(record).record.scorer.model_dump()
-    scorer["settings"] = {**scorer["settings"], "backbone": "ViT-L/14"}
-    done = rescore(world, forge(record, scorer=scorer))
-    assert done.exit_code == 3
-    assert "the record says ViT-L/14" in " ".join(done.stdout.split())
+    larger = {**scorer, "settings": {**scorer["settings"], "backbone": "ViT-L/14"}}
+    for said, fields in (
+        ("ViT-L/14", {"scorer": larger}),
+        ("True", {"scorer": {**scorer, "zero_shot": True}}),  # for a board of its own
+        ("CLIP4Clip-meanP", {"scorer": {**scorer, "published": "CLIP4Clip-meanP"}}),
+        ("bf16", {"precision": "bf16"}),  # for its tolerance
+    ):
+        done = rescore(world, forge(record, **fields))
+        assert done.exit_code == 3
+        assert f"the record says {said}" in " ".join(done.stdout.split())
 
 
 def test_other_video_files_are_named_as_such(world: World, record: Path) -> None:
@@ -173,6 +181,11 @@ def test_a_matrix_has_nothing_to_encode_again(world: World, tmp_path: Path) -> N
     done = rescore(world, path)
     assert done.exit_code == 3
     assert "its scores come from a matrix" in " ".join(done.stdout.split())
+
+
+def test_every_option_of_a_run_is_known_to_change_scores_or_not() -> None:
+    """Whoever adds one must say which: a sample that is scored without it would call honest results false."""
+    assert {*RETAKEN, *PLACES, *NO_MATTER} == set(RUN)
 
 
 def test_code_that_a_record_names_is_not_run(world: World, record: Path, tmp_path: Path) -> None:

@@ -421,7 +421,7 @@ def test_the_command_writes_the_format_that_the_ending_says(tmp_path: Path) -> N
         outcome = CliRunner().invoke(command, [str(tmp_path / "results"), "-o", str(tmp_path / name)])
         assert outcome.exit_code == 0, outcome.exception
         assert (tmp_path / name).read_text().startswith(start)
-        assert outcome.output == ""
+        assert (outcome.stdout, outcome.stderr) == ("", f"Wrote {tmp_path / name}\n")
 
 
 def test_the_command_says_what_it_leaves_out(tmp_path: Path) -> None:

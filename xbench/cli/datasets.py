@@ -82,8 +82,8 @@ def verify(name: str, annotations: str | None, videos: Path | None, deep: bool, 
     if not seen.is_right:
         problems = len(seen.findings) + bool(seen.unexpected)
         raise DataError(
-            f"{name}: {problems} problem{'s' if problems > 1 else ''}, listed on stdout. Mend them, and"
-            " verify again."
+            f"{name}: {problems} problem{'s' if problems > 1 else ''}, listed on stdout. Mend what is"
+            " listed, and verify again."
         )
 
 

@@ -96,6 +96,7 @@ def _show(text: str, output: Path | None) -> None:
         return
     with os_errors(DataError, f"cannot write {output}"):
         write_atomically(output, text.encode())
+    click.echo(f"Wrote {output}", err=True)
 
 
 def _is_folder(output: Path, style: str | None) -> bool:

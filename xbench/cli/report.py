@@ -62,25 +62,28 @@ def command(
     and the page of each. What is not at hand is left out, and the page says how to get it.
     """
     from xbench.pipeline.explaining import ModelOptions
+    from xbench.pipeline.plan import require_writable
     from xbench.pipeline.reporting import Wanted, figures_of, report
     from xbench.reports.record.files import read
 
-    with_page = charts is None or output is not None
-    _require_fitting(len(results), len(similarity), with_page=with_page)
+    _require_fitting(len(results), len(similarity), with_page=charts is None or output is not None)
     wanted = Wanted(
         annotations=annotations,
         videos=videos,
         similarity=[*similarity, None, None],
-        explained=0 if explained is None else count("--explain", explained),
+        explained=_most(explained),
         model=ModelOptions(checkpoint=checkpoint),
     )
+    several = len(results) > 1
+    place, as_folder = (None, False) if charts and not output else _place(output, several=several)
+    if charts is not None:
+        require_writable(charts, "The figures")
     measured = [read(path) for path in results]
     if charts is not None:
         _write_all(figures_of(measured, wanted), charts)
         click.echo(f"Wrote the figures to {charts}", err=True)
-    if with_page:
-        pages = report(measured, wanted)
-        click.echo(f"Wrote {_write(pages, output, several=len(results) > 1)}", err=True)
+    if place is not None:
+        click.echo(f"Wrote {_write(report(measured, wanted), place, as_folder=as_folder)}", err=True)
 
 
 def _require_fitting(results: int, matrices: int, *, with_page: bool) -> None:
@@ -91,12 +94,31 @@ def _require_fitting(results: int, matrices: int, *, with_page: bool) -> None:
         )
 
 
-def _write(pages: dict[str, str], output: Path | None, *, several: bool) -> Path:
+def _most(explained: str | None) -> int:
+    """Read how many captions are to be explained."""
+    many = 0 if explained is None else count("--explain", explained)
+    if many > _EXPLAINED:
+        raise UsageError(f"--explain {many}: give at most {_EXPLAINED}, as many as the page shows.")
+    return many
+
+
+def _place(output: Path | None, *, several: bool) -> tuple[Path, bool]:
+    """Return where pages go, and whether that is a folder. Raises DataError when it cannot be written to."""
+    from xbench.pipeline.plan import require_writable
+
+    place = output or Path("report" if several else "report.html")
+    as_folder = several or place.is_dir()
+    if as_folder and place.is_file():
+        raise DataError(f"{place} is a file, and two results make a folder of pages: name another path.")
+    require_writable(place if as_folder else place.parent, "The page")
+    return place, as_folder
+
+
+def _write(pages: dict[str, str], place: Path, *, as_folder: bool) -> Path:
     """Write the pages, by name, into a folder, or the only one to a file. The first is where one begins."""
     from xbench.storage import write_atomically
 
-    place = output or Path("report" if several else "report.html")
-    if several or place.is_dir():
+    if as_folder:
         _write_all(pages, place)
         return place / next(iter(pages))
     with os_errors(DataError, f"cannot write {place}"):

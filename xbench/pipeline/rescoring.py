@@ -40,11 +40,22 @@ from xbench.scorers.catalog import ResolvedModel
 from xbench.scorers.device import find_device, gpu_memory_errors
 from xbench.storage import file_sha256
 
-_RETAKEN = (
+RETAKEN = (
     *("model", "model_args", "protocol", "precision", "limit", "allow_damaged", "sampling", "pixels"),
     "threads",
 )
 """Options that are taken from a record, for they change scores."""
+PLACES = frozenset({"checkpoint", "clip", "text_features", "video_features", "bpe", "annotations", "videos"})
+"""Options that whoever verifies gives: where things lie."""
+NO_MATTER = frozenset(
+    {
+        *("dataset", "miniature", "v2t", "allow_missing", "device", "ray", "devices", "mixed_devices"),
+        *("workers", "memory", "cache", "cache_dir", "save_similarity", "ties", "metrics", "label"),
+        *("post", "bank", "force"),
+        *("rerank", "first", "first_args", "rows", "k"),
+    }
+)
+"""Options that change no raw score, or that the record tells elsewhere; two stages are refused as such."""
 _OF_MACHINE = {"device", "precision", "threads", "cpu", "gpu", "gpu_libraries", "versions", "encoder"}
 """What a result and its verification may differ in; the tolerance is for that."""
 _OF_PLACE = {"source", "clip", "weights", "similarity", "similarity_tile", "computing"}
@@ -109,7 +120,7 @@ def rescore(measured: Measurement, given: Mapping[str, Any], order: Order) -> tu
     _require_files(plan, sample)
     with computing_threads(plan.threads), gpu_memory_errors():
         scorer = _build(plan)
-        other = _differences(scorer, plan, record)
+        other = _differences(scorer, plan, record, own_precision="precision" in given)
         if other:
             raise ModelError(
                 f"the model here is another than the record's: {'; '.join(other[:_SHOWN])}. Give the same"
@@ -137,7 +148,7 @@ def plan_of(record: Record, given: Mapping[str, Any]) -> RunPlan:
     """
     _refuse_two_stages(record)
     said = record.settings.defaulted | record.settings.passed
-    asked: dict[str, Any] = {name: said[name] for name in _RETAKEN if said.get(name) is not None}
+    asked: dict[str, Any] = {name: said[name] for name in RETAKEN if said.get(name) is not None}
     here = {name: value for name, value in given.items() if value is not None and name != "checkpoint"}
     if "model" not in here:
         _require_known_model(str(asked.get("model", options.RUN["model"].default)))
@@ -181,6 +192,12 @@ def _require_scores_of_a_model(record: Record) -> None:
         raise DataError(
             "its scores come from saved features, not from a model that xbench ran: there is nothing to "
             "encode again. Ask for a record of `xbench run`"
+        )
+    other = [name for name in said if name in options.RUN and name not in {*RETAKEN, *PLACES, *NO_MATTER}]
+    if other:
+        raise DataError(
+            f"it was made with {', '.join(map(options.flag, other))}, which is not scored again here: give a "
+            "result without"
         )
     if record.post_processing != "none":
         raise DataError(
@@ -272,13 +289,21 @@ def _build(plan: RunPlan) -> Scorer:
     return scorer
 
 
-def _differences(scorer: Scorer, plan: RunPlan, record: Record) -> list[str]:
-    """What the record says of its model that is not so here, where both say anything."""
+def _differences(scorer: Scorer, plan: RunPlan, record: Record, *, own_precision: bool) -> list[str]:
+    """What the record says of its model that is not so here, where both say anything.
+
+    own_precision: whoever verifies chose another; so does a machine without tf32.
+    """
     here = describe(scorer, info_of(plan.model), plan, wants_of(scorer, plan.sampling))
     pairs = [
         ("checkpoint", record.checkpoint and record.checkpoint.sha256,
          here.checkpoint and here.checkpoint.sha256),
         ("name", record.scorer.name, here.scorer.name),
+        ("published name", record.scorer.published, record.scorer.published and here.scorer.published),
+        *([] if record.scorer.zero_shot is None
+          else [("zero-shot setting", record.scorer.zero_shot, here.scorer.zero_shot)]),
+        *([] if own_precision or record.precision == "tf32"
+          else [("precision", record.precision, here.precision)]),
         *_pairs(record.scorer.settings, here.scorer.settings, _OF_MACHINE | _OF_PLACE),
         *_pairs(record.scorer.identity or {}, here.scorer.identity or {}, _OF_MACHINE),
     ]  # fmt: skip

@@ -10,8 +10,8 @@ import torch
 
 from xbench.errors import ModelError
 from xbench.scorers.base import ENCODER_RULES, Features, VideoInput
-from xbench.scorers.device import TOWERS, Batches, arithmetic, check_precision, gpu_identity, upload
-from xbench.scorers.frame_means import mean_of_frames, unit
+from xbench.scorers.cosine import Cosine, mean_of_frames, unit
+from xbench.scorers.device import TOWERS, Batches, arithmetic, gpu_identity, upload
 from xbench.scorers.hf.load import Parts
 from xbench.terms import Precision
 
@@ -75,7 +75,7 @@ _TEXTS_AT_ONCE = {"cpu": 64, "cuda": 512}
 _LIBRARIES = ("torch", "transformers", "tokenizers")
 
 
-class HuggingFace:
+class HuggingFace(Cosine):
     """Any model with `get_text_features` and `get_image_features` or `get_video_features`.
 
     With image features, a video is the mean of its L2-normalised frame features. With video features, the
@@ -97,9 +97,8 @@ class HuggingFace:
         max_tokens: cut texts earlier than the model does. Raises ModelError for input that the harness cannot
         make, UsageError for a precision that is unknown or not to be had on the device.
         """
-        self._device = torch.device(device)
-        check_precision(precision, self._device)
-        self.name, self.precision, self._parts = name, precision, parts
+        super().__init__(precision, device)
+        self.name, self._parts = name, parts
         self._text_input, self._frame_input = TextInput(parts, max_tokens), FrameInput(parts)
         self._clip_length = _clip_length(parts.model)
         self._frames = self._clip_length or frames
@@ -148,11 +147,6 @@ class HuggingFace:
             **self._gpu,
         }
 
-    @property
-    def block(self) -> tuple[int, int]:
-        """One product of matrices a block."""
-        return 512, 512
-
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> Features:
         """Encode B captions to `text` float32 [B, D], L2-normalised."""
@@ -170,13 +164,6 @@ class HuggingFace:
         """Encode B videos to `video` float32 [B, D], L2-normalised; padding is not looked at."""
         with arithmetic(self.precision):
             return {"video": self._clips(frames, mask) if self._clip_length else self._means(frames, mask)}
-
-    @torch.inference_mode()
-    def similarity(self, text: Features, video: Features) -> torch.Tensor:
-        """Return the cosines float32 [T, V]."""
-        texts, videos = text["text"].to(self._device), video["video"].to(self._device)
-        with arithmetic(self.precision):
-            return texts @ videos.T
 
     def _means(self, frames: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         def encode(pixels: torch.Tensor) -> torch.Tensor:

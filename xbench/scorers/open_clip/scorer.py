@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from xbench.scorers.base import ENCODER_RULES, Features, VideoInput
-from xbench.scorers.device import TOWERS, Batches, arithmetic, check_precision, gpu_identity, upload
-from xbench.scorers.frame_means import mean_of_frames
+from xbench.scorers.cosine import Cosine, mean_of_frames
+from xbench.scorers.device import TOWERS, Batches, arithmetic, gpu_identity, upload
 from xbench.scorers.open_clip.load import Parts
 from xbench.terms import Precision
 
@@ -20,7 +20,7 @@ _LIBRARIES = ("torch", "torchvision", "open_clip_torch", "timm", "transformers",
 """Of those that are installed, a version that changes may change a feature."""
 
 
-class OpenClip:
+class OpenClip(Cosine):
     """Any model of open_clip. Texts go through its own tokenizer, frames through its own transform.
 
     A video is the mean of its L2-normalised frame vectors, as for xbench's other models of images.
@@ -36,9 +36,8 @@ class OpenClip:
         name: str = "open_clip",
     ) -> None:
         """frames: how many of a video. Raises UsageError for a precision that the device does not have."""
-        self._device = torch.device(device)
-        check_precision(precision, self._device)
-        self.name, self.precision, self.file = name, precision, parts.file
+        super().__init__(precision, device)
+        self.name, self.file = name, parts.file
         self._parts, self._frames = parts, frames
         self._frame_batches = Batches(_FRAMES_AT_ONCE[self._device.type], "frames")
         self._text_batches = Batches(_TEXTS_AT_ONCE[self._device.type], "texts")
@@ -78,11 +77,6 @@ class OpenClip:
             **self._gpu,
         }
 
-    @property
-    def block(self) -> tuple[int, int]:
-        """One product of matrices a block."""
-        return 512, 512
-
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> Features:
         """Encode B captions to `text` float32 [B, D], L2-normalised."""
@@ -106,13 +100,6 @@ class OpenClip:
 
         with arithmetic(self.precision):
             return {"video": mean_of_frames(frames, mask, self._frame_batches, encode)}
-
-    @torch.inference_mode()
-    def similarity(self, text: Features, video: Features) -> torch.Tensor:
-        """Return the cosines float32 [T, V]."""
-        texts, videos = text["text"].to(self._device), video["video"].to(self._device)
-        with arithmetic(self.precision):
-            return texts @ videos.T
 
     def _transform(self, frame: Any) -> torch.Tensor:
         return self._parts.transform(Image.fromarray(frame))
