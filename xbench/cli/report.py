@@ -66,20 +66,19 @@ def command(
     from xbench.pipeline.reporting import Wanted, figures_of, report
     from xbench.reports.record.files import read
 
-    _require_fitting(len(results), len(similarity), with_page=charts is None or output is not None)
+    with_page = charts is None or output is not None
+    _require_fitting(len(results), len(similarity), with_page=with_page)
     wanted = Wanted(
         annotations=annotations,
         videos=videos,
-        similarity=[*similarity, None, None],
+        similarity=similarity,
         explained=_most(explained),
         model=ModelOptions(checkpoint=checkpoint),
     )
-    several = len(results) > 1
-    place, as_folder = (None, False) if charts and not output else _place(output, several=several)
-    if charts is not None:
-        require_writable(charts, "The figures")
+    place, as_folder = _place(output, several=len(results) > 1) if with_page else (None, False)
     measured = [read(path) for path in results]
     if charts is not None:
+        require_writable(charts, "The figures")
         _write_all(figures_of(measured, wanted), charts)
         click.echo(f"Wrote the figures to {charts}", err=True)
     if place is not None:
