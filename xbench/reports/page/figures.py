@@ -27,7 +27,9 @@ def figures(runs: Sequence[Measurement], materials: Sequence[Material]) -> dict[
     more runs than a chart can tell apart, DataError when a matrix is not the one that its run was made from.
     """
     if len(runs) > SERIES:
-        raise UsageError(f"a figure tells at most {SERIES} runs apart, and {len(runs)} were given")
+        raise UsageError(
+            f"--figures: a chart tells at most {SERIES} runs apart, and {len(runs)} were given: leave some out"
+        )
     pictures = dict(_of_several(runs, materials) if len(runs) > 1 else _of_one(runs[0]))
     for index, (run, material) in enumerate(zip(runs, materials, strict=True), 1):
         end = f"-{index}" if len(runs) > 1 else ""
