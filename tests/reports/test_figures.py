@@ -74,7 +74,7 @@ def test_several_runs_stand_in_one_chart_by_their_labels(tmp_path: Path) -> None
 def test_more_runs_than_colours_are_refused(tmp_path: Path) -> None:
     runs = named(tmp_path, list("abcdefghi"))
     assert figures(runs[:8], [Material()] * 8)
-    with pytest.raises(UsageError, match="at most 8 runs apart, and 9"):
+    with pytest.raises(UsageError, match="at most 8 runs apart, not 9"):
         figures(runs, [Material()] * 9)
 
 

@@ -28,7 +28,7 @@ def figures(runs: Sequence[Measurement], materials: Sequence[Material]) -> dict[
     """
     if len(runs) > SERIES:
         raise UsageError(
-            f"--figures: a chart tells at most {SERIES} runs apart, and {len(runs)} were given: leave some out"
+            f"--figures: a chart tells at most {SERIES} runs apart, not {len(runs)}: leave some out"
         )
     pictures = dict(_of_several(runs, materials) if len(runs) > 1 else _of_one(runs[0]))
     for index, (run, material) in enumerate(zip(runs, materials, strict=True), 1):
