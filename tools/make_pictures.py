@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from PIL import Image
+
 from tools.browser import Browser, find_chromium
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"

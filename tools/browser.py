@@ -18,17 +18,24 @@ window.addEventListener("securitypolicyviolation", (event) => problems.push(`blo
 const plain = console.error;
 console.error = (...parts) => { problems.push(parts.join(" ")); plain(...parts); };
 </script>"""
-_TAIL = """<script>
+_TAIL = """
 // Blocked resources are reported in tasks of their own, which the load event alone does not wait for.
-addEventListener("load", () => setTimeout(() => {
-  const answer = (() => { %s })();
+addEventListener("load", () => setTimeout(async () => {
+  const answer = await (async () => { %s })();
   const loaded = performance.getEntriesByType("resource").map((entry) => entry.name);
+  parent.postMessage(JSON.stringify({ answer, problems, loaded }), "*");
+}, 100));
+"""
+_SAY = """
+addEventListener("message", (event) => {
   const outcome = document.createElement("pre");
   outcome.id = "outcome";
-  outcome.textContent = JSON.stringify({ answer, problems, loaded });
+  outcome.textContent = event.data;
   document.body.append(outcome);
-}, 100));
-</script>"""
+});
+"""
+_NARROWEST, _HEIGHT = 500, 900
+"""Pixels: no window is narrower; the height of a page that is not looked at."""
 
 
 @dataclass(frozen=True)
@@ -46,37 +53,51 @@ class Browser:
     def __init__(self, executable: str, folder: Path) -> None:
         self._executable, self._folder = executable, folder
 
-    def run(self, page: str, script: str, *, width: int = 1280) -> Outcome:
-        """Load a copy of the page with a script at its end; the script is a function body."""
-        probed = page.replace("<head>", f"<head>{_HEAD}", 1).replace("</body>", f"{_TAIL % script}</body>")
-        shown = self._call(self._write(probed), "--dump-dom", width=width)
+    def run(
+        self, page: str, script: str, *, width: int = 1280, dark: bool = False, before: str = ""
+    ) -> Outcome:
+        """Load a copy of the page with a script at its end; the script is the body of an async function.
+
+        before: a script that it needs.
+        """
+        say = _SAY if width >= _NARROWEST else ""
+        tail = f"<script>{before}\n{say}{_TAIL % script}</script></body>"
+        probed = page.replace("<head>", f"<head>{_HEAD}", 1).replace("</body>", tail)
+        path = self._write(probed)
+        outer = path if width >= _NARROWEST else self._frame(path, width, _HEIGHT)
+        shown = self._call(
+            outer, "--dump-dom", f"--window-size={max(width, _NARROWEST)},{_HEIGHT}", dark=dark
+        )
         found = re.search(r'<pre id="outcome">(.*?)</pre>', shown, re.DOTALL)
         assert found, shown[-2000:]
         return Outcome(**json.loads(unescape(found[1])))
 
     def picture(self, page: str, target: Path, *, width: int, height: int, dark: bool = False) -> None:
-        """Save a screenshot. The page stands in a frame, because a window is never narrower than 500 px."""
-        inner = self._write(page)
+        """Save a screenshot."""
+        outer = self._frame(self._write(page), width, height)
+        size = f"--window-size={width},{height}"
+        self._call(outer, f"--screenshot={target}", size, "--hide-scrollbars", dark=dark)
+
+    def _frame(self, inner: Path, width: int, height: int) -> Path:
+        """A page that shows another in a frame, which may be narrower than any window."""
         frame = f'<iframe src="{inner.name}" style="border:0;width:{width}px;height:{height}px"></iframe>'
         outer = self._folder / "frame.html"
-        outer.write_text(f'<!doctype html><body style="margin:0">{frame}</body>')
-        scheme = ["--blink-settings=preferredColorScheme=0"] if dark else []
-        shot = [f"--screenshot={target}", f"--window-size={width},{height}", "--hide-scrollbars"]
-        self._call(outer, *shot, *scheme, width=None)
+        outer.write_text(f'<!doctype html><body style="margin:0">{frame}<script>{_SAY}</script></body>')
+        return outer
 
     def _write(self, page: str) -> Path:
         path = self._folder / "page.html"
         path.write_text(page, encoding="utf-8")
         return path
 
-    def _call(self, page: Path, *options: str, width: int | None) -> str:
-        size = [] if width is None else [f"--window-size={width},900"]
+    def _call(self, page: Path, *options: str, dark: bool) -> str:
+        scheme = ["--blink-settings=preferredColorScheme=0"] if dark else []
         done = subprocess.run(
             [
                 *(self._executable, "--headless", "--no-sandbox", "--disable-gpu"),
                 *(f"--user-data-dir={self._folder / 'profile'}", "--disable-dev-shm-usage"),
                 *("--host-resolver-rules=MAP * ~NOTFOUND", "--allow-file-access-from-files"),
-                *("--virtual-time-budget=3000", *size, *options, page.as_uri()),
+                *("--virtual-time-budget=3000", *scheme, *options, page.as_uri()),
             ],
             capture_output=True,
             text=True,
