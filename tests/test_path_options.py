@@ -13,6 +13,8 @@ WORDS = {
     "TEXT",
     "KEY=VALUE",
     "METRIC=DROP",
+    "MODEL",
+    "RULE",
     "CONDITION",
     "GIB",
     "[HOST:PORT]",

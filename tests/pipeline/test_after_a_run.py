@@ -113,3 +113,38 @@ def test_a_failed_check_exits_with_1(ran: Path, tmp_path: Path) -> None:
     outcome = invoke("check", ran, "--baseline", better, "--max-drop", "R@1=0.5")
     assert outcome.exit_code == 1
     assert "t2v.R@1 worse by 1.00" in outcome.stderr
+
+
+def test_two_results_are_a_folder_of_pages_and_one_may_be(ran: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "beside"
+    outcome = invoke("report", ran, ran, "-o", folder)
+    assert outcome.exit_code == 0, outcome.stderr
+    assert sorted(path.name for path in folder.iterdir()) == ["a.html", "b.html", "index.html"]
+    page = (folder / "index.html").read_text()
+    assert "two results side by side" in page
+    assert "a dog runs 3" in page
+    assert invoke("report", ran, "-o", folder).exit_code == 0
+    assert "two results side by side" not in (folder / "index.html").read_text()
+
+
+def test_what_cannot_be_put_side_by_side_is_refused_and_nothing_written(
+    ran: Path, world: World, tmp_path: Path
+) -> None:
+    limited = tmp_path / "limited"
+    assert invoke(*world.arguments("--limit", "4"), "--output", limited).exit_code == 0
+    (other,) = limited.glob("*.json")
+    file = tmp_path / "file"
+    file.write_text("kept")
+    for arguments, code, said in (
+        ((ran, other), 2, "captions: 6 and 4"),
+        ((ran, ran, ran), 2, "one result, or two side by side"),
+        ((ran, "--similarity", file, "--similarity", file), 2, "one --similarity at most"),
+        ((ran, "--explain", "0"), 2, "a whole number"),
+        ((ran, ran, "-o", file), 3, "is a file, and two results make a folder"),
+    ):
+        where = () if "-o" in arguments else ("-o", tmp_path / "none")
+        outcome = invoke("report", *arguments, *where)
+        assert outcome.exit_code == code, (arguments, outcome.stderr)
+        assert said in " ".join(outcome.stderr.split())
+        assert not (tmp_path / "none").exists()
+    assert file.read_text() == "kept"

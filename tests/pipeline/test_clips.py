@@ -333,6 +333,41 @@ def test_what_fails_in_encode_clips_says_where(world: World, tmp_path: Path) -> 
     assert "encode_clips of seeing failed: AttributeError" in shown.stderr
 
 
+class Bytes:
+    """Takes tensors, as scorers always did, of uint8."""
+
+    name, settings, identity, block = "bytes", {}, None, (64, 64)
+
+    def __init__(self) -> None:
+        self.video_input = VideoInput(size=24, max_frames=5, as_uint8=True, sampling="segments=2x2")
+        self.seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def encode_texts(self, texts: list[str]) -> dict[str, torch.Tensor]:
+        return {"x": torch.tensor([[float(len(text) % 5), 1.0] for text in texts])}
+
+    def encode_videos(self, frames: torch.Tensor, mask: torch.Tensor) -> dict[str, torch.Tensor]:
+        self.seen.append((frames, mask))
+        return {"x": torch.stack([frames.float().mean(dim=(1, 2, 3, 4)), mask.sum(dim=1).float()], dim=1)}
+
+    def similarity(self, text: dict[str, torch.Tensor], video: dict[str, torch.Tensor]) -> torch.Tensor:
+        return text["x"] @ video["x"].T
+
+
+def test_tensors_may_be_of_uint8_and_are_padded(world: World) -> None:
+    scorer = Bytes()
+    assert [check for check in verify(scorer) if not check.passed] == []
+    scorer.seen.clear()
+    asked = {"annotations": world.annotations, "videos": world.videos}
+    settings = xbench.run(scorer, "didemo", **asked).record.scorer.settings  # type: ignore[arg-type]
+    assert settings["sampling"] == "segments=2x2"
+    assert "as_uint8 True" in settings["video input"]
+    frames, mask = scorer.seen[0]
+    assert (frames.dtype, tuple(frames.shape)) == (torch.uint8, (1, 5, 3, 24, 24))
+    assert mask.tolist() == [[True] * 4 + [False]]
+    assert frames[0, 4].max() == 0
+    assert frames[0, :4].max() > 100
+
+
 class Reranking:
     """Reranks clips: what it scores is in `rerank` alone."""
 

@@ -3,7 +3,9 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,10 @@ from click.testing import CliRunner, Result
 import xbench
 from tests.pipeline.conftest import STEMS, World, small_checkpoint, world
 from xbench.cli import main
+from xbench.errors import UsageError
+from xbench.pipeline.explaining import explain_pairs
+from xbench.pipeline.material import find_places, gather_texts
+from xbench.reports.record.files import read
 
 __all__ = ["small_checkpoint", "world"]  # fixtures
 
@@ -144,6 +150,15 @@ def test_a_matrix_and_a_scorer_that_cannot_tell_are_refused(world: World, tmp_pa
     outcome = invoke("explain", scored, "--caption", "#0", "--annotations", world.annotations)
     assert outcome.exit_code == 2
     assert "was made from scores" in outcome.stderr
+
+
+def test_scores_of_two_stages_are_not_explained_as_of_one(ran: Path, world: World) -> None:
+    measured = read(ran)
+    record = measured.record.model_copy(update={"reranked": SimpleNamespace(k=3)})
+    places = find_places(record, world.annotations, world.videos, None)
+    material = gather_texts(measured, places)
+    with pytest.raises(UsageError, match="was made in two stages"):
+        explain_pairs(replace(measured, record=record), material, places, [(0, 0)])
 
 
 MUTE = """

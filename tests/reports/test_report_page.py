@@ -286,6 +286,7 @@ def test_it_loads_nothing_reports_nothing_and_shows_everything(browser: Browser)
         heat: document.querySelector(".heat img").naturalWidth, hubs: count("table.hubs tbody tr"),
         title: document.title, first: document.querySelector("h3").textContent, named,
         steps: levels.every((level, index) => !index || level <= levels[index - 1] + 1),
+        mute: count("span[aria-label]:not([role]), div[aria-label]:not([role])"),
         once: new Set(ids).size === ids.length, rows: count(".listing tbody tr"),
         said: document.querySelector("output").textContent,
         anchors: [...document.querySelectorAll("nav a")].every((a) => document.querySelector(a.hash)) };
@@ -296,7 +297,7 @@ def test_it_loads_nothing_reports_nothing_and_shows_everything(browser: Browser)
     found = outcome.answer
     assert (found["charts"], found["queries"], found["pictures"]) == (4, 80, 40 * 7)
     assert (found["heat"], found["hubs"], found["anchors"]) == (80, 10, True)
-    assert (found["named"], found["steps"], found["once"]) == (True, True, True)
+    assert (found["named"], found["steps"], found["once"], found["mute"]) == (True, True, True, 0)
     assert (found["rows"], found["said"]) == (20, "240 of 240 queries")
     assert "owned" not in found["title"]
     assert found["first"].startswith(NASTY)

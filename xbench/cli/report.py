@@ -69,17 +69,29 @@ def command(
         explained=many,
         model=ModelOptions(checkpoint=checkpoint),
     )
+    place, as_folder = _place(output, several=len(results) > 1)
     pages = report([read(path) for path in results], wanted)
-    click.echo(f"Wrote {_write(pages, output, several=len(results) > 1)}", err=True)
+    click.echo(f"Wrote {_write(pages, place, as_folder=as_folder)}", err=True)
 
 
-def _write(pages: dict[str, str], output: Path | None, *, several: bool) -> Path:
+def _place(output: Path | None, *, several: bool) -> tuple[Path, bool]:
+    """Return where pages go, and whether that is a folder. Raises DataError when it cannot be written to."""
+    from xbench.pipeline.plan import require_writable
+
+    place = output or Path("report" if several else "report.html")
+    as_folder = several or place.is_dir()
+    if as_folder and place.is_file():
+        raise DataError(f"{place} is a file, and two results make a folder of pages: name another path.")
+    require_writable(place if as_folder else place.parent, "The page")
+    return place, as_folder
+
+
+def _write(pages: dict[str, str], place: Path, *, as_folder: bool) -> Path:
     """Write the pages, by name, into a folder, or the only one to a file. The first is where one begins."""
     from xbench.storage import within, write_atomically
 
-    place = output or Path("report" if several else "report.html")
     try:
-        if several or place.is_dir():
+        if as_folder:
             for name, page in reversed(pages.items()):
                 within(place, partial(write_atomically, place / name, page.encode()))
             return place / next(iter(pages))

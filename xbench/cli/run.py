@@ -110,7 +110,7 @@ if TYPE_CHECKING:
 )
 @option(
     "rerank",
-    metavar="MODEL",
+    metavar="NAME",
     help="The second of two stages, in place of --model: scores the candidates of --first again (NOT "
     "COMPARABLE with rows of one stage).",
 )

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+PADDING = "padding"
+"""How the word begins that stands for all padding."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class Explanation:
         hidden = len(self.words) - words
         return replace(
             self,
-            words=(*self.words[:words], *([f"padding x {hidden}"] if hidden else [])),
+            words=(*self.words[:words], *([f"{PADDING} x {hidden}"] if hidden else [])),
             grids=tuple(_folded(grid, words, frames) for grid in self.grids),
         )
 

@@ -123,6 +123,11 @@ def _plan(measured: Measurement, places: Places, where: ModelOptions) -> RunPlan
             f"{measured.file} was made from scores, which do not tell why they are so: give a result that a"
             " model made (`xbench run`)."
         )
+    if record.reranked is not None:
+        raise UsageError(
+            f"{measured.file} was made in two stages, and its scores are of the one or the other: give the"
+            " record of one of them, made without --rerank."
+        )
     checkpoint = where.checkpoint or recorded(record, "checkpoint")
     if checkpoint is None and settings.get("checkpoint"):
         raise ModelError(

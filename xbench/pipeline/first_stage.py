@@ -134,7 +134,7 @@ def of_scores(values: Mapping[str, Any], first: Any) -> FirstScoresPlan | None:
 
 def is_file(first: str) -> bool:
     """Whether --first names a matrix rather than a model."""
-    return first.endswith(_KINDS) or (":" not in first and Path(first).is_file())
+    return first.endswith(_KINDS) or (":" not in first and user_path(first).is_file())
 
 
 def _refuse_args(values: Mapping[str, Any], what: str, names: tuple[str, ...]) -> None:

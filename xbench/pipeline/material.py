@@ -100,6 +100,8 @@ def with_strips(
     split: Split | None = None,
 ) -> Material:
     """Return the material, whose ids are known, with frames of some videos; raises as `gather` does."""
+    if not videos:
+        return material
     assert material.video_ids is not None
     assert places.annotations.path is not None
     known = split or _read_split(measured, places.annotations.path)

@@ -16,8 +16,8 @@ from xbench.data.split import Split
 from xbench.engine.encoding import FeatureTable
 from xbench.engine.similarity import distinct, score_strips
 from xbench.errors import DataError, ModelError, UsageError
-from xbench.metrics.bounds import Bounds, t2v_bounds, v2t_bounds
-from xbench.metrics.counts import Counts, Ints
+from xbench.metrics.bounds import t2v_bounds, v2t_bounds
+from xbench.metrics.counts import Ints
 from xbench.metrics.ranking import CaptionGroups
 from xbench.pipeline import options
 from xbench.pipeline.features import encode_texts
@@ -32,6 +32,7 @@ from xbench.registry.checkpoints import checkpoints
 from xbench.registry.datasets import known_benchmarks
 from xbench.registry.scorers import SHIPPED
 from xbench.reports.check.proving import Finding
+from xbench.reports.check.rescored import Compared, Numbers, Way, allowed_of, findings_of, way_of
 from xbench.reports.record.files import Measurement
 from xbench.reports.record.per_query import PerQuery, keys_of_captions, keys_of_videos
 from xbench.reports.record.schema import Fingerprint, Record, reranking, unscored
@@ -64,21 +65,6 @@ _SHOWN = 2
 
 _FEWEST = 10
 """So many captions are drawn at least: the range of their scores is what the tolerance is a part of."""
-
-TOLERANCES: Mapping[str, tuple[float, float]] = {
-    "fp32": (1e-4, 1e-3),
-    "tf32": (6e-3, 1.2e-2),
-    "fp16": (6e-3, 1.2e-2),
-    "bf16": (3e-2, 6e-2),
-}
-"""How far a score may move, as a part of the range of scores, by precision: computed in the same way, and on
-another kind of device or in another precision. `python -m benchmarks.rescoring` tells what scores do."""
-_STEPS: Mapping[str, float] = {"fp32": 2**-24, "tf32": 2**-11, "fp16": 2**-11, "bf16": 2**-8}
-"""What rounding a number to each precision may lose of it."""
-_ROUNDINGS = 4
-"""So many roundings of the largest score are allowed at least: some models tell little apart."""
-
-Numbers = dict[str, int | float | str]
 
 
 @dataclass(frozen=True)
@@ -127,7 +113,7 @@ def rescore(measured: Measurement, given: Mapping[str, Any], order: Order) -> tu
                 " model"
             )
         scores = _score(scorer, replace(plan, split=sample.split))
-    allowed = _allowed(scores, _ways(record, scorer))
+    allowed = allowed_of(scores, _ways(record, scorer))
     found = list(_compare(measured.counts, scored, sample, scores, allowed))
     numbers: Numbers = {
         "seed": order.seed,
@@ -138,7 +124,8 @@ def rescore(measured: Measurement, given: Mapping[str, Any], order: Order) -> tu
         "undecided": int(np.count_nonzero(found[0].undecided)),
     }
     files = "" if all(each.is_right for each in found) else _files(record, plan)
-    return _findings(found, order, numbers, _how(*_ways(record, scorer)) + files), numbers
+    how = f"seed {order.seed}, {way_of(*_ways(record, scorer))}{files}"
+    return findings_of(found, numbers, how, whole=order.gallery), numbers
 
 
 def plan_of(record: Record, given: Mapping[str, Any]) -> RunPlan:
@@ -336,31 +323,10 @@ def _score(scorer: Scorer, plan: RunPlan) -> NDArray[np.float32]:
     return np.asarray(scores[rows])
 
 
-_Way = tuple[str, str]
-"""Precision and device."""
-
-
-def _ways(record: Record, scorer: Scorer) -> tuple[_Way, _Way]:
+def _ways(record: Record, scorer: Scorer) -> tuple[Way, Way]:
     """How a record's scores were computed, and how they are here."""
     here = scorer.settings
     return (record.precision, record.device), (str(here.get("precision", "")), str(here.get("device", "")))
-
-
-def _allowed(scores: NDArray[np.float32], ways: tuple[_Way, _Way]) -> float:
-    """How far a score may lie from the one that is stored."""
-    finite = scores[np.isfinite(scores)]
-    if not finite.size:
-        return 0.0
-    precisions = [precision if precision in TOLERANCES else "fp32" for precision, _ in ways]
-    alike = len({(precision, device.partition(":")[0]) for precision, device in ways}) == 1
-    share = max(TOLERANCES[precision][not alike] for precision in precisions)
-    rounding = _ROUNDINGS * max(_STEPS[precision] for precision in precisions)
-    return max(share * float(np.ptp(finite)), rounding * float(np.abs(finite).max()))
-
-
-def _how(*ways: _Way) -> str:
-    there, here = (f"{precision or 'fp32'} on {device or 'cpu'}" for precision, device in ways)
-    return there if there == here else f"{there} there and {here} here"
 
 
 def _files(record: Record, plan: RunPlan) -> str:
@@ -371,69 +337,18 @@ def _files(record: Record, plan: RunPlan) -> str:
     return ", the very video files" if own == record.videos.contents else ", other video files than there"
 
 
-@dataclass(frozen=True, eq=False)
-class _Compared:
-    """One direction: what stands in the counts [q] beside what was computed again."""
-
-    side: str
-    counts: Counts
-    bounds: Bounds
-    rivals: Ints
-    allowed: float
-
-    @property
-    def moved(self) -> NDArray[np.float64]:
-        stored, here = self.counts.right.astype(np.float64), self.bounds.right.astype(np.float64)
-        moved = np.abs(stored - here)
-        moved[(stored == here) | (np.isnan(stored) & np.isnan(here))] = 0.0
-        return np.nan_to_num(moved, nan=np.inf)
-
-    @property
-    def undecided(self) -> NDArray[np.bool_]:
-        """The queries of which a rival that was looked at is too near to tell."""
-        return np.asarray(self.bounds.near > 0)
-
-    @property
-    def largest(self) -> float:
-        return float(self.moved.max(initial=0.0))
-
-    @property
-    def is_right(self) -> bool:
-        return not (*self.wrong_scores(), *self.wrong_counts())
-
-    def wrong_scores(self) -> Iterator[str]:
-        for query in np.flatnonzero(self.moved > self.allowed):
-            yield (
-                f"{self.side} query {query} of the sample has {self.counts.right[query]:.6g}, here"
-                f" {self.bounds.right[query]:.6g}"
-            )
-
-    def wrong_counts(self) -> Iterator[str]:
-        bounds, counts = self.bounds, self.counts
-        for query in np.flatnonzero(bounds.too_few_better(counts)):
-            yield (
-                f"{self.side} query {query} of the sample counts {counts.better[query]} better rivals, here"
-                f" are {bounds.above[query]}"
-            )
-        for query in np.flatnonzero(bounds.too_many_counted(counts, self.rivals)):
-            most = self.rivals[query] - bounds.below[query]
-            yield (
-                f"{self.side} query {query} of the sample counts {counts.better[query] + counts.tied[query]}"
-                f" rivals that are not worse, here are at most {most}"
-            )
-
-
 def _compare(
     counts: PerQuery, scored: Split, sample: Sample, scores: NDArray[np.float32], allowed: float
-) -> Iterator[_Compared]:
+) -> Iterator[Compared]:
     owners = sample.split.caption_to_video
     margin, videos = 2 * allowed, len(counts.video_keys)  # both scores may have moved
     captions = len(sample.captions)
-    yield _Compared(
+    yield Compared(
         "t2v",
         counts.t2v.take(sample.captions),
         t2v_bounds(scores, owners, margin),
         np.full(captions, videos - 1),
+        sample.captions,
         allowed,
     )
     groups = CaptionGroups(scored.caption_to_video)
@@ -442,24 +357,4 @@ def _compare(
     if scored.v2t == "any-caption" and not groups.single:
         rivals = groups.captions - groups.sizes[positions]
     bounds = v2t_bounds(scores, owners, scored.v2t, margin)
-    yield _Compared("v2t", counts.v2t.take(positions), bounds, rivals, allowed)
-
-
-def _findings(found: Sequence[_Compared], order: Order, numbers: Numbers, how: str) -> list[Finding]:
-    of = f"{numbers['captions']} captions against {numbers['videos']} videos, seed {order.seed}, {how}"
-    near = f"{numbers['largest']:.2g} at most, {numbers['allowed']:.2g} is allowed"
-    scores = [each for one in found for each in one.wrong_scores()]
-    counts = [each for one in found for each in one.wrong_counts()]
-    ranked = "all videos" if order.gallery else "those videos alone"
-    near_ones = f"; {numbers['undecided']} captions have rivals too near to tell" * bool(numbers["undecided"])
-    return [
-        _finding("rescored", scores, f"right scores of {of}: {near}", f"right scores differ ({of}; {near})"),
-        _finding("ranks", counts, f"no count contradicts {ranked}{near_ones}", f"counts contradict {ranked}"),
-    ]
-
-
-def _finding(name: str, wrong: Sequence[str], fine: str, what: str) -> Finding:
-    if not wrong:
-        return Finding(name, True, fine)
-    more = f"; and {len(wrong) - _SHOWN} more" if wrong[_SHOWN:] else ""
-    return Finding(name, False, f"{len(wrong)} {what}: {'; '.join(wrong[:_SHOWN])}{more}")
+    yield Compared("v2t", counts.v2t.take(positions), bounds, rivals, sample.videos, allowed)

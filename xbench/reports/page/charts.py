@@ -91,7 +91,7 @@ def grid_chart(
             box = _box(x, y, width - 1, side - 1)
             shapes.append(Shape("rect", {**box, "class": "cell", "fill-opacity": strength}, hint))
             if value >= 1:
-                shade = "inside" if value / most > 0.3 else "inside faint"
+                shade = "inside" if value / most > 0.6 else "inside faint"
                 shapes.append(_text(x + width / 2, y + side / 2 + 4, f"{value:.0f}", shade, "middle"))
     return svg(title, shapes)
 

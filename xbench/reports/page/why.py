@@ -11,7 +11,7 @@ import numpy as np
 from markupsafe import Markup
 from tabulate import tabulate
 
-from xbench.metrics.explanation import Explanation, Floats, Grid, Margin
+from xbench.metrics.explanation import PADDING, Explanation, Floats, Grid, Margin
 from xbench.reports.page.charts import Shape, svg
 from xbench.shown import visible
 
@@ -19,7 +19,7 @@ Format = Literal["text", "svg", "json"]
 _COLUMNS = 12
 """Frames of a table that fits 100 columns; with more of them, pictures have no numbers in them either."""
 _WORD = 14
-_WIDTH, _LEFT, _RIGHT, _LINE = 640, 108, 60, 18
+_WIDTH, _LEFT, _RIGHT, _LINE = 660, 108, 80, 18
 _BLUE, _ORANGE = (31, 95, 191), (194, 90, 0)
 _STYLE = """
 svg { background: #fff; color: #1c2230; font: 12px system-ui, "DejaVu Sans", sans-serif; }
@@ -65,11 +65,16 @@ class Why:
         return f"The run saved {self.stored:.4f}: {off:.1g} from the sum of the parts."
 
     @property
+    def words_shown(self) -> int:
+        """How many words are no padding."""
+        return sum(not word.startswith(PADDING) for word in self.explanation.words)
+
+    @property
     def columns(self) -> list[str]:
         """A name for each frame of the grids."""
         names = [f"{second:.1f} s" for second in self.seconds]
         hidden = self.explanation.frames - len(names)
-        return names + ["padding"] * hidden
+        return names + [PADDING] * hidden
 
 
 def render_why(why: Why, style: Format = "text") -> str:
@@ -181,7 +186,7 @@ def _grid(why: Why, grid: Grid, top: float) -> tuple[list[Shape], float]:
         _label(_LEFT - 6, top + (row + 0.7) * _LINE, word[:_WORD], "axis", "end")
         for row, word in enumerate(words)
     ]
-    most = float(max(np.abs(values).max() for values in _all_values(grid))) or 1.0
+    most = float(np.abs(grid.values[: why.words_shown, : len(why.seconds)]).max(initial=0)) or 1.0
     shapes += _cells(grid.values, (_LEFT, top, width), most, numbers=len(names) <= _COLUMNS + 2)
     if grid.of_words:
         side = _WIDTH - _RIGHT + 4
@@ -194,10 +199,6 @@ def _grid(why: Why, grid: Grid, top: float) -> tuple[list[Shape], float]:
         shapes += _cells(grid.of_frames.values[None], (_LEFT, below, width), most, numbers=numbers)
         height += _LINE + 4
     return shapes, top + height
-
-
-def _all_values(grid: Grid) -> list[Floats]:
-    return [grid.values, *(margin.values for margin in (grid.of_words, grid.of_frames) if margin is not None)]
 
 
 def _cells(

@@ -5,27 +5,27 @@ from pathlib import Path
 
 import numpy as np
 
-RATE = 8
+RATE = 4
 """Frames a second."""
 _SECONDS = 2
-_SIZE = (48, 64)
+_SIZE = (32, 48)
 _SAMPLES = 16_000
 """Of sound, a second."""
 
 
 def write_noise(path: Path, seed: int) -> Path:
-    """Write two seconds of noise, 16 frames of 64 x 48 pixels and mono sound; Matroska with FFV1 and PCM."""
+    """Write two seconds of noise, 8 frames of 48 x 32 pixels and mono sound; Matroska with FFV1 and PCM."""
     import av
 
     random = np.random.default_rng(seed)
     with av.open(str(path), "w") as container:
         pictures, sound = container.add_stream("ffv1", rate=RATE), container.add_stream("pcm_s16le", _SAMPLES)
         pictures.height, pictures.width = _SIZE
-        pictures.pix_fmt = "yuv444p"
+        pictures.pix_fmt = "yuv420p"
         pictures.codec_context.thread_count = 1
         for number in range(RATE * _SECONDS):
-            pixels = random.integers(0, 256, (3, *_SIZE), dtype=np.uint8)
-            frame = av.VideoFrame.from_ndarray(pixels, format="yuv444p")
+            planes = random.integers(0, 256, (_SIZE[0] * 3 // 2, _SIZE[1]), dtype=np.uint8)
+            frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
             frame.pts, frame.time_base = number, Fraction(1, RATE)
             container.mux(pictures.encode(frame))
             samples = random.integers(-9000, 9000, (1, _SAMPLES // RATE), dtype=np.int16)
