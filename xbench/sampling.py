@@ -8,7 +8,7 @@ Written as text wherever a user or a scorer names one: `published`, `uniform`, `
 import math
 import re
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, TypeGuard, get_args
 
 from xbench.errors import UsageError, did_you_mean
 
@@ -18,6 +18,7 @@ _EXAMPLES = ("published", "uniform", "fps=2", "every=1", "segments=8x4", "none")
 _WINDOWS = ("windows=3", "windows=10s", "windows=10s/5s")
 _MOST = 100_000
 """Frames of one clip, and frames a second: what is more is a slip of the keyboard."""
+_SECONDS = r"\d{1,6}(?:\.\d+)?"
 _SHORTEST = 0.1
 """Seconds of a window, and of a step between two."""
 
@@ -38,10 +39,10 @@ class Windows:
         """Hold the numbers against each other."""
         if (self.count is None) == (self.seconds is None) or (self.step is not None and self.seconds is None):
             raise ValueError("windows have a count, or seconds and perhaps a step")
-        if self.count is not None and not 0 < self.count <= _MOST:
+        if self.count is not None and not (_is_whole(self.count) and 0 < self.count <= _MOST):
             raise ValueError(f"windows={self.count}: expected a whole number from 1 on, at most {_MOST:,}")
         sides = [side for side in (self.seconds, self.step) if side is not None]
-        if not all(_SHORTEST <= side <= _MOST for side in sides):
+        if not all(_is_number(side) and _SHORTEST <= side <= _MOST for side in sides):
             raise ValueError(f"windows of {_SHORTEST:g} to {_MOST:,} seconds are cut, not others")
 
     def __str__(self) -> str:
@@ -81,8 +82,10 @@ class FrameRule:
             raise ValueError(f"there is no rule {self.name!r}.{did_you_mean(str(self.name), names())}")
         if (self.amount is not None) != (self.name in ("fps", "every")):
             raise ValueError(f"{self.name} {'has no' if self.amount is not None else 'needs an'} amount")
-        if self.amount is not None and not 0 < self.amount <= _MOST:
+        if self.amount is not None and not (_is_number(self.amount) and 0 < self.amount <= _MOST):
             raise ValueError(f"{self.name}={self.amount}: expected a number above 0, at most {_MOST:,}")
+        if not isinstance(self.repeat_last, bool) or not isinstance(self.windows, Windows | None):
+            raise ValueError("repeat_last is True or False, windows are Windows(...) or None")
         if self.name == "published" and self.windows:
             raise ValueError("the published code knows no windows: take fps=1 in them")
         if self.name == "none" and (self.repeat_last or self.windows):
@@ -91,7 +94,7 @@ class FrameRule:
         if self.name != "segments":
             if sides != (None, None):
                 raise ValueError(f"{self.name} has no parts")
-        elif not all(isinstance(side, int) and side > 0 for side in sides) or (self.frames or 0) > _MOST:
+        elif not all(_is_whole(side) and side > 0 for side in sides) or (self.frames or 0) > _MOST:
             raise ValueError(f"segments needs two whole numbers from 1 on, {_MOST:,} frames in all")
 
     @property
@@ -166,10 +169,18 @@ def _windows(text: str) -> Windows:
     """Read `3`, `10s` or `10s/5s`."""
     if re.fullmatch(r"\d{1,6}", text):
         return Windows(int(text))
-    sides = re.fullmatch(r"([\d.]+)s(?:/([\d.]+)s)?", text)
+    sides = re.fullmatch(rf"({_SECONDS})s(?:/({_SECONDS})s)?", text)
     if sides is None:
         raise ValueError(f"write {', '.join(_WINDOWS)} or the like")
     return Windows(seconds=float(sides[1]), step=None if sides[2] is None else float(sides[2]))
+
+
+def _is_whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _shortest(number: float) -> str:

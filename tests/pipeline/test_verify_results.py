@@ -14,12 +14,14 @@ from click.testing import CliRunner, Result
 
 from tests.pipeline.conftest import STEMS, World, write_video
 from xbench.cli import main
+from xbench.errors import UsageError
 from xbench.metrics.measures import DEFAULT_MEASURES
 from xbench.pipeline.options import RUN
-from xbench.pipeline.rescoring import NO_MATTER, PLACES, RETAKEN
+from xbench.pipeline.rescoring import NO_MATTER, PLACES, RETAKEN, plan_of
 from xbench.reports.record.files import read, save
 from xbench.reports.record.per_query import PerQuery, scored
 from xbench.reports.record.schema import Checkpoint, Record
+from xbench.scorers.catalog import ResolvedModel
 
 
 def invoke(*arguments: str | Path) -> Result:
@@ -215,6 +217,25 @@ def test_what_is_missing_or_damaged_does_not_hold(world: World, record: Path, tm
     (tmp_path / "empty").mkdir()
     for wrong in (tmp_path / "empty", tmp_path / "nothing.json"):
         assert invoke("verify", wrong).exit_code == 3
+
+
+def test_a_model_of_a_folder_is_looked_for_among_the_folders(
+    world: World, record: Path, tmp_path: Path
+) -> None:
+    found = read(record).record
+    passed = found.settings.passed | {"model": "hf", "checkpoint": "where/it/was"}
+    of_folder = found.model_copy(
+        update={"checkpoint": None, "settings": found.settings.model_copy(update={"passed": passed})}
+    )
+    here = {"annotations": str(world.annotations), "videos": str(world.videos)}
+    model = plan_of(of_folder, here | {"checkpoint": (world.checkpoint, tmp_path)}).model
+    assert isinstance(model, ResolvedModel)
+    assert model.request.checkpoint == tmp_path
+    for wrong in ((), (world.checkpoint,), (tmp_path, Path("org/model"))):
+        with pytest.raises(UsageError, match="give the one that its model was loaded from"):
+            plan_of(of_folder, here | {"checkpoint": wrong})
+    beside = rescore(world, record, "--checkpoint", tmp_path)
+    assert beside.exit_code == 0, beside.output
 
 
 def test_what_must_be_said_is_asked_for(world: World, record: Path) -> None:

@@ -19,6 +19,7 @@ from xbench.registry.datasets import protocols
 from xbench.reports.record.files import read, read_all, save
 from xbench.reports.record.per_query import PerQuery
 from xbench.reports.record.schema import Record, Videos
+from xbench.storage import file_sha256
 from xbench.terms import Ties
 
 HERE = Path(__file__).parent
@@ -215,6 +216,56 @@ def test_counts_that_no_gallery_gives_are_refused(tmp_path: Path) -> None:
     counts = counts_of(np.full(1000, 1000))
     with pytest.raises(DataError, match="t2v counts up to 1000 rivals of 999"):
         read(save(result(counts), counts, tmp_path)[0])
+
+
+def tampered(path: Path, change: Callable[[dict[str, Any]], object]) -> Path:
+    """Change a record's arrays, and the hash that it names them by."""
+    with np.load(path.with_suffix(".npz")) as stored:
+        arrays: dict[str, Any] = dict(stored)
+    change(arrays)
+    np.savez(path.with_suffix(".npz"), **arrays)
+    raw = json.loads(path.read_text())
+    raw["per_query"]["sha256"] = file_sha256(path.with_suffix(".npz"))
+    path.write_text(json.dumps(raw))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda arrays: arrays.update(t2v_better=np.array(0)), r"t2v_better is int64 \[\]"),
+        (
+            lambda arrays: arrays.update(v2t_tied=arrays["v2t_tied"][:, None]),
+            r"v2t_tied is uint.* \[1000, 1\]",
+        ),
+        (lambda arrays: arrays.update(t2v_right=arrays["t2v_right"] + 0j), "t2v_right is complex"),
+        (lambda arrays: arrays.update(v2t_right=np.full(1000, "1.0")), "v2t_right is <U3"),
+        (lambda arrays: arrays.update(t2v_right=np.full(1000, np.nan)), "right scores of t2v are NaN"),
+        (lambda arrays: arrays.update(caption_keys=np.full(1000, "key")), "caption_keys is <U3"),
+        (lambda arrays: arrays.update(video_keys=np.array(5)), r"video_keys is int64 \[\]"),
+        (
+            lambda arrays: arrays.update(caption_to_video=arrays["caption_to_video"][:0]),
+            r"video is \w+ \[0\]",
+        ),
+        (lambda arrays: arrays.update(t2v_better=np.arange(-1, 999)), "t2v better counts below 0"),
+    ],
+)
+def test_counts_of_a_form_that_no_run_writes_are_refused(
+    tmp_path: Path, change: Callable[[dict[str, Any]], object], said: str
+) -> None:
+    path = tampered(save(result(COUNTS), COUNTS, tmp_path)[0], change)
+    with pytest.raises(DataError, match=f"is no file of per-query counts of xbench .*{said}"):
+        read(path)
+
+
+def test_a_name_of_counts_that_can_be_no_file_is_an_error_of_that_record(tmp_path: Path) -> None:
+    path, _ = save(result(COUNTS), COUNTS, tmp_path)
+    raw = json.loads(path.read_text())
+    for name in ("a\0b", ""):
+        raw["per_query"]["file"] = name
+        path.write_text(json.dumps(raw))
+        with pytest.raises(DataError, match=r"no valid result of xbench: per_query\.file"):
+            read(path)
 
 
 def test_what_xbench_learned_later_makes_a_record_not_comparable_and_is_no_error(

@@ -170,17 +170,22 @@ def test_scores_are_the_same_in_the_block_of_a_run_and_in_a_small_one(
 
 
 @needs_it
-def test_identity_follows_weights_tokenizer_and_transform(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_identity_follows_all_that_changes_a_feature(folders: dict[str, Path], tmp_path: Path) -> None:
     before = scorer(folders["timm"]).identity
     assert before == scorer(folders["timm"]).identity
-    changes = {
-        "open_clip_config.json": lambda text: text.replace("0.3", "0.35"),
-        "tokenizer.json": lambda text: text.replace('"dog"', '"hog"'),
-    }
+    changes = [
+        ("open_clip_config.json", "0.3", "0.35"),
+        ("open_clip_config.json", '"heads": 2', '"heads": 4'),
+        ("open_clip_config.json", '"pool_type": "last"', '"pool_type": "first"'),
+        ("open_clip_config.json", '"no_causal_mask": true', '"no_causal_mask": false'),
+        ("tokenizer.json", '"dog"', '"hog"'),
+    ]
     seen = [before]
-    for name, change in changes.items():
-        folder = Path(shutil.copytree(folders["timm"], tmp_path / name))
-        (folder / name).write_text(change((folder / name).read_text()))
+    for number, (name, old, new) in enumerate(changes):
+        folder = Path(shutil.copytree(folders["timm"], tmp_path / str(number)))
+        text = (folder / name).read_text()
+        assert old in text
+        (folder / name).write_text(text.replace(old, new))
         seen.append(scorer(folder).identity)
     folder = Path(shutil.copytree(folders["timm"], tmp_path / "weights"))
     state = load_file(folder / WEIGHTS)

@@ -1,6 +1,7 @@
 """The rules of sampling beside the published one: their texts, their arithmetic, their frames of files."""
 
 import json
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def test_equal_rules_have_one_text() -> None:
         ("uniform+repeat", r"Did you mean 'uniform\+repeat-last'"),
         ("uniform+windows=3+repeat-last", r"Did you mean 'uniform\+repeat-last'"),
         ("fps=2+windows=2s/3", "write windows=3, windows=10s"),
-        ("fps=2+windows=1.2.3s", "is none"),
+        ("fps=2+windows=1.2.3s", "write windows=3, windows=10s"),
         ("fps=2+windows=0.01s", "0.1 to 100,000 seconds"),
         ("", "Known"),
         (3, "is a int"),
@@ -66,6 +67,24 @@ def test_what_is_no_rule_is_refused_with_what_there_is(text: str, said: str) -> 
 def test_a_rule_with_numbers_of_another_is_none(made: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="no "):
         FrameRule(**made)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: FrameRule("fps", "2"),  # type: ignore[arg-type]
+        lambda: FrameRule("fps", True),
+        lambda: FrameRule("segments", parts=True, each=True),
+        lambda: FrameRule("uniform", repeat_last="no"),  # type: ignore[arg-type]
+        lambda: FrameRule("uniform", windows=3),  # type: ignore[arg-type]
+        lambda: Windows(2.5),  # type: ignore[arg-type]
+        lambda: Windows(True),
+        lambda: Windows(seconds="3"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_scorer_that_makes_a_rule_of_wrong_types_is_told(make: Callable[[], object]) -> None:
+    with pytest.raises(ValueError, match=r"expected|whole numbers|True or False|seconds"):
+        make()
 
 
 def shown_at(begins: list[float], moments: list[float]) -> list[int]:

@@ -34,9 +34,9 @@ def pairs_a_second(scorer: PairScorer, text: Features, video: Features) -> float
 
 
 def about(seconds: float) -> str:
-    """Return a time as people say it: `less than a second`, `about 40 seconds`, `about 3.5 hours`."""
-    if seconds < 1:
-        return "less than a second"
+    """Return a time as people say it: `a second or two`, `about 40 seconds`, `about 3.5 hours`."""
+    if seconds < 2:
+        return "a second or two"
     if seconds < 100:
         return f"about {seconds:.0f} seconds"
     return f"about {seconds / 60:.0f} minutes" if seconds < 6000 else f"about {seconds / 3600:,.1f} hours"

@@ -212,9 +212,12 @@ def _require_known_model(name: str) -> None:
 
 
 def _checkpoint(record: Record, files: Sequence[Path]) -> Path | None:
-    """The file that a record names, by its sha256. None: the model brings its own weights."""
+    """The weights that a record names, a file by its sha256. None: the model brings its own."""
     wanted = record.checkpoint
-    if wanted is None or (not files and (record.miniature or not record.settings.passed.get("checkpoint"))):
+    passed = record.settings.passed.get("checkpoint")
+    if wanted is None:
+        return _whole_model(files) if passed else None
+    if not files and (record.miniature or not passed):
         return None
     if not files:
         raise UsageError(
@@ -223,16 +226,29 @@ def _checkpoint(record: Record, files: Sequence[Path]) -> Path | None:
         )
     hashes = {}
     for file in files:
+        if file.is_dir():
+            continue  # of another result, see `_whole_model`
         if not file.is_file():
             raise UsageError(f"--checkpoint {file}: there is no such file. Check the path.")
         hashes[file_sha256(file)] = file
     if wanted.sha256 not in hashes:
-        given = ", ".join(f"{file.name} {sha256[:12]}..." for sha256, file in hashes.items())
+        given = ", ".join(f"{file.name} {sha256[:12]}..." for sha256, file in hashes.items()) or "folders"
         raise ModelError(
             f"the record names weights with the sha256 {wanted.sha256[:12]}... ({wanted.file}); --checkpoint"
             f" gives others, {given}: give those"
         )
     return hashes[wanted.sha256]
+
+
+def _whole_model(files: Sequence[Path]) -> Path:
+    """The folder or hub id of a model that is no one file; its identity tells whether it is the record's."""
+    found = [file for file in files if not file.is_file()]
+    if len(found) != 1:
+        raise UsageError(
+            f"The weights of this record are no single file, and --checkpoint names {len(found)} folders or "
+            "hub ids: give the one that its model was loaded from."
+        )
+    return found[0]
 
 
 def _scored_split(plan: RunPlan, record: Record, counts: PerQuery) -> Split:

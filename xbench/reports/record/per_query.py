@@ -73,9 +73,9 @@ class PerQuery:
                 return cls(
                     t2v=_counts(arrays, 0),
                     v2t=_counts(arrays, 1),
-                    caption_to_video=arrays["caption_to_video"].astype(np.int64),
-                    caption_keys=arrays["caption_keys"],
-                    video_keys=arrays["video_keys"],
+                    caption_to_video=_of_queries(arrays, "caption_to_video", "ui").astype(np.int64),
+                    caption_keys=_of_queries(arrays, "caption_keys", "u"),
+                    video_keys=_of_queries(arrays, "video_keys", "u"),
                 )
         except (OSError, EOFError, ValueError, KeyError, IndexError, zipfile.BadZipFile, zlib.error) as error:
             raise DataError(
@@ -104,8 +104,29 @@ def keys_of_videos(video_ids: Sequence[str]) -> NDArray[np.uint64]:
 
 def _counts(arrays: Any, index: int) -> Counts:
     side = _DIRECTIONS[index]
-    integers = {name: arrays[f"{side}_{name}"].astype(np.int64) for name in ("better", "tied", "nan_rivals")}
-    return Counts(right=arrays[f"{side}_right"], nonfinite=int(arrays["nonfinite"][index]), **integers)
+    integers = {
+        name: _of_queries(arrays, f"{side}_{name}", "ui").astype(np.int64)
+        for name in _FIELDS
+        if name != "right"
+    }
+    right, nonfinite = _of_queries(arrays, f"{side}_right", "fui"), int(arrays["nonfinite"][index])
+    below = [name for name, counts in integers.items() if counts.min() < 0]
+    if below:
+        raise ValueError(f"{side} {below[0]} counts below 0")
+    if not nonfinite and not np.isfinite(right).all():
+        raise ValueError(f"right scores of {side} are NaN or infinite, and 0 such scores are counted")
+    return Counts(right=right, nonfinite=nonfinite, **integers)
+
+
+def _of_queries(arrays: Any, name: str, kinds: str) -> NDArray[Any]:
+    """Return an array with an entry for each query or item. Raises ValueError for one of another form.
+
+    kinds: of numbers, as dtypes name them; anything else would be believed unread.
+    """
+    found: NDArray[Any] = arrays[name]
+    if found.ndim != 1 or not len(found) or found.dtype.kind not in kinds:
+        raise ValueError(f"{name} is {found.dtype} {list(found.shape)}")
+    return found
 
 
 def _narrow(values: NDArray[Any]) -> NDArray[Any]:

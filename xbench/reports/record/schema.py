@@ -214,7 +214,7 @@ class Reranked(_Part):
 class PerQueryFile(_Part):
     """The counts of every query, beside the record."""
 
-    file: str
+    file: str = Field(pattern="^[^\\x00]+$")
     sha256: str
 
 

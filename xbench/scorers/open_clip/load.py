@@ -76,7 +76,8 @@ def load_open_clip(
     if checkpoint is not None and checkpoint.is_file():
         _refuse_other_shapes(library, model, checkpoint)
         file = WeightFile(checkpoint, file_sha256(checkpoint))
-    return Parts(model, tokenizer, transform, source, _identity(model, tokenizer, settings), file)
+    identity = _identity(model, tokenizer, settings, library.get_model_config(name))
+    return Parts(model, tokenizer, transform, source, identity, file)
 
 
 def _library() -> Any:
@@ -173,7 +174,10 @@ def _refuse_other_shapes(library: Any, model: Any, path: Path) -> None:
             )
 
 
-def _identity(model: Any, tokenizer: Any, preprocess: Mapping[str, Any]) -> dict[str, Any] | None:
+def _identity(
+    model: Any, tokenizer: Any, preprocess: Mapping[str, Any], config: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """config: heads, pooling, masks and how captions are cleaned stand in no weight and no layer's name."""
     words = _vocabulary(tokenizer)
     if words is None:
         return None
@@ -184,6 +188,7 @@ def _identity(model: Any, tokenizer: Any, preprocess: Mapping[str, Any]) -> dict
     return {
         "weights": digest.hexdigest(),
         "model": hashlib.sha256(str(model).encode()).hexdigest(),
+        "config": hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest(),
         "tokenizer": f"{type(tokenizer).__name__} {tokenizer.context_length} {words}",
         "preprocess": json.loads(json.dumps(dict(preprocess))),
     }
