@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint docs dependencies lowest newest image campaign campaign-small opencv ray-smoke full bench bench-small bench-check bench-gpu clean
+.PHONY: demo test lint docs dependencies lowest newest image campaign campaign-small opencv ray-smoke audit-pages full bench bench-small bench-check bench-gpu clean
 
 demo: $(VENV)/installed
 	$(BIN)/xbench run --model xclip --dataset didemo --miniature --output .demo
@@ -34,8 +34,12 @@ docs: $(VENV)/installed-docs
 ray-smoke: $(VENV)/installed-ray
 	XBENCH_RAY=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/pipeline/test_ray.py tests/pipeline/test_ray_sweep.py -k "killed_in_each or side_by_side"
 
+# The pages in a browser by axe-core, which comes from npm: contrast, labels, headings, keyboard, nothing cut off.
+audit-pages: $(VENV)/installed
+	$(BIN)/python -m tools.audit_pages
+
 # What takes too long for every change.
-full: test lint docs opencv campaign dependencies $(VENV)/installed-ray
+full: test lint docs opencv campaign audit-pages dependencies $(VENV)/installed-ray
 	XBENCH_RAY=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/pipeline/test_ray.py tests/pipeline/test_ray_sweep.py
 
 # Wheel and source archive in clean environments, with the lowest and the newest versions that pyproject.toml allows.

@@ -3,7 +3,7 @@
     python -m benchmarks [PART ...] [--small] [--json FILE] [--check | --record]
 
 Parts: ranking, decoding, scoring, precision (bf16), endtoend, pipeline, startup, growth,
-workers (needs Ray). Seconds are
+pages (needs Chromium), workers (needs Ray). Seconds are
 medians of turns that take both rivals one after the other; GB (10^9 bytes) are the peak of a process's own
 memory, mapped files aside.
 """
@@ -28,6 +28,7 @@ PARTS = (
     "pipeline",
     "startup",
     "growth",
+    "pages",
     "workers",
 )
 

@@ -7,17 +7,12 @@ start of loading to the first rows of the list, then for one filter and one sort
 """
 
 import argparse
-import json
-import re
-import shutil
-import subprocess
-import tempfile
 import time
-from html import unescape
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.chromium import opened
 from xbench.metrics.ranking import t2v_counts, v2t_counts
 from xbench.reports.page.findings import Material, Strip
 from xbench.reports.page.report import render_report
@@ -25,10 +20,9 @@ from xbench.reports.record.files import Measurement
 from xbench.reports.record.per_query import PerQuery, scored
 from xbench.reports.record.schema import Fingerprint, ProtocolRecord, Record, ScorerRecord, Videos
 
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _PICTURE = 9_000
 """Bytes of a strip of four frames."""
-_PROBE = """<script>
+PROBE = """<script>
 addEventListener("load", () => {
   const opened = performance.now();
   const timed = (act) => { const start = performance.now(); act(); return performance.now() - start; };
@@ -57,7 +51,7 @@ def main() -> None:
     start = time.perf_counter()
     page = render_report(measured, material)
     print(f"made in {time.perf_counter() - start:.1f} s, {len(page.encode()) / 1e6:.1f} MB")
-    found = opened(page)
+    found = opened(page, PROBE)
     print(f"opened in {found['opened'] / 1000:.2f} s with {found['rows']} rows of the list")
     print(f"filtered in {found['filter']:.0f} ms, sorted by caption in {found['sort']:.0f} ms")
 
@@ -101,31 +95,6 @@ def made_up(captions: int, videos: int) -> tuple[Measurement, Material]:
     strip = Strip(random.bytes(_PICTURE), (0.0, 2.0, 4.0, 6.0), 12)
     material = Material(scores, texts, ids, strips=dict.fromkeys(range(videos), strip))
     return Measurement(record, counts, Path("made-up.json")), material
-
-
-def opened(page: str) -> dict[str, float]:
-    """Open the page in Chromium and return milliseconds."""
-    browser = next(filter(None, map(shutil.which, _BROWSERS)), None)
-    if browser is None:
-        raise SystemExit("There is no Chromium: apt-get install chromium.")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "page.html"
-        path.write_text(page.replace("</body>", f"{_PROBE}</body>"), encoding="utf-8")
-        done = subprocess.run(
-            [
-                *(browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
-                *(f"--user-data-dir={folder}/profile", "--dump-dom", path.as_uri()),
-            ],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=120,
-        )
-    found = re.search(r'<pre id="measured">(.*?)</pre>', done.stdout, re.DOTALL)
-    if found is None:
-        raise SystemExit("The page did not open.")
-    measured: dict[str, float] = json.loads(unescape(found[1]))
-    return measured
 
 
 if __name__ == "__main__":

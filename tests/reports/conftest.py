@@ -4,8 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
-from browser import Browser, find_chromium
 from hypothesis import settings
+
+from tools.browser import Browser, find_chromium
 
 settings.register_profile("xbench", deadline=None)
 settings.load_profile("xbench")

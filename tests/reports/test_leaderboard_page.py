@@ -8,10 +8,10 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 import pytest
-from browser import Browser
 from click.testing import CliRunner
 from test_leaderboard import NASTY, scored
 
+from tools.browser import Browser
 from xbench.cli.leaderboard import command
 from xbench.reports.board.boards import boards
 from xbench.reports.board.page import render_html

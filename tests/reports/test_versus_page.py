@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import Browser
 from record_examples import result
 from test_report_page import listing, matrix_of
 
+from tools.browser import Browser
 from xbench.metrics.ranking import t2v_counts, v2t_counts
 from xbench.reports.page.findings import Material, Strip
 from xbench.reports.page.versus import Beside, beside, render_versus

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from xbench.errors import DataError, UsageError, explain
+from xbench.errors import DataError, UsageError, os_errors
 from xbench.pipeline.options import count
 
 _path = click.Path(path_type=Path)
@@ -13,7 +13,7 @@ _EXPLAINED = 20
 
 
 @click.command("report")
-@click.argument("results", nargs=-1, required=True, metavar="RESULT [OTHER]", type=_path)
+@click.argument("results", nargs=-1, required=True, metavar="RESULT [OTHER ...]", type=_path)
 @click.option(
     "-o",
     "--output",
@@ -33,6 +33,13 @@ _EXPLAINED = 20
     help="The run's matrix (.npy); of two results given twice.  [default: what the run was told by "
     "--save-similarity]",
 )
+@click.option(
+    "--figures",
+    "charts",
+    type=_path,
+    metavar="DIR",
+    help="Write the charts there as SVG, several results in one; a page only if -o is given.",
+)
 @click.option("--annotations", type=_path, help="For the captions.  [default: as for the run]")
 @click.option("--videos", type=_path, help="For frames of the videos.  [default: as for the run]")
 @click.option("--checkpoint", type=_path, help="For --explain.  [default: as for the run]")
@@ -42,6 +49,7 @@ def command(
     output: Path | None,
     explained: str | None,
     similarity: tuple[Path, ...],
+    charts: Path | None,
     annotations: Path | None,
     videos: Path | None,
     checkpoint: Path | None,
@@ -54,24 +62,43 @@ def command(
     and the page of each. What is not at hand is left out, and the page says how to get it.
     """
     from xbench.pipeline.explaining import ModelOptions
-    from xbench.pipeline.reporting import Wanted, report
+    from xbench.pipeline.plan import require_writable
+    from xbench.pipeline.reporting import Wanted, figures_of, report
     from xbench.reports.record.files import read
 
-    if len(results) > 2 or len(similarity) > len(results):
-        raise UsageError("report shows one result, or two side by side, each with one --similarity at most.")
-    many = 0 if explained is None else count("--explain", explained)
-    if many > _EXPLAINED:
-        raise UsageError(f"--explain {many}: give at most {_EXPLAINED}, as many as the page shows.")
+    with_page = charts is None or output is not None
+    _require_fitting(len(results), len(similarity), with_page=with_page)
     wanted = Wanted(
         annotations=annotations,
         videos=videos,
-        similarity=[*similarity, None, None][:2],
-        explained=many,
+        similarity=similarity,
+        explained=_most(explained),
         model=ModelOptions(checkpoint=checkpoint),
     )
-    place, as_folder = _place(output, several=len(results) > 1)
-    pages = report([read(path) for path in results], wanted)
-    click.echo(f"Wrote {_write(pages, place, as_folder=as_folder)}", err=True)
+    place, as_folder = _place(output, several=len(results) > 1) if with_page else (None, False)
+    measured = [read(path) for path in results]
+    if charts is not None:
+        require_writable(charts, "The figures")
+        _write_all(figures_of(measured, wanted), charts)
+        click.echo(f"Wrote the figures to {charts}", err=True)
+    if place is not None:
+        click.echo(f"Wrote {_write(report(measured, wanted), place, as_folder=as_folder)}", err=True)
+
+
+def _require_fitting(results: int, matrices: int, *, with_page: bool) -> None:
+    if (with_page and results > 2) or matrices > results:
+        raise UsageError(
+            "report shows one result, or two side by side, each with one --similarity at most; --figures"
+            " takes more of them."
+        )
+
+
+def _most(explained: str | None) -> int:
+    """Read how many captions are to be explained."""
+    many = 0 if explained is None else count("--explain", explained)
+    if many > _EXPLAINED:
+        raise UsageError(f"--explain {many}: give at most {_EXPLAINED}, as many as the page shows.")
+    return many
 
 
 def _place(output: Path | None, *, several: bool) -> tuple[Path, bool]:
@@ -88,14 +115,20 @@ def _place(output: Path | None, *, several: bool) -> tuple[Path, bool]:
 
 def _write(pages: dict[str, str], place: Path, *, as_folder: bool) -> Path:
     """Write the pages, by name, into a folder, or the only one to a file. The first is where one begins."""
+    from xbench.storage import write_atomically
+
+    if as_folder:
+        _write_all(pages, place)
+        return place / next(iter(pages))
+    with os_errors(DataError, f"cannot write {place}"):
+        write_atomically(place, next(iter(pages.values())).encode())
+    return place
+
+
+def _write_all(files: dict[str, str], folder: Path) -> None:
+    """Write files by name into a folder, the first one last."""
     from xbench.storage import within, write_atomically
 
-    try:
-        if as_folder:
-            for name, page in reversed(pages.items()):
-                within(place, partial(write_atomically, place / name, page.encode()))
-            return place / next(iter(pages))
-        write_atomically(place, next(iter(pages.values())).encode())
-    except OSError as error:
-        raise DataError(f"cannot write {place}: {explain(error)}") from error
-    return place
+    with os_errors(DataError, f"cannot write {folder}"):
+        for name, content in reversed(files.items()):
+            within(folder, partial(write_atomically, folder / name, content.encode()))

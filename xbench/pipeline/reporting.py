@@ -8,6 +8,7 @@ from xbench.pipeline.explaining import ModelOptions, Pair, explain_pairs
 from xbench.pipeline.material import Places, find_places, gather, with_strips
 from xbench.progress import say
 from xbench.reports.compare.pairing import require_same_queries
+from xbench.reports.page.figures import figures
 from xbench.reports.page.findings import Material, outcomes_of, shown_queries
 from xbench.reports.page.report import render_report
 from xbench.reports.page.versus import PAGES, beside, render_versus
@@ -32,14 +33,7 @@ def report(results: Sequence[Measurement], wanted: Wanted) -> dict[str, str]:
     Raises UsageError for two that scored other queries; DataError and ModelError for what the user named and
     is not there or not of the run, and where pairs cannot be explained.
     """
-    if len(results) == 2:
-        require_same_queries(*results)
-    places = [
-        find_places(each.record, wanted.annotations, wanted.videos, path)
-        for each, path in zip(results, wanted.similarity, strict=False)
-    ]
-    say("Reading captions, similarity and videos")
-    materials = [gather(each, place) for each, place in zip(results, places, strict=True)]
+    places, materials = _gathered(results, wanted)
     pages = [
         _page(measured, material, place, wanted)
         for measured, material, place in zip(results, materials, places, strict=True)
@@ -52,11 +46,40 @@ def report(results: Sequence[Measurement], wanted: Wanted) -> dict[str, str]:
     return {"index.html": render_versus(both)} | dict(zip(PAGES, pages, strict=True))
 
 
+def figures_of(results: Sequence[Measurement], wanted: Wanted) -> dict[str, str]:
+    """Return the charts of results over the same queries as SVG files by name.
+
+    Raises what `report` does, and UsageError for more results than a chart can tell apart.
+    """
+    places, materials = _gathered(results, wanted)
+    explained = [
+        _explained(measured, material, place, wanted)
+        for measured, material, place in zip(results, materials, places, strict=True)
+    ]
+    return figures(results, explained)
+
+
+def _gathered(results: Sequence[Measurement], wanted: Wanted) -> tuple[list[Places], list[Material]]:
+    for other in results[1:]:
+        require_same_queries(results[0], other)
+    similarity = [*wanted.similarity, *[None] * len(results)]
+    places = [
+        find_places(each.record, wanted.annotations, wanted.videos, path)
+        for each, path in zip(results, similarity, strict=False)
+    ]
+    say("Reading captions, similarity and videos")
+    return places, [gather(each, place) for each, place in zip(results, places, strict=True)]
+
+
+def _explained(measured: Measurement, material: Material, places: Places, wanted: Wanted) -> Material:
+    if not wanted.explained:
+        return material
+    pairs = _pairs(measured, material, wanted.explained)
+    return replace(material, explained=explain_pairs(measured, material, places, pairs, wanted.model))
+
+
 def _page(measured: Measurement, material: Material, places: Places, wanted: Wanted) -> str:
-    if wanted.explained:
-        pairs = _pairs(measured, material, wanted.explained)
-        material = replace(material, explained=explain_pairs(measured, material, places, pairs, wanted.model))
-    return render_report(measured, material)
+    return render_report(measured, _explained(measured, material, places, wanted))
 
 
 def _pairs(measured: Measurement, material: Material, most: int) -> list[Pair]:

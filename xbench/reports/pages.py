@@ -25,7 +25,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
-    environment.globals["asset"] = _asset
+    environment.globals["asset"] = asset
     environment.filters["measure"] = parse_measure
     return environment
 
@@ -53,6 +53,6 @@ def notebook(title: str, tables: Sequence[Table], notes: Sequence[str] = ()) -> 
     return str(render("notebook.html", title=title, tables=tables, notes=notes))
 
 
-def _asset(name: str) -> Markup:
-    """A style sheet or script of assets/, put inline."""
+def asset(name: str) -> Markup:
+    """Return a style sheet or script of assets/, to be put inline."""
     return Markup((_HERE / "assets" / name).read_text(encoding="utf-8"))

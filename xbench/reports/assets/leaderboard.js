@@ -16,9 +16,11 @@ const sections = [...document.querySelectorAll("section.board")].map((element) =
   const rows = [...body.rows].map((row) => ({
     ...shared, element: row, kind: row.dataset.kind, year: row.dataset.year || "-", made: row.dataset.made,
     backbone: row.querySelector('[data-column="backbone"]').textContent, comparable: row.dataset.comparable === "yes",
-    words: row.querySelectorAll("td:not(.number)"), said: "", kept: true,
+    numbers: new Map([...row.querySelectorAll("td.number:not(.absent)")].map((cell) => [cell.dataset.column, cell])),
+    said: [...row.querySelectorAll("td:not(.number)")].map((cell) => cell.textContent).join(" ").toLowerCase(),
+    kept: true,
   }));
-  for (const row of rows) row.said = [...row.words].map((cell) => cell.textContent).join(" ").toLowerCase();
+  for (const row of rows) row.element.row = row;
   return { element, body, rows, item: document.querySelector(`li[data-section="${CSS.escape(element.id)}"]`) };
 });
 const byId = new Map(sections.flatMap((section) => section.rows.map((row) => [row.element.id, { row, section }])));
@@ -29,6 +31,7 @@ const models = [...document.querySelectorAll("#overview tbody tr:not(.heading)")
   })),
 }));
 const original = new Map([...document.querySelectorAll("tbody")].map((body) => [body, [...body.rows]]));
+const hidden = document.head.appendChild(document.createElement("style"));  // the columns that are not shown
 const unfolded = new Set();
 const sorts = new Map();  // the name of a table: its column and direction
 let aimed = "";
@@ -81,8 +84,7 @@ function filter() {
   for (const section of sections) {
     let inside = 0;
     for (const row of section.rows) inside += (row.kept = keeps(row));
-    const kept = new Map(section.rows.map((row) => [row.element, row.kept]));
-    const shown = inside ? fold(section.body, (row) => kept.get(row)) : 0;
+    const shown = inside ? fold(section.body, (element) => element.row.kept) : 0;
     section.element.hidden = section.item.hidden = inside === 0;
     offerMore(section.body, shown, inside);
     total += inside;
@@ -99,18 +101,20 @@ function overview() {
     for (const { cell, entries } of cells) {
       let value = NaN;
       for (const { link, row } of entries) {
-        const number = row.element.querySelector(`[data-column="${measure}"]`);
-        const found = row.kept && number && number.dataset.value !== "NaN";
-        link.parentElement.hidden = !found;
-        if (!found) continue;
+        const number = row.kept && row.numbers.get(measure);
+        const hide = !number;
+        if (link.parentElement.hidden !== hide) link.parentElement.hidden = hide;
+        if (hide) continue;
         if (link.dataset.shows !== measure) {
           link.replaceChildren(...number.firstElementChild.cloneNode(true).childNodes);
           link.dataset.shows = measure;
         }
         if (Number.isNaN(value)) value = Number(number.dataset.value);
       }
-      cell.dataset.value = value;
-      cell.classList.toggle("absent", Number.isNaN(value));
+      if (cell.dataset.value !== String(value)) {
+        cell.dataset.value = value;
+        cell.classList.toggle("absent", Number.isNaN(value));
+      }
       if (!Number.isNaN(value)) { used.add(cell.dataset.column); kept.add(element); }
     }
   }
@@ -133,7 +137,8 @@ function columns(used) {
       rules.push(`#overview [data-column="${CSS.escape(name)}"] { display: none }`);
     }
   }
-  one("hidden-columns").textContent = rules.join("\n");
+  const style = rules.join("\n");
+  if (hidden.textContent !== style) hidden.textContent = style;  // a change costs a new layout of everything
 }
 
 /* The state of the page, to its address and back. */
@@ -211,7 +216,7 @@ function shownRows() {
   const found = [];
   for (const section of sections) {
     for (const element of section.body.rows) {
-      const { row } = byId.get(element.id);
+      const { row } = element;
       if (row.kept) found.push(asValues(row, on));
     }
   }
@@ -222,11 +227,10 @@ function asValues(row, on) {
   const { element } = row;
   const from = element.querySelector(".from");
   const numbers = {};
-  for (const cell of element.querySelectorAll("td.number:not(.absent)")) {
-    if (!on.has(cell.dataset.column)) continue;
-    const { value, low, high } = cell.dataset;
-    numbers[cell.dataset.column] = { value: Number(value) };
-    if (low !== undefined && on.has("interval")) Object.assign(numbers[cell.dataset.column], { low: Number(low), high: Number(high) });
+  for (const [name, { dataset: { value, low, high } }] of row.numbers) {
+    if (!on.has(name)) continue;
+    const interval = low !== undefined && on.has("interval") ? { low: Number(low), high: Number(high) } : {};
+    numbers[name] = { value: Number(value), ...interval };
   }
   return {
     protocol: row.protocol, direction: row.direction, place: text(element, "place"), mark: element.dataset.mark,
@@ -259,9 +263,6 @@ function asCsv(rows) {
   return [[...head, ...title, ...tail], ...lines].map((line) => line.join(",")).join("\n") + "\n";
 }
 
-const hidden = document.createElement("style");
-hidden.id = "hidden-columns";
-document.head.append(hidden);
 sortOnClick((header, direction) => {
   sorts.set(tableName(header.closest("table")), { column: header.dataset.column, direction });
   update();

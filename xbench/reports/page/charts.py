@@ -11,6 +11,9 @@ from xbench.reports.pages import render
 
 WIDTH, HEIGHT = 640, 320
 _LEFT, _RIGHT, _TOP, _BOTTOM = 68, 76, 24, 50
+_LEGEND_LINE = 20
+SERIES = 8
+"""Runs that a chart tells apart."""
 
 
 @dataclass(frozen=True)
@@ -42,21 +45,27 @@ class Line:
     high: Sequence[float]
 
 
-def line_chart(title: str, lines: Sequence[Line], x_label: str) -> Markup:
-    """Draw curves over a logarithmic x axis, each named at its right end."""
+def line_chart(title: str, lines: Sequence[Line], x_label: str, *, named_below: bool = False) -> Markup:
+    """Draw curves over a logarithmic x axis, each named at its right end, or below, for long names."""
     last = max(max(line.x) for line in lines)
     ticks = [tick for power in range(7) for tick in (10**power, 2 * 10**power, 5 * 10**power) if tick <= last]
     shapes = [*_y_axis(100), *(_x_tick(_log_x(tick, last), f"{tick:,}") for tick in ticks), _x_label(x_label)]
     ends = _spread([_y(line.y[-1], 100) for line in lines])
     for index, (line, end) in enumerate(zip(lines, ends, strict=True)):
-        shapes += [*_curve(line, last, index), _name(end + 5, line.name, index)]
-    return svg(title, shapes)
+        shapes += _curve(line, last, index)
+        shapes += [] if named_below else [_name(end + 5, line.name, index)]
+    return _with_legend(title, shapes, [line.name for line in lines] if named_below else [])
 
 
 def bar_chart(
-    title: str, labels: Sequence[str], series: Sequence[tuple[str, Sequence[float]]], x_label: str
+    title: str,
+    labels: Sequence[str],
+    series: Sequence[tuple[str, Sequence[float]]],
+    x_label: str,
+    *,
+    named_below: bool = False,
 ) -> Markup:
-    """Draw groups of bars, heights in percent, with a legend in the corner."""
+    """Draw groups of bars, heights in percent, with a legend in the corner, or below, for long names."""
     top = _nice(max(max(values) for _, values in series))
     group = (WIDTH - _LEFT - _RIGHT) / len(labels)
     bar = 0.8 * group / len(series)
@@ -68,8 +77,22 @@ def bar_chart(
             box = _box(x, y, bar * 0.94, HEIGHT - _BOTTOM - y)
             hint = f"{name}, rank {label}: {values[position]:.1f}%"
             shapes.append(Shape("rect", {**box, "class": f"bar s{index}"}, hint))
-    shapes += [_name(_TOP + 16 + 20 * index, name, index) for index, (name, _) in enumerate(series)]
+    names = [name for name, _ in series]
+    if named_below:
+        return _with_legend(title, shapes, names)
+    shapes += [_name(_TOP + 16 + 20 * index, name, index) for index, name in enumerate(names)]
     return svg(title, shapes)
+
+
+def _with_legend(title: str, shapes: Sequence[Shape], names: Sequence[str]) -> Markup:
+    """A picture with a line for each name below it."""
+    legend = []
+    for index, name in enumerate(names):
+        y = HEIGHT + _LEGEND_LINE * index + 10.0
+        ends = {"x1": f"{_LEFT}", "x2": f"{_LEFT + 36}", "y1": f"{y - 4:.1f}", "y2": f"{y - 4:.1f}"}
+        legend.append(Shape("line", {**ends, "class": f"line s{index}"}))
+        legend.append(_text(_LEFT + 44, y, name, f"name s{index}"))
+    return svg(title, [*shapes, *legend], (WIDTH, HEIGHT + _LEGEND_LINE * len(names)))
 
 
 def grid_chart(

@@ -121,6 +121,13 @@ def rank_shares(measured: Measurement) -> tuple[list[str], list[tuple[str, list[
     return _labels(edges), [(side, _shares(each, edges)) for side, each in ranks.items()]
 
 
+def shares_beside(runs: Sequence[Measurement], side: Direction) -> tuple[list[str], list[list[float]]]:
+    """Return bins of ranks in a direction, and for each run the percentage of queries in each."""
+    ranks = [mean_ranks(getattr(run.counts, side)) for run in runs]
+    edges = _edges(max(float(np.nanmax(each)) for each in ranks), gallery_of(runs[0]))
+    return _labels(edges), [_shares(each, edges) for each in ranks]
+
+
 def both_directions(measured: Measurement) -> tuple[list[str], list[list[float]]]:
     """Return bins of ranks and the percentage of videos by (v2t bin, t2v bin).
 

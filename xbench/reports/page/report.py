@@ -66,7 +66,7 @@ def render_report(measured: Measurement, material: Material) -> str:
         standing=" ".join(verdict(record)) if record.comparable else "",
         metrics=in_order({name for side in record.metrics.values() for name in side}),
         remarks=[*tie_lines(record), *stage_lines(record), *record.protocol.notes],
-        charts=list(_charts(measured)),
+        charts=list(charts_of(measured)),
         heat=None if similarity is None else heat_of(measured, similarity),
         hubs=None if similarity is None else hubs_of(measured, similarity),
         worst=worst,
@@ -134,7 +134,8 @@ def _head(measured: Measurement) -> str:
     )
 
 
-def _charts(measured: Measurement) -> Iterable[Chart]:
+def charts_of(measured: Measurement) -> Iterable[Chart]:
+    """Yield the charts of a run that need its counts alone: recall, ranks, both directions."""
     yield Chart(
         line_chart("Recall at K", curves(measured), "K"),
         "Recall at K, with the 95% band of the bootstrap over queries.",

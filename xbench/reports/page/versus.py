@@ -116,7 +116,7 @@ def render_versus(both: Beside) -> str:
         notes=comparison.notes,
         alpha=ALPHA,
         wins=[_wins(side, *both.outcomes[side]) for side in DIRECTIONS],
-        charts=[_chart(both, side) for side in DIRECTIONS],
+        charts=[rank_against_rank(both, side) for side in DIRECTIONS],
         better=[("a-better", "A", a_better), ("b-better", "B", b_better)],
         listing=listing,
         left_out=left_out,
@@ -158,7 +158,8 @@ def _wins(side: Direction, a: Outcomes, b: Outcomes) -> tuple[str, int, int, int
     return DIRECTION_NAMES[side], *counted, int(np.isnan(lead).sum())
 
 
-def _chart(both: Beside, side: Direction) -> Chart:
+def rank_against_rank(both: Beside, side: Direction) -> Chart:
+    """Draw at which rank the second run has the queries that the first has at each."""
     a, b = both.outcomes[side]
     labels, cells = rank_grid(a.ranks, b.ranks, gallery_of(both.first))
     name = DIRECTION_NAMES[side]
