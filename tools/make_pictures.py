@@ -14,8 +14,8 @@ from tools.browser import Browser, find_chromium
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 _WIDTH = 1180
-_PICTURES = {"board": 760, "result": 980}
-"""Name -> height in pixels of what is shown, from the top of the page."""
+_PICTURES = {"board": (600, 820), "result": (0, 980)}
+"""Name -> where what is shown begins, in pixels below the top of the page, and its height."""
 
 
 def main() -> None:
@@ -27,11 +27,12 @@ def main() -> None:
         place = Path(folder)
         pages = _pages(place)
         browser = Browser(executable, place)
-        for name, height in _PICTURES.items():
+        for name, (top, height) in _PICTURES.items():
             target = DOCS / f"{name}.png"
-            browser.picture(pages[name].read_text("utf-8"), target, width=_WIDTH, height=height)
+            browser.picture(pages[name].read_text("utf-8"), target, width=_WIDTH, height=top + height)
             with Image.open(target) as picture:
-                picture.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(target, optimize=True)
+                shown = picture.convert("RGB").crop((0, top, _WIDTH, top + height))
+                shown.quantize(128, dither=Image.Dither.NONE).save(target, optimize=True)
             print(f"{target}: {target.stat().st_size} bytes")
 
 
