@@ -3,9 +3,9 @@
     python -m tools.audit_pages [PAGE ...] [--pictures DIR]
 
 Without pages, those of a leaderboard of the shipped results of the miniature with all claims, of one of its
-results, and of two runs that are made for it: one with frames and explanations, and both side by side. axe-core
-comes from npm into a temporary folder. Each page is audited light and dark, 390 and 1280 pixels wide; nothing
-may be cut off. With --pictures each is saved as it looks. A fault ends it with 1.
+results, and of two runs that are made for it: one with frames and explanations, and both side by side.
+axe-core comes from npm into a temporary folder. Each page is audited light and dark, 390 and 1280 pixels
+wide; nothing may be cut off. With --pictures each is saved as it looks. A fault ends it with 1.
 """
 
 import argparse
@@ -91,7 +91,7 @@ def audit(browser: Browser, page: Path, axe: str, pictures: Path | None) -> Iter
     content = page.read_text(encoding="utf-8")
     for width in WIDTHS:
         for dark in (False, True):
-            name = f"{page.stem}-{width}-{'dark' if dark else 'light'}"
+            name = f"{page.parent.name}-{page.stem}-{width}-{'dark' if dark else 'light'}"
             for fault in faults_of(browser, content, axe, width=width, dark=dark):
                 print(f"{name}: {fault}")
                 yield fault
