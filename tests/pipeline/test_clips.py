@@ -18,6 +18,7 @@ from xbench.data.split import Video
 from xbench.engine.store import Store, stored
 from xbench.errors import DataError, ModelError, UsageError
 from xbench.pipeline.features import KeptFrames, VideoJob, described_input, encode_videos, video_key
+from xbench.pipeline.record import computing_threads
 from xbench.pipeline.worker import ModelOrder, Worker, write_order
 from xbench.sampling import FrameRule, Windows
 from xbench.scorers.base import Clip, VideoInput
@@ -295,7 +296,12 @@ def test_clips_kept_for_other_candidates_are_those_that_were_decoded(world: Worl
     assert (first.fps, first.path, first.window) == (again.fps, again.path, again.window)
 
 
-def test_a_worker_encodes_clips_and_probes_with_a_file_of_its_own(world: World, tmp_path: Path) -> None:
+def test_a_worker_encodes_clips_and_probes_with_a_file_of_its_own(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(
+        tmp_path
+    )  # a worker has a process to itself, and sets its folder, threads and gradients
     (tmp_path / "seeing.py").write_text(CODE)
     order = ModelOrder(
         request=ModelRequest(f"{tmp_path / 'seeing.py'}:Seeing", args={"size": 16, "crop": "three"}),
@@ -307,8 +313,9 @@ def test_a_worker_encodes_clips_and_probes_with_a_file_of_its_own(world: World, 
         folder=tmp_path,
     )
     path = write_order(tmp_path / "order", order)
-    worker, other = Worker(path, "cpu"), Worker(path, "cpu")
-    assert worker.probe() == other.probe()
+    with torch.enable_grad(), computing_threads(1):
+        worker, other = Worker(path, "cpu"), Worker(path, "cpu")
+        assert worker.probe() == other.probe()
 
 
 def test_a_file_of_code_gives_clips_through_the_command_line(world: World, tmp_path: Path) -> None:

@@ -88,8 +88,9 @@ def _text(why: Why) -> str:
     found = why.explanation
     rows = [[part.name, f"{part.value:.4f}", f"{part.share:.4f}"] for part in found.parts]
     rows.append(["score", "", f"{found.score:.4f}"])
+    align = ("left", "right", "right")
     parts = tabulate(
-        rows, ["", "similarity", "adds"], disable_numparse=True, colalign=("left", "right", "right")
+        rows, ["", "similarity", "adds"], tablefmt="simple", disable_numparse=True, colalign=align
     )
     head = [
         f"caption: {visible(' '.join(why.caption.split()))}",
