@@ -208,7 +208,7 @@ def _made_of_others(record: Record, plan: RunPlan, contents: str | None) -> list
         pairs["weights"] = record.checkpoint.sha256, weights
     vocabulary = (record.scorer.identity or {}).get("vocabulary")
     if vocabulary is not None:
-        pairs["vocabulary"] = vocabulary, _vocabulary(plan)
+        pairs["vocabulary"] = str(vocabulary), _vocabulary(plan)
     return [what for what, (there, here) in pairs.items() if there != here]
 
 
