@@ -1,5 +1,6 @@
 """`xbench sweep`: candidates on one protocol, the best of them on another, and the record says how."""
 
+import gzip
 import json
 import os
 import shutil
@@ -14,7 +15,15 @@ from tests.pipeline.conftest import STEMS, World, write_video
 from xbench.cli import main
 from xbench.errors import DataError, UsageError
 from xbench.pipeline import features
-from xbench.pipeline.sweep import find_candidates, protocol_of_selection, read_rule
+from xbench.pipeline.sweep import (
+    _made_of_others,
+    find_candidates,
+    plan_sweep,
+    protocol_of_selection,
+    read_rule,
+)
+from xbench.reports.record.files import read
+from xbench.storage import file_sha256
 
 
 def invoke(*arguments: str | Path) -> Result:
@@ -142,3 +151,53 @@ def test_a_video_replaced_between_two_sweeps_is_measured_anew(world: World, runs
     contents = {each["videos"]["contents"] for each in records(world.output / "candidates")}
     assert len(contents) == 2
     assert sweep(world, runs).stderr.count("measured already") == 3
+
+
+@pytest.mark.parametrize("by", ["option", "variable"])
+def test_a_vocabulary_changed_between_two_sweeps_is_measured_anew(
+    world: World, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """Another content under the same path, or another file that the variable names: options are equal."""
+    files = [tmp_path / f"{name}.txt.gz" for name in ("one", "other")]
+    head, *merges = gzip.decompress(world.bpe.read_bytes()).decode().splitlines()
+    for file, own in zip(files, (merges, merges[::-1]), strict=True):
+        file.write_bytes(gzip.compress("\n".join([head, *own]).encode(), mtime=0))
+
+    def start(file: Path) -> Result:
+        named = tmp_path / "named.txt.gz" if by == "option" else file
+        shutil.copy(file, tmp_path / "named.txt.gz")
+        monkeypatch.setenv("XBENCH_BPE", str(named))
+        done = invoke(
+            *("sweep", "--dataset", "didemo", "--checkpoint", runs / "pytorch_model.bin.*"),
+            *("--annotations", world.annotations, "--videos", world.videos, "--cache-dir", world.cache),
+            *("--output", world.output, "--by", "t2v.MnR", *(("--bpe", named) if by == "option" else ())),
+        )
+        assert done.exit_code == 0, done.stderr
+        return done
+
+    start(files[0])
+    assert "measured already" not in start(files[1]).stderr
+    told = {each["scorer"]["identity"]["vocabulary"] for each in records(world.output / "candidates")}
+    assert told == {file_sha256(file) for file in files}
+    for file in files:
+        assert start(file).stderr.count("measured already") == 3
+
+
+def test_a_worker_with_another_vocabulary_is_told(world: World, runs: Path, tmp_path: Path) -> None:
+    assert sweep(world, runs).exit_code == 0
+    record = read(next((world.output / "candidates").glob("*.json"))).record
+    (plan,) = plan_sweep(
+        {
+            "dataset": "didemo",
+            "annotations": str(world.annotations),
+            "videos": str(world.videos),
+            "bpe": str(world.bpe),
+        },
+        [next(path for path in runs.iterdir() if path.name == record.checkpoint.file)],
+        "didemo/paragraph-val",
+        tmp_path,
+    )
+    assert _made_of_others(record, plan, record.videos.contents) == []
+    other = (record.scorer.identity or {}) | {"vocabulary": "0" * 64}
+    there = record.model_copy(update={"scorer": record.scorer.model_copy(update={"identity": other})})
+    assert _made_of_others(there, plan, record.videos.contents) == ["vocabulary"]

@@ -198,8 +198,8 @@ def test_code_that_a_record_names_is_not_run(world: World, record: Path, tmp_pat
     settings = read(record).record.settings.model_dump()
     settings["passed"]["model"] = f"{trap}:Model"
     done = rescore(world, forge(record, settings=settings))
-    assert done.exit_code == 2
-    assert "code that a record names is not run" in done.stderr
+    assert done.exit_code == 3
+    assert "code that a record names is not run" in " ".join(done.stdout.split())
     assert not (tmp_path / "sprung").exists()
 
 
@@ -213,7 +213,7 @@ def test_what_is_missing_or_damaged_does_not_hold(world: World, record: Path, tm
     both = invoke("verify", record, tmp_path / "alone.json")
     assert both.exit_code == 3
     assert "contradicts itself" in both.stdout
-    assert "2 of 2 results do not hold" in both.stderr
+    assert "2 of 2 results do not hold or could not be checked" in both.stderr
     (tmp_path / "empty").mkdir()
     for wrong in (tmp_path / "empty", tmp_path / "nothing.json"):
         assert invoke("verify", wrong).exit_code == 3
@@ -238,10 +238,54 @@ def test_a_model_of_a_folder_is_looked_for_among_the_folders(
     assert beside.exit_code == 0, beside.output
 
 
-def test_what_must_be_said_is_asked_for(world: World, record: Path) -> None:
+def test_what_must_be_said_is_asked_for(world: World, record: Path, tmp_path: Path) -> None:
     asked = invoke("verify", record, "--rescore", "6", "--annotations", world.annotations,
                    "--videos", world.videos, "--bpe", world.bpe)  # fmt: skip
-    assert asked.exit_code == 2
-    assert "--rescore needs the weights: give --checkpoint FILE" in asked.stderr
+    assert asked.exit_code == 3
+    assert "--rescore needs the weights: give --checkpoint FILE" in " ".join(asked.stdout.split())
     for wrong in (("--seed", "3"), ("--rescore-gallery",), ("--rescore", "0"), ("--rescore", "many")):
         assert invoke("verify", record, *wrong).exit_code == 2
+    for wrong in (
+        *(("--precision", "fp7"), ("--precision", "tf32"), ("--device", "tpu"), ("--workers", "0")),
+        *(("--model", "xclop"), ("--checkpoint", tmp_path / "gone.bin"), ("--videos", "msvd=here")),
+    ):
+        done = (
+            rescore(world, record, *wrong, "--device", "cpu")
+            if "tf32" in wrong
+            else rescore(world, record, *wrong)
+        )
+        assert done.exit_code == 2, wrong
+        assert not done.stdout
+
+
+def test_a_result_that_cannot_be_checked_is_named_beside_the_findings_of_others(
+    world: World, record: Path, tmp_path: Path
+) -> None:
+    """Each lacks something else that only a usage error tells: none of them silences the others."""
+    said = read(record).record
+    settings = said.settings.model_dump()
+    made = {
+        "a model's code": {
+            "settings": settings | {"passed": settings["passed"] | {"model": "their.py:Model"}}
+        },
+        "other weights": {"checkpoint": Checkpoint(file="their.bin", sha256="0" * 64).model_dump()},
+        "a whole model": {"checkpoint": None},
+        "an unknown rule": {"settings": settings | {"passed": settings["passed"] | {"sampling": "often"}}},
+    }
+    (tmp_path / "all").mkdir()
+    own = shutil.copy(record.with_suffix(".npz"), tmp_path / "all")
+    shutil.copy(record, tmp_path / "all")
+    names = {}
+    for name, fields in made.items():
+        forged = forge(record, **fields)
+        names[name] = forged.name
+        for suffix in (".json", ".npz"):
+            shutil.copy(forged.with_suffix(suffix), tmp_path / "all")
+    done = rescore(world, tmp_path / "all", "--json")
+    assert done.exit_code == 3, done.output
+    assert "4 of 5 results do not hold or could not be checked" in done.stderr
+    found = {Path(each["file"]).name: each for each in json.loads(done.stdout)["results"]}
+    assert found[Path(own).with_suffix(".json").name]["holds"]
+    for name, file in names.items():
+        assert not found[file]["holds"], name
+        assert found[file]["findings"][-1]["name"] == "rescored"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from xbench.cli.options import as_keywords, option
-from xbench.errors import DataError, UsageError, XbenchError
+from xbench.errors import DataError, UsageError, XbenchError, explain
 from xbench.pipeline.options import count, split_by_benchmark
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ def command(
     wrong = sum(not proof.holds for proof in proofs)
     if wrong:
         raise DataError(
-            f"{wrong} of {len(proofs)} results do not hold; stdout says why. Measure these again."
+            f"{wrong} of {len(proofs)} results do not hold or could not be checked; stdout says why. Measure"
+            " again those that do not hold, and give what the others lack."
         )
 
 
@@ -86,11 +87,13 @@ def _order(rescore: str | None, seed: str | None, *, gallery: bool) -> "Order | 
 
 
 def _prove(files: Sequence[Path], order: "Order | None", given: dict[str, Any]) -> list["Proof"]:
+    from xbench.pipeline.rescoring import require_usable
     from xbench.reports.check.proving import prove
 
     proofs = [prove(file) for file in files]
     if order is None:
         return proofs
+    require_usable(given)
     names = sorted({each.measured.record.benchmark for each in proofs if each.measured and each.holds})
     paths = {
         name: split_by_benchmark(f"--{name}", given.pop(name, ()), names) if names else {}
@@ -102,7 +105,10 @@ def _prove(files: Sequence[Path], order: "Order | None", given: dict[str, Any]) 
 def _rescored(
     proof: "Proof", order: "Order", given: dict[str, Any], paths: dict[str, dict[str, str]]
 ) -> "Proof":
-    """Add what scoring again finds; a result that contradicts itself is not scored."""
+    """Add what scoring again finds; a result that contradicts itself is not scored.
+
+    Whatever cannot be scored, for want of its weights too, is a finding of this result: others are told.
+    """
     from dataclasses import replace
 
     from xbench.pipeline.rescoring import rescore
@@ -113,8 +119,7 @@ def _rescored(
     own = {name: found.get(proof.measured.record.benchmark) for name, found in paths.items()}
     try:
         found, numbers = rescore(proof.measured, given | own, order)
-    except UsageError:
-        raise
-    except XbenchError as error:
-        found, numbers = [Finding("rescored", False, str(error))], {}
+    except (XbenchError, OSError) as error:
+        said = explain(error) if isinstance(error, OSError) else str(error)
+        found, numbers = [Finding("rescored", False, said)], {}
     return replace(proof, findings=(*proof.findings, *found), rescored=numbers)

@@ -5,11 +5,13 @@ says where weights and files lie.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from xbench.data.split import Split
@@ -37,8 +39,9 @@ from xbench.reports.record.files import Measurement
 from xbench.reports.record.per_query import PerQuery, keys_of_captions, keys_of_videos
 from xbench.reports.record.schema import Fingerprint, Record, reranking, unscored
 from xbench.scorers.base import Scorer
-from xbench.scorers.catalog import ResolvedModel
-from xbench.scorers.device import find_device, gpu_memory_errors
+from xbench.scorers.catalog import ResolvedModel, find
+from xbench.scorers.device import check_precision, find_device, gpu_memory_errors
+from xbench.scorers.weights import may_be_hub_id
 from xbench.storage import file_sha256
 
 RETAKEN = (
@@ -61,6 +64,8 @@ _OF_MACHINE = {"device", "precision", "threads", "cpu", "gpu", "gpu_libraries", 
 """What a result and its verification may differ in; the tolerance is for that."""
 _OF_PLACE = {"source", "clip", "weights", "similarity", "similarity_tile", "computing"}
 """Settings that name files and what computes; identities hold hashes of the files."""
+_OF_RESULTS = {"checkpoint", "annotations", "videos"}
+"""Options that are given for several results: lists."""
 _SHOWN = 2
 
 _FEWEST = 10
@@ -126,6 +131,23 @@ def rescore(measured: Measurement, given: Mapping[str, Any], order: Order) -> tu
     files = "" if all(each.is_right for each in found) else _files(record, plan)
     how = f"seed {order.seed}, {way_of(*_ways(record, scorer))}{files}"
     return findings_of(found, numbers, how, whole=order.gallery), numbers
+
+
+def require_usable(given: Mapping[str, Any]) -> None:
+    """Raise UsageError for what is wrong of the options of `rescore` whatever the result.
+
+    What one result lacks of them, as its weights among several, is found when it is scored.
+    """
+    options.read(options.RUN, {name: value for name, value in given.items() if name not in _OF_RESULTS})
+    device = torch.device(find_device(given.get("device", "auto")))
+    if "precision" in given:
+        check_precision(given["precision"], device)
+    for file in map(Path, given.get("checkpoint") or ()):
+        if not file.exists() and not may_be_hub_id(str(file)):
+            raise UsageError(f"--checkpoint {file}: there is no such file. Check the path.")
+    if given.get("model") not in {None, *checkpoints().checkpoints}:
+        with suppress(ModelError):  # of code that cannot be loaded: each result that needs it tells
+            find(given["model"])
 
 
 def plan_of(record: Record, given: Mapping[str, Any]) -> RunPlan:
@@ -226,13 +248,11 @@ def _checkpoint(record: Record, files: Sequence[Path]) -> Path | None:
         )
     hashes = {}
     for file in files:
-        if file.is_dir():
-            continue  # of another result, see `_whole_model`
-        if not file.is_file():
-            raise UsageError(f"--checkpoint {file}: there is no such file. Check the path.")
-        hashes[file_sha256(file)] = file
+        if file.is_file():  # folders and hub ids are of another result, see `_whole_model`
+            hashes[file_sha256(file)] = file
     if wanted.sha256 not in hashes:
-        given = ", ".join(f"{file.name} {sha256[:12]}..." for sha256, file in hashes.items()) or "folders"
+        own = [f"{file.name} {sha256[:12]}..." for sha256, file in hashes.items()]
+        given = ", ".join([*own, *(f"{file} (no file)" for file in files if not file.is_file())])
         raise ModelError(
             f"the record names weights with the sha256 {wanted.sha256[:12]}... ({wanted.file}); --checkpoint"
             f" gives others, {given}: give those"

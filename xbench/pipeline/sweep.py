@@ -193,7 +193,7 @@ def _is_of(measured: Measurement, plan: RunPlan, contents: str | None) -> bool:
 
 
 def _made_of_others(record: Record, plan: RunPlan, contents: str | None) -> list[str]:
-    """What a record was made of that is not what is here: videos, weights, libraries, xbench."""
+    """What a record was made of that is not what is here: videos, weights, vocabulary and so on."""
     from xbench.pipeline.record import git_revision, versions
 
     file = _checkpoint(plan)
@@ -206,7 +206,17 @@ def _made_of_others(record: Record, plan: RunPlan, contents: str | None) -> list
         pairs["videos"] = record.videos.contents or "", contents
     if record.checkpoint is not None:
         pairs["weights"] = record.checkpoint.sha256, weights
+    vocabulary = (record.scorer.identity or {}).get("vocabulary")
+    if vocabulary is not None:
+        pairs["vocabulary"] = str(vocabulary), _vocabulary(plan)
     return [what for what, (there, here) in pairs.items() if there != here]
+
+
+def _vocabulary(plan: RunPlan) -> str:
+    """The sha256 of CLIP's vocabulary for a plan: options name it, a variable or a library brings it."""
+    from xbench.scorers.clip.bpe import clip_tokenizer
+
+    return clip_tokenizer(plan.model.request.bpe if isinstance(plan.model, ResolvedModel) else None).sha256
 
 
 def _checkpoint(plan: RunPlan) -> Path | None:

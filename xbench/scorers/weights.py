@@ -36,6 +36,7 @@ _TRANSPARENT = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module
 _OUTER = ("module", "model", "net", "network", "online_model", "_forward_module")
 """The attributes under which wrappers and training modules keep a model, at the beginning of its names."""
 _AVERAGES = frozenset({"ema", "swa", "averaged"})
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _COUNTERS = frozenset({"n_averaged", "num_updates", "initted", "step", "decay"})
 """What averaging classes keep beside the weights."""
 _ADAPTER = re.compile(
@@ -44,6 +45,11 @@ _ADAPTER = re.compile(
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _SHOWN = 5
 _SAVE = "Save the state dict alone: torch.save(model.state_dict(), ...)."
+
+
+def may_be_hub_id(source: str) -> bool:
+    """Whether it is written as a model on a hub is named, `org/model`; so is many a path."""
+    return _HUB_ID.fullmatch(source) is not None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """CLIP weights from wherever a user has them, brought to OpenAI's layout."""
 
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,11 +9,10 @@ from xbench.registry.download import fetched
 from xbench.scorers.clip.kinds import refuse_other_models
 from xbench.scorers.clip.sizes import clip_from_transformers
 from xbench.scorers.clip.style import OPENAI, Style, read_style
-from xbench.scorers.weights import State, WeightFile, Which, read_weights
+from xbench.scorers.weights import State, WeightFile, Which, may_be_hub_id, read_weights
 
 _ARCHIVE_EXTRAS = ("input_resolution", "context_length", "vocab_size")
 """Integers that OpenAI's archives hold besides the parameters."""
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _WEIGHT_FILES = (
     "model.safetensors",
     "pytorch_model.bin",
@@ -62,7 +60,7 @@ def _load(source: Path | str, trusted: frozenset[str], which: Which | None) -> C
     path = Path(source)
     if path.is_dir():
         return _from_folder(path, which)
-    if path.exists() or not _HUB_ID.fullmatch(str(source)):
+    if path.exists() or not may_be_hub_id(str(source)):
         return _from_file(path, trusted, which)
     return _from_folder(_from_hub(str(source)), which)
 

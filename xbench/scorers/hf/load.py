@@ -1,7 +1,6 @@
 """Load a model of transformers with its tokenizer and image processor, all of it or nothing."""
 
 import hashlib
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,9 @@ from typing import Any
 from xbench.errors import ModelError
 from xbench.scorers.clip.kinds import refuse_other_models
 from xbench.scorers.hf.pictures import frames_processor, image_processor, video_settings
-from xbench.scorers.weights import read_weights, require_finite, require_sound
+from xbench.scorers.weights import may_be_hub_id, read_weights, require_finite, require_sound
 from xbench.storage import file_sha256
 
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _KEPT = (".safetensors", ".bin", ".json", ".txt", ".model")
 """Files of a model folder that can change a feature."""
 
@@ -35,7 +33,7 @@ def load_hf(source: str) -> Parts:
     features of texts and of images or videos.
     """
     folder = Path(source)
-    if not folder.is_dir() and (folder.exists() or not _HUB_ID.fullmatch(source)):
+    if not folder.is_dir() and (folder.exists() or not may_be_hub_id(source)):
         if folder.is_file():
             _refuse_checkpoints(folder)
         raise ModelError(

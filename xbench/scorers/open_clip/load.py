@@ -3,7 +3,6 @@
 import hashlib
 import importlib
 import json
-import re
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,13 +12,12 @@ from typing import Any, TypeVar
 import torch
 
 from xbench.errors import ModelError, UsageError, did_you_mean
-from xbench.scorers.weights import WeightFile, require_finite, require_sound
+from xbench.scorers.weights import WeightFile, may_be_hub_id, require_finite, require_sound
 from xbench.storage import file_sha256
 from xbench.terms import Precision
 
 T = TypeVar("T")
 
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _PRECISIONS: Mapping[Precision, str] = {
     "fp32": "fp32",
     "tf32": "fp32",
@@ -130,7 +128,7 @@ def _named(
         for path in sorted([*checkpoint.glob("*.bin"), *checkpoint.glob("*.pth")]):
             require_sound(path)
         return f"local-dir:{checkpoint}", None
-    if checkpoint.exists() or not _HUB_ID.fullmatch(str(checkpoint)):
+    if checkpoint.exists() or not may_be_hub_id(str(checkpoint)):
         raise ModelError(f"There is no file or folder {checkpoint}. {_SOURCES}")
     return f"hf-hub:{checkpoint}", None
 
