@@ -2,9 +2,10 @@
 
     python -m tools.audit_pages [PAGE ...] [--pictures DIR]
 
-Without pages, those of a leaderboard of the shipped results of the miniature with all claims, and of one of
-its results. axe-core comes from npm into a temporary folder. Each page is audited light and dark, 390 and
-1280 pixels wide; nothing may be cut off. With --pictures each is saved as it looks. A fault ends it with 1.
+Without pages, those of a leaderboard of the shipped results of the miniature with all claims, of one of its
+results, and of two runs that are made for it: one with frames and explanations, and both side by side.
+axe-core comes from npm into a temporary folder. Each page is audited light and dark, 390 and 1280 pixels
+wide; nothing may be cut off. With --pictures each is saved as it looks. A fault ends it with 1.
 """
 
 import argparse
@@ -63,12 +64,26 @@ def axe_core(folder: Path) -> str:
 
 
 def made(folder: Path) -> Iterator[Path]:
-    """Write a leaderboard with the pages of its results; yield it and one of them."""
-    results = ROOT / "results" / "miniature"
-    arguments = ["leaderboard", str(results), "--include-published", "-o", str(folder)]
-    subprocess.run([sys.executable, "-m", "xbench", *arguments], check=True, cwd=ROOT)
-    yield folder / "index.html"
-    yield min((folder / "results").glob("*.html"))
+    """Write a leaderboard with the pages of its results, and pages of two runs; yield one of each kind."""
+    results, site = ROOT / "results" / "miniature", folder / "board"
+    _xbench("leaderboard", results, "--include-published", "-o", site)
+    yield site / "index.html"
+    yield min((site / "results").glob("*.html"))
+    runs = [_run(folder / precision, precision) for precision in ("fp32", "bf16")]
+    _xbench("report", runs[0], "--explain", 3, "-o", folder / "explained.html")
+    yield folder / "explained.html"
+    _xbench("report", *runs, "-o", folder / "two")
+    yield folder / "two" / "index.html"
+
+
+def _run(folder: Path, precision: str) -> Path:
+    model = ("--model", "xclip", "--dataset", "didemo", "--miniature", "--precision", precision)
+    _xbench("run", *model, "--output", folder, "--save-similarity", folder / "similarity.npy")
+    return next(folder.glob("*.json"))
+
+
+def _xbench(*arguments: object) -> None:
+    subprocess.run([sys.executable, "-m", "xbench", *map(str, arguments)], check=True, cwd=ROOT)
 
 
 def audit(browser: Browser, page: Path, axe: str, pictures: Path | None) -> Iterator[str]:
@@ -76,7 +91,7 @@ def audit(browser: Browser, page: Path, axe: str, pictures: Path | None) -> Iter
     content = page.read_text(encoding="utf-8")
     for width in WIDTHS:
         for dark in (False, True):
-            name = f"{page.stem}-{width}-{'dark' if dark else 'light'}"
+            name = f"{page.parent.name}-{page.stem}-{width}-{'dark' if dark else 'light'}"
             for fault in faults_of(browser, content, axe, width=width, dark=dark):
                 print(f"{name}: {fault}")
                 yield fault
