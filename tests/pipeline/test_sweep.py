@@ -186,6 +186,7 @@ def test_a_vocabulary_changed_between_two_sweeps_is_measured_anew(
 def test_a_worker_with_another_vocabulary_is_told(world: World, runs: Path, tmp_path: Path) -> None:
     assert sweep(world, runs).exit_code == 0
     record = read(next((world.output / "candidates").glob("*.json"))).record
+    assert record.checkpoint is not None
     (plan,) = plan_sweep(
         {
             "dataset": "didemo",

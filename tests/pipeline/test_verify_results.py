@@ -13,14 +13,16 @@ import torch
 from click.testing import CliRunner, Result
 
 from tests.pipeline.conftest import STEMS, World, write_video
+from tests.reports.record_examples import HASHES, per_query, result
 from xbench.cli import main
+from xbench.data.recognition import known_ids
 from xbench.errors import UsageError
 from xbench.metrics.measures import DEFAULT_MEASURES
 from xbench.pipeline.options import RUN
 from xbench.pipeline.rescoring import NO_MATTER, PLACES, RETAKEN, plan_of
 from xbench.reports.record.files import read, save
-from xbench.reports.record.per_query import PerQuery, scored
-from xbench.reports.record.schema import Checkpoint, Record
+from xbench.reports.record.per_query import PerQuery, keys_of_videos, scored
+from xbench.reports.record.schema import Checkpoint, Record, Videos
 from xbench.scorers.catalog import ResolvedModel
 
 
@@ -289,3 +291,56 @@ def test_a_result_that_cannot_be_checked_is_named_beside_the_findings_of_others(
     for name, file in names.items():
         assert not found[file]["holds"], name
         assert found[file]["findings"][-1]["name"] == "rescored"
+
+
+PUBLIC = known_ids(HASHES["ids"]) or []
+
+
+def saved(folder: Path, ids: list[str], **fields: Any) -> Path:
+    """A result on msrvtt/1ka whose counts have the keys of these ids."""
+    counts = replace(per_query(len(ids)), video_keys=keys_of_videos(ids))
+    record = result(per_query()) if len(ids) == len(PUBLIC) else result(per_query(), **partial(counts, ids))
+    return save(record.model_copy(update=fields), counts, folder)[0]
+
+
+def partial(counts: PerQuery, ids: list[str]) -> dict[str, Any]:
+    gone = sorted({*PUBLIC} - {*ids})
+    numbers = scored(counts.t2v, counts.v2t, counts.caption_to_video, measures=DEFAULT_MEASURES)
+    videos = Videos(wanted=len(PUBLIC), scored=len(ids), missing=gone)
+    return {"not_comparable_because": [f"{len(gone)} videos are missing"], "videos": videos, **numbers}
+
+
+def test_counts_are_held_against_the_ids_of_the_protocol(tmp_path: Path) -> None:
+    for number, honest in enumerate((PUBLIC, PUBLIC[::-1], PUBLIC[:-3])):
+        done = invoke("verify", saved(tmp_path / str(number), honest))
+        assert done.exit_code == 0, done.output
+        assert "the counts are of its videos" in " ".join(done.stdout.split())
+    for number, made_up in enumerate(
+        (
+            [f"made up {index}" for index in range(len(PUBLIC))],
+            [*PUBLIC[1:], "other"],
+            [*PUBLIC[1:], PUBLIC[5]],
+        )
+    ):
+        done = invoke("verify", saved(tmp_path / f"made up {number}", made_up))
+        assert done.exit_code == 3
+        assert "NO  protocol" in done.stdout
+        assert "its counts are of other videos than its fingerprint" in " ".join(done.stdout.split())
+
+
+def test_ids_are_held_where_the_text_is_nobody_elses(tmp_path: Path) -> None:
+    """Own captions of a protocol's videos: no known protocol, but its ids are known."""
+    said = result().protocol
+    found = said.fingerprint.model_copy(update={"pairs_ws_normalised_sorted": "0" * 64})
+    own = said.model_copy(update={"matched": None, "fingerprint": found})
+    fields = {"protocol": own, "comparable": False, "not_comparable_because": ["own captions"]}
+    assert invoke("verify", saved(tmp_path / "own", PUBLIC, **fields)).exit_code == 0
+    assert invoke("verify", saved(tmp_path / "made up", [*PUBLIC[1:], "other"], **fields)).exit_code == 3
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_a_record_without_the_name_of_its_protocol_does_not_hold(tmp_path: Path, name: str) -> None:
+    said = result().protocol.model_copy(update={"requested": name})
+    done = invoke("verify", saved(tmp_path, PUBLIC, protocol=said))
+    assert done.exit_code == 3
+    assert "it does not say which protocol was asked for" in " ".join(done.stdout.split())

@@ -194,6 +194,27 @@ def test_identity_follows_all_that_changes_a_feature(folders: dict[str, Path], t
     assert all(each not in seen[:at] for at, each in enumerate(seen))
 
 
+@needs_it
+@torch.no_grad()
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+def test_a_precision_changes_the_computation_and_not_what_the_weights_are(
+    kind: str, folders: dict[str, Path], precision: str
+) -> None:
+    """Verified in another precision it is the same model; how the library casts is the rule."""
+    whole, half = scorer(folders[kind]).identity, scorer(folders[kind], precision=precision)
+    assert whole is not None
+    assert half.identity is not None
+    assert {name for name in whole if whole[name] != half.identity[name]} == {"precision"}
+    found = load_open_clip(folders[kind], None, None, precision).model.state_dict()
+    theirs = open_clip.create_model(
+        f"local-dir:{folders[kind]}", precision=f"pure_{precision}", require_pretrained=True
+    ).state_dict()
+    assert found.keys() == theirs.keys()
+    for name, tensor in theirs.items():
+        assert found[name].dtype == tensor.dtype, name
+        assert torch.equal(found[name], tensor), name
+
+
 @pytest.fixture
 def named(tmp_path: Path, folders: dict[str, Path]) -> Path:
     """A file of weights of an architecture that open_clip knows by name, `small-clip`."""

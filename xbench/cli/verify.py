@@ -87,10 +87,11 @@ def _order(rescore: str | None, seed: str | None, *, gallery: bool) -> "Order | 
 
 
 def _prove(files: Sequence[Path], order: "Order | None", given: dict[str, Any]) -> list["Proof"]:
+    from xbench.data.recognition import known_ids
     from xbench.pipeline.rescoring import require_usable
     from xbench.reports.check.proving import prove
 
-    proofs = [prove(file) for file in files]
+    proofs = [prove(file, known_ids) for file in files]
     if order is None:
         return proofs
     require_usable(given)

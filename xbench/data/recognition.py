@@ -218,8 +218,16 @@ def members(protocol: Protocol) -> dict[str, int] | None:
     stored = _stored()
     if protocol.sha256 is None or protocol.id not in stored:
         return None
-    ids = stored[protocol.sha256.ids].tobytes().decode().split("\n")
+    ids = known_ids(protocol.sha256.ids) or []
     return dict(zip(ids, stored[protocol.id].tolist(), strict=True))
+
+
+def known_ids(sha256: str) -> list[str] | None:
+    """Return the video ids that a fingerprint's hash `ids` is of, sorted; None if they are not known."""
+    ids = _stored().get(sha256)
+    if ids is None or ids.dtype != np.uint8:  # the digests of a protocol, by its id
+        return None
+    return ids.tobytes().decode().split("\n")
 
 
 def pack(splits: Iterable[tuple[Protocol, Split]]) -> dict[str, NDArray[np.generic]]:

@@ -1,15 +1,17 @@
 """Whether a result proves itself: its hashes, counts, numbers and protocol, one finding for each."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from xbench.errors import DataError
 from xbench.metrics.measures import parse_measures
 from xbench.registry.datasets import protocols
 from xbench.reports.record.files import Measurement, is_named_by_content, read
-from xbench.reports.record.per_query import PerQuery, scored
-from xbench.reports.record.schema import Metric, Record, is_own, protocol_of
+from xbench.reports.record.per_query import PerQuery, keys_of_videos, scored
+from xbench.reports.record.schema import Metric, Record, is_own, protocol_of, unscored
 from xbench.terms import Direction
 
 _SAME = 1e-6
@@ -42,7 +44,11 @@ class Proof:
         return all(finding.right for finding in self.findings)
 
 
-def prove(path: Path) -> Proof:
+KnownIds = Callable[[str], Sequence[str] | None]
+"""A fingerprint's hash `ids` -> the video ids that it is of; None where they are not known."""
+
+
+def prove(path: Path, known_ids: KnownIds) -> Proof:
     """Check all that a record and its counts tell of themselves, without a model or a video."""
     try:
         measured = read(path)
@@ -51,8 +57,8 @@ def prove(path: Path) -> Proof:
     record, counts = measured.record, measured.per_query
     if counts is None:
         claim = f"{measured.without_counts}; without them it is a claim that nothing proves"
-        return Proof(path, measured, (Finding("counts", False, claim), _protocol(measured)))
-    findings = [_counts(counts), _numbers(record, counts), _protocol(measured), _name(path)]
+        return Proof(path, measured, (Finding("counts", False, claim), _protocol(measured, known_ids)))
+    findings = [_counts(counts), _numbers(record, counts), _protocol(measured, known_ids), _name(path)]
     return Proof(path, measured, tuple(findings))
 
 
@@ -112,15 +118,31 @@ def _is_near(one: Metric, other: Metric) -> bool:
     )
 
 
-def _protocol(measured: Measurement) -> Finding:
-    record = measured.record
+def _protocol(measured: Measurement, known_ids: KnownIds) -> Finding:
+    record, ids = measured.record, known_ids(measured.record.protocol.fingerprint.ids)
     if measured.remarks:
         return Finding("protocol", False, "; ".join(measured.remarks))
+    if not record.protocol.requested.strip():
+        return Finding("protocol", False, "it does not say which protocol was asked for: measure again")
+    if ids is not None and measured.per_query is not None and not _is_of(measured.per_query, record, ids):
+        return Finding(
+            "protocol",
+            False,
+            f"its counts are of other videos than its fingerprint, which is of the {len(ids):,} videos of"
+            f" {protocol_of(record)}: measure again",
+        )
     if is_own(record):
         return Finding("protocol", True, f"{protocol_of(record)}: no known protocol, and it says so")
     known = protocols()[record.protocol.matched or ""]
     how = "fingerprint" if known.sha256 else "number of captions, for its hashes are not public"
-    return Finding("protocol", True, f"{protocol_of(record)} by its {how}")
+    counted = "" if ids is None or measured.per_query is None else ", and the counts are of its videos"
+    return Finding("protocol", True, f"{protocol_of(record)} by its {how}{counted}")
+
+
+def _is_of(counts: PerQuery, record: Record, ids: Sequence[str]) -> bool:
+    """Whether counts are of these videos, but for those that the record names as not scored."""
+    wanted = keys_of_videos(sorted({*ids} - unscored(record)))
+    return np.array_equal(np.sort(wanted), np.sort(counts.video_keys))
 
 
 def _name(path: Path) -> Finding:

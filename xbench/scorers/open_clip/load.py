@@ -12,19 +12,13 @@ from typing import Any, TypeVar
 import torch
 
 from xbench.errors import ModelError, UsageError, did_you_mean
+from xbench.scorers.device import TOWERS
 from xbench.scorers.weights import WeightFile, may_be_hub_id, require_finite, require_sound
 from xbench.storage import file_sha256
 from xbench.terms import Precision
 
 T = TypeVar("T")
 
-_PRECISIONS: Mapping[Precision, str] = {
-    "fp32": "fp32",
-    "tf32": "fp32",
-    "fp16": "pure_fp16",
-    "bf16": "pure_bf16",
-}
-"""open_clip's names; without `pure_` it leaves some layers in float32."""
 _SOURCES = (
     "Give --checkpoint a folder with open_clip_config.json, a hub id, or a file of weights with --model-args "
     "architecture=NAME; or --model-args architecture=NAME --model-args pretrained=TAG."
@@ -61,20 +55,23 @@ def load_open_clip(
     source = str(checkpoint) if checkpoint else f"{architecture} {pretrained}"
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        model = _loaded(source, lambda: _create(library, name, weights, precision))
+        model = _loaded(source, lambda: _create(library, name, weights))
     _refuse_other_activation(source, [str(warning.message) for warning in told])
     tokenizer = _loaded(f"The tokenizer of {source}", lambda: library.get_tokenizer(name))
     settings = dict(library.get_model_preprocess_cfg(model))
     transform = library.transform.image_transform_v2(
         library.transform.PreprocessCfg(**settings), is_train=False
     )
+    # of the weights as they are stored: a result in bf16 is of the same model as one in fp32
+    identity = _identity(model, tokenizer, settings, library.get_model_config(name))
     model.eval().requires_grad_(False)
+    if TOWERS[precision] != torch.float32:
+        model.to(TOWERS[precision])
     require_finite(model.state_dict(), source)
     file = None
     if checkpoint is not None and checkpoint.is_file():
         _refuse_other_shapes(library, model, checkpoint)
         file = WeightFile(checkpoint, file_sha256(checkpoint))
-    identity = _identity(model, tokenizer, settings, library.get_model_config(name))
     return Parts(model, tokenizer, transform, source, identity, file)
 
 
@@ -133,10 +130,8 @@ def _named(
     return f"hf-hub:{checkpoint}", None
 
 
-def _create(library: Any, name: str, weights: str | None, precision: Precision) -> Any:
-    return library.create_model(
-        name, pretrained=weights, precision=_PRECISIONS[precision], require_pretrained=True
-    )
+def _create(library: Any, name: str, weights: str | None) -> Any:
+    return library.create_model(name, pretrained=weights, precision="fp32", require_pretrained=True)
 
 
 def _loaded(what: str, load: Callable[[], T]) -> T:
