@@ -1,6 +1,7 @@
 """The root of the command line: what is not the user's fault is never taken for a regression."""
 
 import gc
+import importlib
 import subprocess
 import sys
 
@@ -45,3 +46,11 @@ def test_a_number_that_is_none_is_a_usage_error(number: str) -> None:
     assert result.exit_code == 2
     assert "--memory" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_no_module_of_a_command_takes_the_place_of_what_names_a_fault() -> None:
+    for module in xbench.cli.COMMANDS.values():
+        importlib.import_module(module)
+    result = CliRunner().invoke(main, ["datasets", "verify", "lsmdc", "--annotations", "x" * 300])
+    assert result.exit_code == 3
+    assert "File name too long" in result.stderr

@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from xbench.errors import DataError, UsageError, XbenchError, did_you_mean, explain
+from xbench.errors import DataError, UsageError, XbenchError, did_you_mean
+from xbench.errors import explain as explained  # the command `explain` is a module of that name here
 from xbench.interruption import ReaderGone, Terminated, interruptible, safe_streams
 from xbench.version import __version__
 
@@ -109,7 +110,7 @@ class _Root(_LazyGroup):
         try:
             return super().invoke(ctx)
         except OSError as error:
-            raise DataError(explain(error)) from error
+            raise DataError(explained(error)) from error
 
 
 def _end(error: BaseException) -> int:
@@ -137,7 +138,7 @@ def _named(error: BaseException) -> XbenchError | None:
     if isinstance(error, XbenchError):
         return error
     if isinstance(error, OSError):
-        return DataError(explain(error))
+        return DataError(explained(error))
     if isinstance(error, RuntimeError) and str(error).startswith("Symlink loop"):  # of pathlib
         return DataError(f"{error}: links lead in a circle there. Name another path.")
     if isinstance(error, MemoryError):
