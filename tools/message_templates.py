@@ -8,7 +8,7 @@ from pathlib import Path
 
 _DEPTH = 5
 _MOST = 16  # outcomes of one message that are told apart
-_SPEAKING = ("explain", "did_you_mean")
+_SPEAKING = ("explain", "_explain", "did_you_mean")
 _GRAMMAR = ("strerror", "join", "str", "or", "and", "not", "if", "else", "for", "in", "repr", "map", "sorted")
 _FIELDS = ("without_checkpoint",)  # messages that are kept in a field until they are needed
 _SYSTEM = "<what the system refused, and what to do about it>"
@@ -176,7 +176,7 @@ def _texts(package: Package, node: ast.expr, here: _Here, depth: int) -> list[st
 
 
 def _of_call(package: Package, call: ast.Call, here: _Here, depth: int) -> list[str]:
-    """What `text.format(...)`, `text.join([...])` and the two functions that speak for themselves say."""
+    """What `text.format(...)`, `text.join([...])` and the functions that speak for themselves say."""
     name = _called(call)
     if name in _SPEAKING:
         return [_blank(call)]

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from xbench.errors import DataError, UsageError, XbenchError, did_you_mean
-from xbench.errors import explain as explained  # the command `explain` is a module of that name here
+from xbench.errors import explain as _explain  # the command `explain` is a module of that name here
 from xbench.interruption import ReaderGone, Terminated, interruptible, safe_streams
 from xbench.version import __version__
 
@@ -110,7 +110,7 @@ class _Root(_LazyGroup):
         try:
             return super().invoke(ctx)
         except OSError as error:
-            raise DataError(explained(error)) from error
+            raise DataError(_explain(error)) from error
 
 
 def _end(error: BaseException) -> int:
@@ -138,7 +138,7 @@ def _named(error: BaseException) -> XbenchError | None:
     if isinstance(error, XbenchError):
         return error
     if isinstance(error, OSError):
-        return DataError(explained(error))
+        return DataError(_explain(error))
     if isinstance(error, RuntimeError) and str(error).startswith("Symlink loop"):  # of pathlib
         return DataError(f"{error}: links lead in a circle there. Name another path.")
     if isinstance(error, MemoryError):
